@@ -1,0 +1,88 @@
+import MySQLWire
+
+/// Collects rows into INSERT statements of about `size` bytes, and these into transactions.
+struct InsertBuilder {
+    /// Bytes of a statement: near 1 MB the target's cost per row is lowest, and any max_allowed_packet in use takes it.
+    static let statementSize = 1_000_000
+    /// Bytes of a transaction.
+    static let transactionSize = 32 << 20
+
+    private let head: [UInt8]
+    private let encodings: [ValueEncoding]
+    private let size: Int
+    private let transaction: Int
+    private var pending: [UInt8] = []
+    private var pendingRows = 0
+    private var inTransaction = 0
+    private(set) var rows: UInt64 = 0
+    /// Statements that are complete, for the caller to take.
+    private(set) var ready: [StreamItem] = []
+
+    init(
+        table: String, columns: [ColumnPlan], size: Int = Self.statementSize, transaction: Int = Self.transactionSize
+    ) {
+        let names = columns.map { SQLText.name($0.name) }.joined(separator: ",")
+        head = Array("INSERT INTO \(SQLText.name(table)) (\(names)) VALUES\n".utf8)
+        encodings = columns.map(\.encoding)
+        self.size = size
+        self.transaction = transaction
+    }
+
+    /// Adds a row. `value` gives the bytes of a column; nil is NULL.
+    mutating func add(_ value: (Int) -> ValueEncoder.Bytes?) {
+        // A long row gets a statement of its own: joined to others it might exceed the target's packet size.
+        if pendingRows > 0, pending.count + length(of: value) > size + size / 4 { flush() }
+        if pendingRows == 0 { pending.append(contentsOf: head) } else { pending.append(contentsOf: ",\n".utf8) }
+        pending.append(UInt8(ascii: "("))
+        for column in encodings.indices {
+            if column > 0 { pending.append(UInt8(ascii: ",")) }
+            if let bytes = value(column) {
+                ValueEncoder.append(bytes, as: encodings[column], to: &pending)
+            } else {
+                pending.append(contentsOf: "NULL".utf8)
+            }
+        }
+        pending.append(UInt8(ascii: ")"))
+        rows += 1
+        pendingRows += 1
+        if pending.count >= size { flush() }
+    }
+
+    /// About how much text a row becomes.
+    private func length(of value: (Int) -> ValueEncoder.Bytes?) -> Int {
+        var length = 2
+        for column in encodings.indices {
+            guard let bytes = value(column) else { continue }
+            switch encodings[column] {
+            case .hex, .introduced: length += 2 * bytes.count + 2
+            default: length += bytes.count + 2
+            }
+        }
+        return length
+    }
+
+    /// Closes the last statement and transaction.
+    mutating func finish() {
+        flush()
+        if inTransaction > 0 { ready.append(.statement("COMMIT")) }
+        inTransaction = 0
+    }
+
+    mutating func takeReady() -> [StreamItem] {
+        defer { ready = [] }
+        return ready
+    }
+
+    private mutating func flush() {
+        guard pendingRows > 0 else { return }
+        if inTransaction == 0 { ready.append(.statement("START TRANSACTION")) }
+        inTransaction += pending.count
+        ready.append(.statement(pending))
+        pending = []
+        pendingRows = 0
+        if inTransaction >= transaction {
+            ready.append(.statement("COMMIT"))
+            inTransaction = 0
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import MySQLWire
+
+/// Carries the items of a dump out on a target. Nothing is touched before the dump has begun, and the target claims
+/// the source's GTID set only when the dump has ended and both hold the same.
+struct Loader {
+    let target: Target
+    private let rows: RowLoaders
+    private var summary = DumpSummary()
+    private var ended = false
+    private var existing: Set<Accounts.Account> = []
+    private var warnings: [String] = []
+    private var bytes: UInt64 = 0
+    /// The table whose rows come now, until a statement comes that is none of its data.
+    private var data: (schema: String, table: String)?
+    private var current = ""
+    private var account: Accounts.Account?
+
+    private let progress: (@Sendable (DumpProgress) -> Void)?
+
+    /// - Parameters:
+    ///   - rows: sessions of the same target.
+    ///   - progress: nil where whoever reads the source tells it already.
+    init(target: Target, rows: RowLoaders, progress: (@Sendable (DumpProgress) -> Void)? = nil) {
+        self.target = target
+        self.rows = rows
+        self.progress = progress
+    }
+
+    mutating func take(_ item: StreamItem) async throws(DumpError) {
+        switch item {
+        case .statement(let sql), .definition(let sql):
+            guard summary.begun, !ended else { throw DumpError(.mismatch, "a statement outside of the dump") }
+            bytes += UInt64(sql.count)
+            if try await !handOut(sql) {
+                if !Self.standsApart(sql) { try await rows.drain() }
+                try await run(sql)
+            }
+            tell()
+        case .directive(let directive):
+            summary.take(directive)
+            try await obey(directive)
+        case .comment: break
+        }
+    }
+
+    /// Gives rows to those who insert them side by side, in transactions of their own.
+    /// - Returns: false for every other statement.
+    private mutating func handOut(_ sql: [UInt8]) async throws(DumpError) -> Bool {
+        guard let (schema, table) = data else { return false }
+        if sql.starts(with: "INSERT ".utf8) {
+            try await rows.give(.init(schema: schema, table: table, kind: .rows, sql: sql))
+            return true
+        }
+        if sql.starts(with: "ALTER TABLE ".utf8) {
+            try await rows.give(.init(schema: schema, table: table, kind: .after, sql: sql))
+            return true
+        }
+        if sql.elementsEqual("START TRANSACTION".utf8) || sql.elementsEqual("COMMIT".utf8) { return true }
+        data = nil
+        return false
+    }
+
+    /// Makes room for the next table while rows of those before it are still on their way. Everything else waits for
+    /// them: a trigger must not fire on them, and a view reads them.
+    private static func standsApart(_ sql: [UInt8]) -> Bool {
+        ["USE ", "DROP TABLE ", "CREATE TABLE "].contains { sql.starts(with: $0.utf8) }
+    }
+
+    /// Verifies, then claims the GTID set.
+    mutating func finish() async throws(DumpError) -> DumpReport {
+        guard ended else {
+            throw DumpError(.mismatch, "\(target.session.server): the dump ended early; the target is incomplete")
+        }
+        try await rows.drain()
+        var report = summary.report
+        try await target.compare(summary.facts, version: summary.version) { warnings.append($0) }
+        if target.options.accounts, !summary.accounts.isEmpty {
+            try await target.dropSurplus(keeping: summary.accounts)
+        }
+        // Before the claim, which is to be the last statement that changes anything.
+        try await target.claim(report.gtidExecuted)
+        report.warnings += warnings
+        report.bytes = bytes
+        return report
+    }
+
+    private mutating func run(_ sql: [UInt8]) async throws(DumpError) {
+        let purpose = "import: " + ItemText.oneLine(String(decoding: sql.prefix(80), as: UTF8.self), limit: 80)
+        do {
+            _ = try await target.session.connection.query(
+                sql, purpose: Self.holdsSecret(sql) ? "import an account" : purpose, deadline: target.session.deadline)
+        } catch {
+            // A privilege that this server does not know (its component is not installed) must not cost the rebuild.
+            if let refusal = error.serverError, target.session.connection.isOpen,
+                sql.starts(with: "GRANT ".utf8) || sql.starts(with: "REVOKE ".utf8)
+            {
+                // Nobody may grant PROXY who was not granted it; where it is there already all is well.
+                if let account, try await holds(sql, account) { return }
+                warnings.append(
+                    "\(target.session.server): \(ItemText.oneLine(String(decoding: sql, as: UTF8.self), limit: 500)): \(refusal)"
+                )
+                return
+            }
+            var error = error
+            if Self.holdsSecret(sql), let refusal = error.serverError {
+                // A syntax error quotes the statement, and with it the hash.
+                error.message = ""
+                error.serverError = ServerError(
+                    number: refusal.number, sqlState: refusal.sqlState,
+                    message: "(withheld: the statement holds a secret)")
+            }
+            throw Self.failed(error)
+        }
+    }
+
+    static func failed(_ error: MySQLError) -> DumpError {
+        DumpError(error, "the import failed; the target is incomplete and claims no GTID set: import again")
+    }
+
+    private func tell() {
+        progress?(DumpProgress(table: current, rows: 0, bytes: bytes))
+    }
+
+    private func holds(_ grant: [UInt8], _ account: Accounts.Account) async throws(DumpError) -> Bool {
+        let grants = try await target.session.run(
+            "SHOW GRANTS FOR \(account.quoted)", "read the grants of account \(account.quoted)")
+        return grants.rows.contains { $0.bytes(0) == grant }
+    }
+
+    private static func holdsSecret(_ sql: [UInt8]) -> Bool {
+        sql.starts(with: "CREATE USER".utf8) || sql.starts(with: "ALTER USER".utf8)
+    }
+
+    private mutating func obey(_ directive: Directive) async throws(DumpError) {
+        switch directive {
+        case .begin:
+            existing = Set(try await Accounts.list(target.session))
+            try await target.wipe()
+        case .data(let schema, let table):
+            data = (schema, table)
+            current = "\(SQLText.name(schema)).\(SQLText.name(table))"
+            tell()
+        case .account(let user, let host):
+            let account = Accounts.Account(user: user, host: host)
+            self.account = account
+            if existing.contains(account), account != target.own { try await strip(account) }
+        case .end: ended = true
+        case .table, .warning: break
+        }
+    }
+
+    /// Takes an account's grants and roles, right before it is given the source's.
+    private func strip(_ account: Accounts.Account) async throws(DumpError) {
+        try await target.session.run(
+            "REVOKE ALL PRIVILEGES, GRANT OPTION FROM \(account.quoted)", "take the old grants of \(account.quoted)")
+        let roles = try await target.session.run(
+            """
+            SELECT FROM_USER, FROM_HOST FROM mysql.role_edges WHERE TO_USER = \(SQLText.literal(account.user)) \
+            AND TO_HOST = \(SQLText.literal(account.host))
+            """, "list the roles of \(account.quoted)")
+        for row in roles.rows {
+            guard let user = row.string(0), let host = row.string(1) else { continue }
+            try await target.session.run(
+                "REVOKE \(Accounts.Account(user: user, host: host).quoted) FROM \(account.quoted)",
+                "take the old roles of \(account.quoted)")
+        }
+    }
+}

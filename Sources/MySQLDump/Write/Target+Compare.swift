@@ -1,0 +1,92 @@
+import MySQLWire
+
+extension Target {
+    /// Compares what the target holds now with what the source's snapshot held, with all sessions side by side.
+    func compare(_ facts: [TableFact], version: String, warn: (String) -> Void) async throws(DumpError) {
+        var here: Set<String> = []
+        for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {
+            for table in try await Catalog.tables(session, schema: schema) where !table.isView {
+                here.insert(table.quoted)
+            }
+        }
+        let expected = Set(facts.map(\.quoted))
+        guard here == expected else {
+            let differing = here.symmetricDifference(expected).sorted().prefix(5).joined(separator: ", ")
+            throw mismatch("the tables of source and target differ: \(differing)")
+        }
+        let source = ServerVersion(version)
+        let comparable =
+            source.flavor == session.version.flavor && source.major == session.version.major
+            && source.minor == session.version.minor
+        // Counting and summing a big table are two pieces of work.
+        let work = facts.filter { !$0.pointsElsewhere }.flatMap { fact -> [Comparison] in
+            let counting = Comparison(fact: fact, checksum: nil)
+            guard comparable, let checksum = fact.checksum else { return [counting] }
+            return [Comparison(fact: fact, checksum: checksum), counting]
+        }
+        for warning in try await side(by: work) { warn(warning) }
+    }
+
+    private struct Comparison: Sendable {
+        var fact: TableFact
+        /// nil: rows are to be counted.
+        var checksum: String?
+    }
+
+    /// - Returns: the warnings.
+    private func side(by work: [Comparison]) async throws(DumpError) -> [String] {
+        let next = Monitor(0)
+        let results = await withTaskGroup(of: Result<[String], DumpError>.self) { group in
+            for session in [session] + loaders {
+                group.addTask {
+                    var warnings: [String] = []
+                    do throws(DumpError) {
+                        while true {
+                            let index = next.change { next in
+                                defer { next += 1 }
+                                return next
+                            }
+                            guard index < work.count else { return .success(warnings) }
+                            if let warning = try await compare(work[index], on: session) { warnings.append(warning) }
+                        }
+                    } catch {
+                        // The others begin nothing more.
+                        next.change { $0 = work.count }
+                        return .failure(error)
+                    }
+                }
+            }
+            var results: [Result<[String], DumpError>] = []
+            for await result in group { results.append(result) }
+            return results
+        }
+        var warnings: [String] = []
+        for result in results { warnings += try result.get() }
+        return warnings.sorted()
+    }
+
+    /// - Returns: a warning where a difference is what SQL text cannot avoid.
+    private func compare(_ work: Comparison, on session: Session) async throws(DumpError) -> String? {
+        let fact = work.fact
+        guard let checksum = work.checksum else {
+            let rows = try await session.value(
+                "SELECT COUNT(*) FROM \(fact.quoted)", "count the rows of \(fact.quoted)")
+            guard rows == "\(fact.rows)" else {
+                throw mismatch("\(fact.quoted) has \(rows ?? "no") rows, the source's snapshot had \(fact.rows)")
+            }
+            return nil
+        }
+        let result = try await session.run("CHECKSUM TABLE \(fact.quoted)", "take the checksum of \(fact.quoted)")
+        let mine = result.rows.first?.string(1)
+        if mine == checksum { return nil }
+        guard fact.hasJSON else {
+            throw mismatch("\(fact.quoted) has the checksum \(mine ?? "NULL"), the source's snapshot had \(checksum)")
+        }
+        return
+            "\(fact.quoted) holds JSON values (dates, decimals or binary) that SQL text does not carry exactly: its checksum differs from the source's"
+    }
+}
+
+extension TableFact {
+    var quoted: String { "\(SQLText.name(schema)).\(SQLText.name(name))" }
+}

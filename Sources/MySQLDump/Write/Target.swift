@@ -1,0 +1,164 @@
+import MySQLWire
+
+/// The session that turns a server into a copy of another: everything it does stays out of that server's binary log.
+struct Target: Sendable {
+    let session: Session
+    /// Sessions for rows alone, as many as `options.loaders`.
+    let loaders: [Session]
+    let options: DumpOptions
+    /// The account that this session runs as; never dropped, never stripped of its grants.
+    let own: Accounts.Account
+    /// event_scheduler as it was.
+    let scheduler: String
+
+    /// Opens the session and looks whether the server can be a target. Nothing on it is changed but the session's
+    /// own settings (and, for a moment, max_allowed_packet, which a session takes from the global one).
+    static func open(
+        _ target: ConnectionOptions, options: DumpOptions, deadline: Deadline
+    ) async throws(DumpError) -> Target {
+        let sessions = try await openWide(target, count: 1 + max(1, options.loaders), deadline: deadline)
+        do {
+            for session in sessions { try await settle(session) }
+            return try await prepare(sessions[0], loaders: Array(sessions[1...]), options: options)
+        } catch {
+            for session in sessions { session.connection.abort() }
+            throw error
+        }
+    }
+
+    /// Breaks off whatever runs on the target.
+    func abort() {
+        for session in [session] + loaders { session.connection.abort() }
+    }
+
+    func close() async {
+        for session in [session] + loaders { await session.close() }
+    }
+
+    /// Sessions that take statements of up to 1 GiB: a row that fitted the source must fit here.
+    private static func openWide(
+        _ target: ConnectionOptions, count: Int, deadline: Deadline
+    ) async throws(DumpError) -> [Session] {
+        let first = try await Session.open(target, deadline: deadline)
+        let before = try await first.value("SELECT @@GLOBAL.max_allowed_packet", "read max_allowed_packet")
+        try await first.run("SET GLOBAL max_allowed_packet = 1073741824", "raise max_allowed_packet for the import")
+        var sessions: [Session] = []
+        do {
+            for _ in 0..<count { sessions.append(try await Session.open(target, deadline: deadline)) }
+        } catch {
+            if let before { _ = try? await first.attempt("SET GLOBAL max_allowed_packet = \(before)", "put it back") }
+            await first.close()
+            for session in sessions { session.connection.abort() }
+            throw error
+        }
+        if let before {
+            try await first.run("SET GLOBAL max_allowed_packet = \(before)", "put max_allowed_packet back")
+        }
+        await first.close()
+        return sessions
+    }
+
+    private static func settle(_ session: Session) async throws(DumpError) {
+        var settings = [
+            "sql_log_bin = 0", "sql_mode = 'NO_AUTO_VALUE_ON_ZERO'", "time_zone = '+00:00'", "foreign_key_checks = 0",
+            "unique_checks = 0", "autocommit = 1", "completion_type = 0", "net_read_timeout = 86400",
+            "net_write_timeout = 86400", "wait_timeout = 86400", "lock_wait_timeout = 60",
+            "sql_select_limit = 18446744073709551615", "max_execution_time = 0", "sql_safe_updates = 0",
+            "sql_big_selects = 1", "sql_quote_show_create = 1",
+        ]
+        if session.version.isMySQL(atLeast: 8, 0, 17) { settings.append("print_identified_with_as_hex = 1") }
+        try await session.run("SET NAMES utf8mb4", "set the character set")
+        try await session.run(
+            "SET SESSION " + settings.joined(separator: ", "),
+            "prepare the importing session (nothing of it may be logged)")
+        guard try await session.value("SELECT @@SESSION.sql_log_bin", "see that nothing is logged") == "0" else {
+            throw DumpError(
+                .unsupported,
+                "\(session.server): sql_log_bin could not be switched off; grant SESSION_VARIABLES_ADMIN to the importing account"
+            )
+        }
+    }
+
+    private static func prepare(
+        _ session: Session, loaders: [Session], options: DumpOptions
+    ) async throws(DumpError) -> Target {
+        let facts = try await session.run(
+            """
+            SELECT @@GLOBAL.super_read_only, @@GLOBAL.event_scheduler, @@GLOBAL.gtid_mode, \
+            SUBSTRING_INDEX(CURRENT_USER(), '@', -1), \
+            LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - LOCATE('@', REVERSE(CURRENT_USER())))
+            """, "read the target's settings")
+        guard let row = facts.rows.first else { throw DumpError(.unsupported, "\(session.server) answered nothing") }
+        guard row.string(0) == "0" else {
+            throw DumpError(
+                .unsupported,
+                "\(session.server): super_read_only is ON; switch it off for the import (read_only may stay on)")
+        }
+        guard row.string(2)?.uppercased() == "ON" else {
+            throw DumpError(
+                .unsupported, "\(session.server): gtid_mode is \(row.string(2) ?? "NULL"), ON is needed for an import")
+        }
+        let running = try await session.value(
+            """
+            SELECT (SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE SERVICE_STATE <> 'OFF') \
+            + (SELECT COUNT(*) FROM performance_schema.replication_applier_status WHERE SERVICE_STATE <> 'OFF')
+            """, "see whether replication runs on the target")
+        guard running == "0" else {
+            throw DumpError(
+                .unsupported,
+                "\(session.server): replication runs on the target; STOP REPLICA and RESET REPLICA ALL first")
+        }
+        return Target(
+            session: session, loaders: loaders, options: options,
+            own: .init(user: row.string(4) ?? "", host: row.string(3) ?? ""), scheduler: row.string(1) ?? "")
+    }
+
+    /// Makes the server empty. The GTID history goes first: from here until the end the server claims no transaction
+    /// that it may not have.
+    func wipe() async throws(DumpError) {
+        if scheduler.uppercased() == "ON" {
+            try await session.run("SET GLOBAL event_scheduler = OFF", "keep events from running during the import")
+        }
+        try await session.run(
+            session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
+            "forget the target's GTID history")
+        for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {
+            try await session.run("DROP DATABASE \(SQLText.name(schema))", "drop the target's schema \(schema)")
+        }
+    }
+
+    /// Drops the accounts that the source does not have.
+    func dropSurplus(keeping accounts: [Accounts.Account]) async throws(DumpError) {
+        let wanted = Set(accounts)
+        for account in try await Accounts.list(session) where !wanted.contains(account) && account != own {
+            try await session.run(
+                "DROP USER IF EXISTS \(account.quoted)",
+                "drop account \(account.quoted), which the source does not have")
+        }
+    }
+
+    /// The very last statement: from here the server claims the source's history.
+    func claim(_ gtid: String) async throws(DumpError) {
+        let before = try await session.gtidExecuted()
+        guard before.isEmpty else {
+            throw mismatch("the target made transactions of its own during the import (\(before)); import again")
+        }
+        guard !gtid.isEmpty else { return }
+        try await session.run(
+            "SET GLOBAL gtid_purged = \(SQLText.literal(gtid))", "claim the source's GTID set on the target")
+        let after = try await session.value(
+            """
+            SELECT GTID_SUBSET(@@GLOBAL.gtid_executed, \(SQLText.literal(gtid))) \
+            AND GTID_SUBSET(\(SQLText.literal(gtid)), @@GLOBAL.gtid_executed)
+            """, "read the target's GTID set back")
+        guard after == "1" else { throw mismatch("gtid_executed of the target is not what was set") }
+    }
+
+    func restoreScheduler() async throws(DumpError) {
+        if scheduler.uppercased() == "ON" {
+            try await session.run("SET GLOBAL event_scheduler = ON", "switch the event scheduler on again")
+        }
+    }
+
+    func mismatch(_ message: String) -> DumpError { DumpError(.mismatch, "\(session.server): \(message)") }
+}

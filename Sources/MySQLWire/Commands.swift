@@ -1,0 +1,75 @@
+/// Commands that are answered by OK or ERR alone.
+extension MySQLConnection {
+    /// COM_PING. Answered by the server's connection thread alone: storage may hang all the same.
+    /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_ping.html
+    public func ping(deadline: Deadline) async throws(MySQLError) {
+        // An ERR packet here is the server's farewell: COM_PING itself cannot fail.
+        _ = try await run(.ping, [], keepsConnection: false, purpose: "ping", deadline)
+    }
+
+    /// COM_INIT_DB: makes a database the session's default, as USE does.
+    /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_init_db.html
+    /// - Throws: `server` with number 1049 if there is no such database; the connection stays usable.
+    public func useDatabase(_ name: String, deadline: Deadline) async throws(MySQLError) {
+        _ = try await run(
+            .initDatabase, Array(name.utf8), keepsConnection: true, purpose: "use database \(name)", deadline)
+    }
+
+    /// COM_RESET_CONNECTION: rolls back, drops temporary tables, locks, variables and prepared statements, and gives
+    /// the session the server's defaults again, except for the character set and the sql_mode that every session of
+    /// this driver has. Two round trips. Keeps the user and the default database.
+    /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_reset_connection.html
+    public func resetSession(deadline: Deadline) async throws(MySQLError) {
+        _ = try await run(.resetConnection, [], keepsConnection: false, purpose: "reset the session", deadline)
+        core.forgetStatements()
+        // The reset takes the character set of the handshake back too: MariaDB would go on in latin1.
+        _ = try await query(
+            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
+            purpose: "set the session's character set", deadline: deadline)
+    }
+
+    /// SQLText.literal relies on backslashes.
+    func readBackslashes(_ deadline: Deadline) async throws(MySQLError) {
+        _ = try await query(
+            "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
+            purpose: "set the session's sql_mode", deadline: deadline)
+    }
+
+    /// - Parameter keepsConnection: whether the session goes on after an ERR packet.
+    func run(
+        _ command: Session.Command, _ argument: [UInt8], keepsConnection: Bool, purpose: String, _ deadline: Deadline
+    ) async throws(MySQLError) -> OKPacket {
+        let session = try begin(purpose)
+        var phase = MySQLError.Phase.idle
+        do throws(Failure) {
+            try session.readyForCommand(deadline)
+            phase = .command
+            try await session.send(command, argument, deadline)
+            phase = .reply
+            let range = try await session.read(deadline)
+            switch session.firstByte(range) {
+            case 0x00:
+                let ok = try OKPacket.decode(session.packet(range))
+                core.end()
+                return ok
+            case 0xFF:
+                throw Failure(
+                    try ServerError.decode(session.packet(range)),
+                    keepsConnection: keepsConnection && !session.framer.sawUnsolicitedError)
+            default: throw .violation("a command was answered with neither OK nor ERR")
+            }
+        } catch {
+            core.finish(error)
+            throw core.error(error, phase, purpose)
+        }
+    }
+}
+
+extension Session {
+    /// What precedes every command. A call that is over before it began leaves the connection as it was.
+    func readyForCommand(_ deadline: Deadline) throws(Failure) {
+        if Task.isCancelled { throw Failure.cancelled.keepingConnection() }
+        if deadline.hasPassed { throw Failure.timeout.keepingConnection() }
+        try checkIdle()
+    }
+}

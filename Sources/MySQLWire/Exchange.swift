@@ -1,0 +1,157 @@
+/// One COM_QUERY under way: sends it and reads its reply, packet by packet.
+/// Lives inside a call that holds the connection's lease.
+struct Exchange: ~Copyable {
+    /// Most that `readAll` collects, in bytes of values; larger answers are for `stream`.
+    static let maximumCollected = 256 << 20
+
+    let session: Session
+    private var machine: ResultSetMachine
+    private(set) var phase = MySQLError.Phase.idle
+    private(set) var columns: [ColumnDefinition] = []
+    private(set) var summary = OKPacket() { didSet { gtids = summary.gtids ?? gtids } }
+    /// What was committed, whichever of several result sets said so.
+    private var gtids: String?
+    private var offsetsHint = 0
+    /// Whether the reply was read to its end.
+    private(set) var hasEnded = false
+
+    init(session: Session) {
+        self.session = session
+        machine = ResultSetMachine(
+            deprecateEOF: session.capabilities.contains(.deprecateEOF),
+            sessionTrack: session.capabilities.contains(.sessionTrack))
+    }
+
+    /// Sends the statement. A call that is over before it began leaves the connection as it was.
+    mutating func send(_ sql: [UInt8], _ deadline: Deadline) async throws(Failure) {
+        try session.readyForCommand(deadline)
+        phase = .command
+        guard sql.count < 1 << 30 else {
+            throw Failure(.limit, "a statement of more than 1 GiB").keepingConnection()
+        }
+        try await session.send(.query, sql, deadline)
+        phase = .reply
+    }
+
+    /// Reads up to the first row or, without rows, to the end of the whole reply.
+    mutating func readHeader(_ deadline: Deadline) async throws(Failure) {
+        while true {
+            let range = try await session.read(deadline)
+            switch try receive(range) {
+            case .read: continue
+            case .columns(let definitions):
+                columns = definitions
+                return
+            case .row: throw .violation("a row before its columns")
+            case .nextResult(let ok):
+                summary = ok
+                return try await drain(deadline)
+            case .end(let ok):
+                summary = ok
+                hasEnded = true
+                return
+            case .failed(let error): throw failure(error)
+            }
+        }
+    }
+
+    /// The rows that are there, or those of the next read; nil after the last. Reads any further result sets to
+    /// their end, so that nil means the end of the reply.
+    mutating func nextBatch(_ deadline: Deadline) async throws(Failure) -> RowBatch? {
+        if hasEnded || columns.isEmpty { return nil }
+        if Task.isCancelled { throw .cancelled }
+        if deadline.hasPassed { throw .timeout }
+        var offsets: [(start: Int32, length: Int32)] = []
+        offsets.reserveCapacity(offsetsHint)
+        while true {
+            // Decodes all that is there in one go: no suspension and no allocation per row.
+            decode: while let range = try session.framer.next() {
+                switch try receive(range) {
+                case .row: try decodeRow(range, into: &offsets)
+                case .nextResult(let ok):
+                    summary = ok
+                    let batch = makeBatch(offsets)
+                    try await drain(deadline)
+                    return batch
+                case .end(let ok):
+                    summary = ok
+                    hasEnded = true
+                    return makeBatch(offsets)
+                case .failed(let error): throw failure(error)
+                case .read, .columns: throw .violation("a column where a row was due")
+                }
+            }
+            if !offsets.isEmpty { return makeBatch(offsets) }
+            try await session.transport.fill(&session.framer, deadline)
+        }
+    }
+
+    /// The whole first result set.
+    mutating func readAll(_ deadline: Deadline) async throws(Failure) -> ResultSet {
+        try await readHeader(deadline)
+        var rows: [Row] = []
+        var collected = 0
+        while let batch = try await nextBatch(deadline) {
+            for row in 0..<batch.rowCount {
+                var values: [[UInt8]?] = []
+                values.reserveCapacity(batch.columnCount)
+                for column in 0..<batch.columnCount {
+                    let range = batch.range(row: row, column: column)
+                    collected += range?.count ?? 0
+                    values.append(range.map { Array(batch.bytes[$0]) })
+                }
+                guard collected <= Self.maximumCollected else {
+                    throw Failure(.limit, "an answer of more than \(Self.maximumCollected) bytes; stream it")
+                }
+                rows.append(Row(columns: columns, values: values))
+            }
+        }
+        return ResultSet(
+            columns: columns, rows: rows, affectedRows: summary.affectedRows, lastInsertID: summary.lastInsertID,
+            warnings: summary.warnings, gtids: gtids)
+    }
+
+    /// Reads what is left of the reply and drops it.
+    private mutating func drain(_ deadline: Deadline) async throws(Failure) {
+        while true {
+            let range = try await session.read(deadline)
+            switch try receive(range) {
+            case .read, .columns, .row: continue
+            case .nextResult(let ok): gtids = ok.gtids ?? gtids
+            case .end(let ok):
+                gtids = ok.gtids ?? gtids
+                hasEnded = true
+                return
+            case .failed(let error): throw failure(error)
+            }
+        }
+    }
+
+    private mutating func receive(_ range: Range<Int>) throws(Failure) -> ResultSetMachine.Action {
+        try machine.receive(
+            first: session.firstByte(range), length: range.count, packet: session.packet(range))
+    }
+
+    private func decodeRow(_ range: Range<Int>, into offsets: inout [(start: Int32, length: Int32)]) throws(Failure) {
+        var failure: Failure?
+        session.framer.buffer.withUnsafeBufferPointer { bytes in
+            do throws(Failure) {
+                try TextRow.decode(bytes, range, columns: columns.count, into: &offsets)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func makeBatch(_ offsets: [(start: Int32, length: Int32)]) -> RowBatch? {
+        if offsets.isEmpty { return nil }
+        offsetsHint = offsets.count
+        return RowBatch(bytes: session.framer.detach(), columnCount: columns.count, offsets: offsets)
+    }
+
+    /// An ERR packet in its place ends the reply; one that came outside the numbering is the server's farewell.
+    private func failure(_ error: ServerError) -> Failure {
+        Failure(error, keepsConnection: !session.framer.sawUnsolicitedError)
+    }
+}

@@ -1,0 +1,202 @@
+import Logging
+import MySQLWire
+
+extension Act {
+    /// Stops writes on a server, even those of administrators.
+    func fence(_ id: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "stop writes on \(name(id))"
+        try await guarding(id, ledger, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in try await close(session) }
+        }
+    }
+
+    /// Bounded: a lock that somebody holds makes it fail instead of wait, and a late effect is impossible because the
+    /// session ends with the failure. A client that holds LOCK TABLES would keep it away for ever, so that client's
+    /// session is ended.
+    func close(_ session: ServerSession) async throws(MySQLError) {
+        let what = "stop writes on \(name(session.server))"
+        do throws(MySQLError) {
+            try await session.run("SET GLOBAL super_read_only = ON", what)
+        } catch {
+            guard error.number == 1205 else { throw error }
+            _ = try await session.endClients(except: spared)
+            try await session.run("SET GLOBAL super_read_only = ON", what)
+        }
+        let ended = try await session.endClients(except: spared)
+        logger.notice("fenced", metadata: ["server": "\(name(session.server))", "sessions_ended": "\(ended)"])
+    }
+
+    /// Accounts whose sessions are never ended: the agents' own and replication's.
+    var spared: [String] { [configuration.credentials.user, configuration.replication.user] }
+
+    /// Waits a few seconds for the new primary to apply what the old one has; the next look decides whether to go on.
+    func drain(from old: ServerID, to new: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "let \(name(new)) apply what \(name(old)) has"
+        let executed = try await withSession(old, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.run("SELECT @@global.gtid_executed", what).rows.first?.string(0) ?? ""
+            }
+        }
+        try await onServer(what) { () async throws(MySQLError) in
+            let status = try await ledger.run(Dialect(version: ledger.version).status, what)
+            let dialect = Dialect(version: ledger.version)
+            switch status.rows.first.map(ReplicationChannel.init)?.health {
+            case .stopped?:
+                try await ledger.run(dialect.start, "start replication to fetch the rest")
+            case .disconnected?:
+                // A receiver that has used up its retries stays off, and one that waits a minute between two of them
+                // comes late: the old primary is there now.
+                try await ledger.run(dialect.stopReceiver, "let the receiver connect at once")
+                try await ledger.run(dialect.startReceiver, "let the receiver connect at once")
+            case .running?, .broken?, nil: break
+            }
+            let reached = try await ledger.run(
+                "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(executed)), 3)", what)
+            logger.notice(
+                "drain", metadata: ["server": "\(name(new))", "complete": "\(reached.rows.first?.int(0) == 0)"])
+        }
+    }
+
+    /// Ends the replica's replication for good.
+    func promote(
+        _ new: ServerID, undrained: String, epoch: UInt64, ledger: LedgerSession
+    ) async throws(AgentError) {
+        let old = new.other
+        let dialect = Dialect(version: ledger.version)
+        let what = "promote \(name(new))"
+        // Once more under the lock: the old primary is fenced, so its set stands still.
+        let before = try await withSession(old, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.facts(cluster: configuration.cluster)
+            }
+        }
+        guard before.superReadOnly else {
+            throw AgentError(.refused, "\(what): \(name(old)) takes writes again, it must be fenced first")
+        }
+        try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.stop, what) }
+        let state = try await onServer(what) { () async throws(MySQLError) in
+            try await ServerProbe.facts(
+                ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+        }
+        let missing = before.executed.subtracting(state.executed)
+        let allowed = GTIDSet(undrained) ?? GTIDSet()
+        let unapplied = (state.channels.first?.retrieved ?? GTIDSet()).subtracting(state.executed)
+        guard missing.isSubset(of: allowed), unapplied.isSubset(of: allowed) else {
+            try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.start, what) }
+            throw AgentError(.refused, "\(what): it still lacks \(missing.union(unapplied)), replication was resumed")
+        }
+        // On record first: from here only forward, and whoever takes over can see that.
+        await enableEvents(ledger)
+        try await record(epoch: epoch, new: state, old: before.uuid, ledger: ledger)
+        try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.resetAll, what) }
+        logger.notice(
+            "promoted",
+            metadata: [
+                "server": "\(name(new))", "epoch": "\(epoch)", "gtid_executed": "\(state.executed)",
+                "undrained": "\(missing)",
+            ])
+    }
+
+    /// Lets the new primary take writes.
+    func openPrimary(_ new: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "open \(name(new)) as primary"
+        try await onServer(what) { () async throws(MySQLError) in
+            try await ledger.run("SET GLOBAL super_read_only = OFF", what)
+            try await ledger.run("SET GLOBAL read_only = OFF", what)
+        }
+        logger.notice("opened", metadata: ["server": "\(name(new))"])
+    }
+
+    /// Runs statements that belong to the new primary's own history and replicate from it. The session writes to the
+    /// binary log for no longer than that: if this cannot be made sure of, it is ended.
+    private func logged(
+        _ ledger: LedgerSession, _ what: String, _ body: () async throws(MySQLError) -> Void
+    ) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            do throws(MySQLError) {
+                try await ledger.run("SET SESSION sql_log_bin = 1", what)
+                try await body()
+                try await ledger.run("SET SESSION sql_log_bin = 0", what)
+            } catch {
+                ledger.connection.abort()
+                throw error
+            }
+        }
+    }
+
+    private func record(
+        epoch: UInt64, new: ServerFacts, old: String, ledger: LedgerSession
+    ) async throws(AgentError) {
+        let what = "record the promotion"
+        try await logged(ledger, what) { () async throws(MySQLError) in
+            for statement in LedgerSchema.createHistory { try await ledger.run(statement, what) }
+            try await ledger.run(
+                """
+                INSERT IGNORE INTO repl_watchdog.history
+                    (epoch, primary_uuid, old_uuid, agent, reason, executed)
+                VALUES (\(epoch), \(SQLText.literal(new.uuid)), \(SQLText.literal(old)),
+                    \(SQLText.literal(configuration.agent.name)), 'the routers lead to the replica',
+                    \(SQLText.literal(new.executed.description)))
+                """, what)
+            // An older row of this epoch may have come with the drain: without a record of its own the promotion
+            // must not go on.
+            let row = try await ledger.run(
+                "SELECT primary_uuid FROM repl_watchdog.history WHERE epoch = \(epoch)", what)
+            guard row.rows.first?.string(0)?.lowercased() == new.uuid else {
+                throw MySQLError(
+                    .protocolViolation, phase: .reply, server: ledger.connection.address.description, purpose: what,
+                    message: "epoch \(epoch) is on record already with another primary; the next try takes a higher one"
+                )
+            }
+        }
+    }
+
+    /// Events that slept on the replica run on the primary. One that cannot be enabled is no reason to stop.
+    private func enableEvents(_ ledger: LedgerSession) async {
+        do {
+            let events = try await ledger.run(
+                """
+                SELECT event_schema, event_name, definer FROM information_schema.events
+                WHERE status IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')
+                """, "list the events that the replica kept disabled")
+            for row in events.rows {
+                guard let schema = row.string(0), let event = row.string(1), let definer = row.string(2) else {
+                    continue
+                }
+                let split = definer.lastIndex(of: "@") ?? definer.endIndex
+                let account =
+                    SQLText.name(String(definer[..<split])) + "@" + SQLText.name(String(definer[split...].dropFirst()))
+                // Without DEFINER the agent would become the definer.
+                let sql = "ALTER DEFINER=\(account) EVENT \(SQLText.name(schema)).\(SQLText.name(event)) ENABLE"
+                try await ledger.run("SET SESSION sql_log_bin = 1", "enable an event on the new primary")
+                do {
+                    try await ledger.run(sql, "enable an event on the new primary")
+                } catch {
+                    logger.warning(
+                        "an event stays disabled", metadata: ["event": "\(schema).\(event)", "error": "\(error)"])
+                }
+                try await ledger.run("SET SESSION sql_log_bin = 0", "leave the history alone again")
+            }
+        } catch {
+            ledger.connection.abort()
+            logger.warning("events stay disabled", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Points the local router to a server and sees through its own port that it leads there.
+    func route(to id: ServerID, uuid: String) async throws(AgentError) {
+        do {
+            let report = try await router.turn(
+                to: configuration.servers[id], other: configuration.servers[id.other], expectedUUID: uuid,
+                deadline: .after(.seconds(30)))
+            logger.notice(
+                "router turned",
+                metadata: [
+                    "server": "\(name(id))", "file_changed": "\(report.changedFile)",
+                    "restarted": "\(report.restarted)",
+                ])
+        } catch {
+            throw AgentError(.router(error), "point the router to \(name(id))")
+        }
+    }
+}

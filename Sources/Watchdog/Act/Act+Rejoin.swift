@@ -1,0 +1,261 @@
+import Logging
+import MySQLDump
+import MySQLWire
+
+extension Act {
+    /// Lets a server replicate by GTID from where it stands: nothing is destroyed.
+    func resume(_ replica: ServerID, from primary: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "replicate on \(name(replica)) from \(name(primary))"
+        try await guarding(replica, ledger, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                let state = try await session.facts(cluster: configuration.cluster)
+                if state.channels.isEmpty {
+                    try await changeSource(session, to: primary)
+                }
+                try await session.run(session.dialect.start, what)
+            }
+            try await settle(session, what)
+        }
+    }
+
+    private func changeSource(_ session: ServerSession, to primary: ServerID) async throws(MySQLError) {
+        let replication = configuration.replication
+        let sql = session.dialect.changeSource(
+            to: replication.peer ?? configuration.servers[primary], user: replication.user,
+            password: replication.password, tls: configuration.credentials.tls, caFile: configuration.credentials.caFile
+        )
+        try await session.run(sql, "name the source")
+    }
+
+    /// Waits until replication runs or has failed; the next look tells which.
+    private func settle(_ session: ServerSession, _ what: String) async throws(AgentError) {
+        let deadline = Deadline.after(.seconds(20))
+        while !deadline.hasPassed {
+            let health = try await onServer(what) { () async throws(MySQLError) in
+                try await session.run(session.dialect.status, what).rows.first.map(ReplicationChannel.init)?.health
+            }
+            switch health {
+            case .running?, .broken?: return
+            case .disconnected?, .stopped?, nil: break
+            }
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+        }
+    }
+
+    /// Saves what the server holds, then makes it a copy of the primary and lets it replicate.
+    /// - Parameter reopen: whether the server took writes before, and must do so again if nothing comes of it.
+    func rebuild(
+        _ replica: ServerID, from primary: ServerID, why: String, epoch: UInt64, reopen: Bool, ledger: LedgerSession
+    ) async throws(AgentError) {
+        let what = "rebuild \(name(replica)) from \(name(primary))"
+        logger.notice("rebuild", metadata: ["server": "\(name(replica))", "why": "\(why)"])
+        let deadline = Deadline.after(configuration.safety.operationTimeout)
+        var options = DumpOptions()
+        options.excludedSchemas = [LedgerSchema.schema, LedgerSchema.rebuild]
+        try await checkRoom(replica, options, what)
+
+        try await guarding(replica, ledger, what) { session async throws(AgentError) in
+            try await secure(
+                session, replica, primary, options: options, epoch: epoch, reopen: reopen, deadline: deadline, what)
+            try await copy(session, replica, primary, options: options, deadline: deadline, what)
+            try await onServer(what) { () async throws(MySQLError) in
+                try await changeSource(session, to: primary)
+                try await session.run(session.dialect.start, what)
+            }
+            try await settle(session, what)
+            let scheduler = try await eventScheduler(primary, what)
+            try await onServer(what) { () async throws(MySQLError) in
+                // A copy that failed once has left the scheduler off; the events themselves sleep on a replica.
+                if scheduler == "ON" { try await session.run("SET GLOBAL event_scheduler = ON", what) }
+                // Only now is it a copy and no longer half of one; and only the session that holds the lock may say
+                // so.
+                try await session.run("SET GLOBAL read_only = ON", what)
+                try await session.forgetPersisted()
+                try await session.run("DROP DATABASE IF EXISTS ongoing_rebuild", "remove the rebuild marker")
+            }
+        }
+    }
+
+    private func eventScheduler(_ id: ServerID, _ what: String) async throws(AgentError) -> String {
+        try await withSession(id, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.run("SELECT @@global.event_scheduler", what).rows.first?.string(0) ?? ""
+            }
+        }
+    }
+
+    /// Room for two dumps, seen before anything is touched.
+    private func checkRoom(_ replica: ServerID, _ options: DumpOptions, _ what: String) async throws(AgentError) {
+        try workingDirectory.checkExists()
+        let size: UInt64
+        do {
+            size = try await MySQLDump.estimateSize(
+                of: configuration.connectionOptions(configuration.servers[replica]), options: options,
+                deadline: .after(.seconds(30)))
+        } catch {
+            throw AgentError(.dump(error), what)
+        }
+        try workingDirectory.check(roomFor: size)
+    }
+
+    // MARK: Before anything is destroyed
+
+    /// Closes the server, saves what it holds and marks it. Afterwards its data may be replaced.
+    private func secure(
+        _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, options: DumpOptions, epoch: UInt64,
+        reopen: Bool, deadline: Deadline, _ what: String
+    ) async throws(AgentError) {
+        do {
+            let (state, source, wasOpen) = try await quiesce(session, replica, primary, what)
+            // A half-made copy has nothing of its own, unless it was restarted and took writes.
+            if let marker = state.rebuilding, !wasOpen {
+                logger.notice("data was saved before", metadata: ["saved": "\(marker.saved)"])
+                return
+            }
+            let saved = try await save(
+                session, replica, state: state, source: source, options: options, epoch: epoch, deadline: deadline)
+            try await condemn(session, marker: RebuildMarker(source: source.uuid, epoch: epoch, saved: saved), what)
+        } catch {
+            if reopen { await putBack(session, what) }
+            throw error
+        }
+    }
+
+    /// Lets a server that nothing was done to take writes again, as it did before. Over the session that holds the
+    /// lock there: if that is lost, somebody else is at work and knows better.
+    private func putBack(_ session: ServerSession, _ what: String) async {
+        do {
+            try await onServer(what) { () async throws(MySQLError) in
+                let state = try await session.facts(cluster: configuration.cluster)
+                if state.rebuilding == nil { try await session.open() }
+            }
+        } catch {
+            logger.error("\(name(session.server)) stays read-only", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Stops everything that changes the server that is to be rebuilt, and reads both servers: the replica first, for
+    /// the primary's set only grows.
+    private func quiesce(
+        _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, _ what: String
+    ) async throws(AgentError) -> (replica: ServerFacts, primary: ServerFacts, wasOpen: Bool) {
+        let before = try await onServer(what) { () async throws(MySQLError) in
+            try await session.facts(cluster: configuration.cluster)
+        }
+        try await onServer(what) { () async throws(MySQLError) in try await close(session) }
+        let state = try await onServer(what) { () async throws(MySQLError) in
+            if !before.channels.isEmpty { try await session.run(session.dialect.stop, what, within: .seconds(30)) }
+            return try await session.facts(cluster: configuration.cluster)
+        }
+        let source = try await withSession(primary, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.facts(cluster: configuration.cluster)
+            }
+        }
+        guard state.uuid != source.uuid else {
+            throw AgentError(.refused, "\(what): both addresses lead to one server")
+        }
+        guard source.rebuilding == nil else {
+            throw AgentError(.refused, "\(what): \(name(primary)) is itself a half-made copy")
+        }
+        guard source.channels.isEmpty else {
+            throw AgentError(.refused, "\(what): \(name(primary)) is a replica")
+        }
+        let lost = state.executed.subtracting(source.executed).from(uuid: source.uuid)
+        guard state.rebuilding != nil || lost.isEmpty else {
+            throw AgentError(
+                .refused,
+                "\(what): it holds \(lost), which \(name(primary)) made and has lost: decide which server is right")
+        }
+        return (state, source, !before.readOnly)
+    }
+
+    /// Dumps what the server holds into the working directory and lists the transactions that only it has.
+    private func save(
+        _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, options: DumpOptions,
+        epoch: UInt64, deadline: Deadline
+    ) async throws(AgentError) -> String {
+        let from = configuration.connectionOptions(configuration.servers[replica])
+        let what = "save the data of \(name(replica))"
+        let path = workingDirectory.dumpPath(cluster: configuration.cluster, server: replica, epoch: epoch)
+        var saving = options
+        saving.disableEvents = false
+        let saveOptions = saving
+        let report = try await keeping([session.connection]) { () async throws(AgentError) in
+            do throws(DumpError) {
+                return try await MySQLDump.dump(from: from, to: path, options: saveOptions, deadline: deadline)
+            } catch {
+                throw AgentError(.dump(error), what)
+            }
+        }
+        let surplus = state.executed.subtracting(source.executed)
+        try WorkingDirectory.write(
+            """
+            Data of server \(name(replica)), server_uuid \(state.uuid), as it was before it was rebuilt from \
+            \(name(replica.other)), server_uuid \(source.uuid), in epoch \(epoch).
+            Dump: \(path)
+            Transactions that only this server had (not on the primary): \(surplus.isEmpty ? "none" : "\(surplus)")
+            gtid_executed: \(state.executed)
+
+            """, to: path + ".txt")
+        logger.notice(
+            "saved",
+            metadata: [
+                "server": "\(name(replica))", "file": "\(path)", "rows": "\(report.rows)",
+                "only_here": "\(surplus.isEmpty ? "none" : "\(surplus)")",
+            ])
+        for warning in report.warnings { logger.warning("dump: \(warning)") }
+        if !surplus.isEmpty {
+            logger.warning(
+                "transactions that the primary lacks are kept in the saved dump only",
+                metadata: ["gtids": "\(surplus)", "file": "\(path)"])
+        }
+        return "\(configuration.agent.name):\(path)"
+    }
+
+    /// Marks the server as half a copy before the first of its rows is touched. read_only keeps the application out
+    /// while the import, which needs more than super_read_only allows, runs; persisted, for a server that restarts in
+    /// the middle must not take writes either.
+    private func condemn(
+        _ session: ServerSession, marker: RebuildMarker, _ what: String
+    ) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            try await session.run(session.persistReadOnly, what)
+            try await session.run("SET GLOBAL super_read_only = OFF", what)
+            for statement in LedgerSchema.createMarker { try await session.run(statement, "mark the rebuild") }
+            try await session.run(
+                """
+                REPLACE INTO ongoing_rebuild.marker (source, epoch, saved) VALUES
+                    (\(SQLText.literal(marker.source)), \(marker.epoch), \(SQLText.literal(marker.saved)))
+                """, "mark the rebuild")
+        }
+    }
+
+    // MARK: The copy
+
+    private func copy(
+        _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, options: DumpOptions, deadline: Deadline,
+        _ what: String
+    ) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            try await session.run(session.persistReadOnly, what)
+            try await session.run("SET GLOBAL super_read_only = OFF", what)
+            try await session.run(session.dialect.resetAll, what, within: .seconds(30))
+        }
+        let from = configuration.connectionOptions(configuration.servers[primary])
+        var to = configuration.connectionOptions(configuration.servers[replica])
+        to.programName = ServerSession.copyProgram
+        let target = to
+        let report = try await keeping([session.connection]) { () async throws(AgentError) in
+            do throws(DumpError) {
+                return try await MySQLDump.copy(from: from, to: target, options: options, deadline: deadline)
+            } catch {
+                throw AgentError(.dump(error), what)
+            }
+        }
+        logger.notice(
+            "copied",
+            metadata: ["server": "\(name(replica))", "rows": "\(report.rows)", "tables": "\(report.tables.count)"])
+        for warning in report.warnings { logger.warning("copy: \(warning)") }
+    }
+}

@@ -1,0 +1,133 @@
+import MySQLWire
+
+/// The session by which an agent takes part in an operation. It holds the agent's lock, which makes its rows count as
+/// alive, and the operation lock if the agent leads. Every mutating statement on the server that is or will be the
+/// primary goes over it. It is never reconnected: when it ends, so does the agent's part, and the server itself has
+/// already given the locks to the next one.
+final class LedgerSession: Sendable {
+    let server: ServerID
+    let agent: String
+    let cluster: String
+    let connection: MySQLConnection
+    /// How long the server keeps a silent session: after that a frozen agent has lost its locks.
+    static let waitTimeout = 10
+
+    var id: UInt64 { UInt64(connection.connectionID) }
+    var isOpen: Bool { connection.isOpen }
+    var version: ServerVersion { connection.serverVersion }
+    private var patience: Deadline { .after(.seconds(8)) }
+
+    private init(server: ServerID, agent: String, cluster: String, connection: MySQLConnection) {
+        self.server = server
+        self.agent = agent
+        self.cluster = cluster
+        self.connection = connection
+    }
+
+    /// Opens the session and takes the agent's lock.
+    /// - Returns: nil if another agent of this name holds it.
+    static func open(
+        _ options: ConnectionOptions, server: ServerID, agent: String, cluster: String, deadline: Deadline
+    ) async throws(MySQLError) -> LedgerSession? {
+        let connection = try await MySQLConnection.connect(options, deadline: deadline)
+        let session = LedgerSession(server: server, agent: agent, cluster: cluster, connection: connection)
+        do {
+            try await session.run(
+                """
+                SET SESSION wait_timeout = \(waitTimeout), lock_wait_timeout = 5, innodb_lock_wait_timeout = 5,
+                    autocommit = 1, sql_mode = 'NO_AUTO_VALUE_ON_ZERO', sql_log_bin = 0
+                """, "prepare the ledger session")
+            guard try await session.lock(LedgerSchema.agentLock(cluster, agent), wait: 0) else {
+                await connection.close()
+                return nil
+            }
+            return session
+        } catch {
+            connection.abort()
+            throw error
+        }
+    }
+
+    @discardableResult
+    func run(_ sql: String, _ purpose: String, deadline: Deadline? = nil) async throws(MySQLError) -> ResultSet {
+        try await connection.query(sql, purpose: purpose, deadline: deadline ?? patience)
+    }
+
+    /// Closing gives every lock back.
+    func close() async { await connection.close() }
+
+    // MARK: Locks
+
+    private func lock(_ name: String, wait seconds: Int) async throws(MySQLError) -> Bool {
+        try await run("SELECT GET_LOCK(\(SQLText.literal(name)), \(seconds))", "take the lock \(name)")
+            .rows.first?.int(0) == 1
+    }
+
+    func takeOperationLock() async throws(MySQLError) -> Bool {
+        if try await holdsOperationLock() { return true }
+        return try await lock(LedgerSchema.operationLock(cluster), wait: 0)
+    }
+
+    func holdsOperationLock() async throws(MySQLError) -> Bool {
+        try await run(
+            "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) = CONNECTION_ID()",
+            "see that the operation lock is held"
+        ).rows.first?.int(0) == 1
+    }
+
+    func giveBackOperationLock() async throws(MySQLError) {
+        try await run(
+            "SELECT RELEASE_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster))))",
+            "give the operation lock back")
+    }
+
+    // MARK: Signals
+
+    /// Makes the ledger if need be and announces this agent. One writer at a time, so that the order of ids is the
+    /// order in which rows become visible: otherwise two agents could each see itself first.
+    func scan(seen: String) async throws(MySQLError) {
+        try await allowWriting()
+        let name = LedgerSchema.scanLock(cluster)
+        guard try await lock(name, wait: 5) else {
+            throw MySQLError(
+                .timeout, phase: .reply, server: connection.address.description, purpose: "announce this agent",
+                message: "another agent holds \(name) for more than 5 s")
+        }
+        do {
+            for statement in LedgerSchema.create { try await run(statement, "make the ledger") }
+            try await write(.scan(host: agent), epoch: 0, seen: seen)
+            try await run("SELECT RELEASE_LOCK(\(SQLText.literal(name)))", "give the scan lock back")
+        } catch {
+            // A lock taken twice must be given back twice: with the session it goes for certain.
+            connection.abort()
+            throw error
+        }
+    }
+
+    /// Writes MAST. The unique key on the epoch refuses a second one.
+    func master(epoch: UInt64, seen: String) async throws(MySQLError) {
+        try await write(.mast(host: agent), epoch: epoch, seen: seen, master: true)
+    }
+
+    func write(_ signal: Signal, epoch: UInt64, seen: String, master: Bool = false) async throws(MySQLError) {
+        try await run(
+            """
+            INSERT INTO ongoing_failover.status (event, agent, epoch, seen, session, agent_lock, master_epoch, at)
+            VALUES (\(SQLText.literal(signal.description)), \(SQLText.literal(agent)), \(epoch),
+                \(SQLText.literal(seen)), CONNECTION_ID(),
+                \(SQLText.literal(LedgerSchema.agentLock(cluster, agent))), \(master ? "\(epoch)" : "NULL"), UTC_TIMESTAMP(6))
+            """, "write \(signal)")
+    }
+
+    /// A server that is super_read_only takes not even the ledger. read_only keeps ordinary clients out all the same.
+    private func allowWriting() async throws(MySQLError) {
+        let state = try await run("SELECT @@global.super_read_only", "see whether the ledger can be written")
+        if state.rows.first?.int(0) == 1 {
+            try await run("SET GLOBAL super_read_only = OFF", "let the ledger be written (read_only stays ON)")
+        }
+    }
+
+    func dropLedger() async throws(MySQLError) {
+        try await run("DROP DATABASE IF EXISTS ongoing_failover", "drop the ledger")
+    }
+}

@@ -1,0 +1,44 @@
+import MySQLDump
+import MySQLWire
+
+/// Why a pass ended without success: what failed, for what, and what to do.
+public struct AgentError: Error, Sendable, CustomStringConvertible {
+    public enum Cause: Sendable {
+        case server(MySQLError)
+        case dump(DumpError)
+        case router(RouterError)
+        /// Another agent runs on this host, or another agent has this one's name.
+        case alreadyRunning
+        case workingDirectory
+        case configuration
+        /// The world changed between the look and the act, or a step did not have its effect.
+        case refused
+        case timeout
+    }
+
+    public var cause: Cause
+    public var message: String
+
+    public init(_ cause: Cause, _ message: String) {
+        self.cause = cause
+        self.message = message
+    }
+
+    /// As design and monitoring plugins count: 2 critical, 3 an own fault, 78 configuration.
+    public var exitStatus: Int32 {
+        switch cause {
+        case .alreadyRunning, .workingDirectory: 3
+        case .configuration: 78
+        default: 2
+        }
+    }
+
+    public var description: String {
+        switch cause {
+        case .server(let error): "\(message): \(Remedy.explain(error))"
+        case .dump(let error): "\(message): \(error)"
+        case .router(let error): "\(message): \(error)"
+        default: message
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import MySQLWire
+
+/// How a pass ended.
+public struct PassReport: Sendable {
+    public var state: ClusterState
+    /// 0 ok, 1 an operation is under way, 2 critical or ambiguous, 3 own fault.
+    public var exitStatus: Int32
+    public var summary: String
+
+    init(state: ClusterState, exitStatus: Int32, summary: String) {
+        self.state = state
+        self.exitStatus = exitStatus
+        self.summary = summary
+    }
+
+    init(_ diagnosis: Diagnosis, underWay: Bool) {
+        state = diagnosis.state
+        summary = diagnosis.summary
+        exitStatus = underWay ? 1 : diagnosis.exitStatus
+    }
+}
+
+extension Diagnosis {
+    var exitStatus: Int32 {
+        switch state {
+        case .ok:
+            if routerProblem != nil || !errant.isEmpty || closed.contains(where: { $0 == primary }) {
+                2
+            } else {
+                closed.isEmpty ? 0 : 1
+            }
+        case .unknown: 3
+        default: 2
+        }
+    }
+}
+
+/// What `status` prints: the state, why, and what each server and the router said.
+public struct StatusReport: Sendable {
+    public var state: ClusterState
+    public var exitStatus: Int32
+    let cluster: String
+    let agent: String
+    let diagnosis: Diagnosis
+    let seen: Observation
+    let ledger: Ledger?
+    let addresses: Configuration.Servers
+    let router: String
+    /// What this agent would do next, were it running.
+    let next: String
+
+    public func text() -> String {
+        var lines = ["\(state.rawValue.uppercased())  cluster \(cluster), seen by \(agent)"]
+        lines += diagnosis.evidence.map { "  - \($0)" }
+        for id in ServerID.allCases { lines += describe(id) }
+        switch seen.router {
+        case .leadsTo(let uuid):
+            lines.append(
+                "router \(router): leads to \(seen.server(uuid: uuid)?.rawValue ?? "a third server") (\(uuid))")
+        case .noAnswer(let why): lines.append("router \(router): no answer: \(why)")
+        }
+        if let destinations = seen.destinations {
+            lines.append("  destinations: \(destinations.map(\.description).joined(separator: ", "))")
+        }
+        if let ledger {
+            lines.append("ledger on \(ledger.server):")
+            lines += ledger.rows.map { row in
+                "  \(row.id)  \(row.signal)  epoch \(row.epoch), \(row.age / 1000) s ago\(row.alive ? "" : ", gone")"
+            }
+        }
+        lines.append("next: \(next)")
+        return lines.joined(separator: "\n")
+    }
+
+    private func describe(_ id: ServerID) -> [String] {
+        guard let facts = seen.facts(id) else { return ["server \(id) \(addresses[id]): \(seen[id].reason)"] }
+        let role = diagnosis.primary.map { $0 == id ? "primary" : "replica" } ?? "role unknown"
+        let access = facts.superReadOnly ? "super_read_only" : facts.readOnly ? "read_only" : "writable"
+        var lines = ["server \(id) \(addresses[id]): \(facts.version), \(role), \(access), \(facts.uuid)"]
+        lines.append("  executed: \(facts.executed)")
+        for channel in facts.channels {
+            let health =
+                switch channel.health {
+                case .running: "running, \(channel.lag.map { "\($0) s behind" } ?? "lag unknown")"
+                case .stopped: "stopped"
+                case .disconnected(let why), .broken(let why): why
+                }
+            lines.append("  replicates from \(channel.sourceHost):\(channel.sourcePort): \(health)")
+        }
+        if let marker = facts.rebuilding {
+            lines.append("  half-made copy of \(marker.source); saved before: \(marker.saved)")
+        }
+        return lines
+    }
+
+    public func json() -> String {
+        JSON.object([
+            ("state", .string(state.rawValue)), ("exit_status", .number(Int64(exitStatus))),
+            ("cluster", .string(cluster)), ("agent", .string(agent)),
+            ("primary", diagnosis.primary.map { .string($0.rawValue) } ?? .null),
+            ("evidence", .array(diagnosis.evidence.map { .string($0) })),
+            ("servers", .object(ServerID.allCases.map { ($0.rawValue, jsonServer($0)) })),
+            ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next)),
+        ]).description
+    }
+
+    private func jsonServer(_ id: ServerID) -> JSON {
+        guard let facts = seen.facts(id) else {
+            return .object([
+                ("address", .string(addresses[id].description)), ("up", .bool(false)),
+                ("reason", .string(seen[id].reason)),
+            ])
+        }
+        return .object([
+            ("address", .string(addresses[id].description)), ("up", .bool(true)), ("uuid", .string(facts.uuid)),
+            ("version", .string(facts.version.description)), ("read_only", .bool(facts.readOnly)),
+            ("super_read_only", .bool(facts.superReadOnly)), ("gtid_executed", .string(facts.executed.description)),
+            ("rebuilding", .bool(facts.rebuilding != nil)),
+            (
+                "replication",
+                .array(
+                    facts.channels.map { channel in
+                        .object([
+                            ("source", .string("\(channel.sourceHost):\(channel.sourcePort)")),
+                            ("source_uuid", .string(channel.sourceUUID)),
+                            ("receiver", .string(channel.receiver.rawValue)), ("applier", .bool(channel.applierRuns)),
+                            ("receiver_error", .string(channel.receiverError)),
+                            ("applier_error", .string(channel.applierError)),
+                            ("seconds_behind", channel.lag.map { .number(Int64($0)) } ?? .null),
+                        ])
+                    })
+            ),
+        ])
+    }
+
+    private func jsonRouter() -> JSON {
+        var fields: [(String, JSON)] = [("address", .string(router))]
+        switch seen.router {
+        case .leadsTo(let uuid):
+            fields.append(("leads_to", .string(uuid)))
+            fields.append(("server", seen.routed.map { .string($0.rawValue) } ?? .null))
+        case .noAnswer(let why): fields.append(("error", .string(why)))
+        }
+        fields.append(
+            ("destinations", seen.destinations.map { .array($0.map { .string($0.description) }) } ?? .null))
+        return .object(fields)
+    }
+
+    private func jsonLedger() -> JSON {
+        guard let ledger else { return .null }
+        return .object([
+            ("server", .string(ledger.server.rawValue)),
+            (
+                "signals",
+                .array(
+                    ledger.rows.map { row in
+                        .object([
+                            ("id", .number(Int64(clamping: row.id))), ("event", .string(row.signal.description)),
+                            ("agent", .string(row.agent)), ("epoch", .number(Int64(clamping: row.epoch))),
+                            ("alive", .bool(row.alive)), ("age_ms", .number(row.age)),
+                        ])
+                    })
+            ),
+        ])
+    }
+}

@@ -1,0 +1,349 @@
+import Logging
+import MySQLWire
+
+/// The loop around the parts: look, diagnose, decide, do one step, look again. Nothing about an operation's progress
+/// is kept here; an agent that is killed after any step, or another one, goes on from what the servers say.
+actor Rounds {
+    private let configuration: Configuration
+    private let logger: Logger
+    private let observer: Observer
+    private let diagnose: Diagnose
+    private let decide: Decide
+    private let act: Act
+    private var memory: Memory
+    /// This agent's part in an operation, if it has one.
+    private var session: LedgerSession?
+    private var lastState: ClusterState?
+    private var lastStep: Step?
+    private var failures = 0
+    private var routerFailures = 0
+    private var routerFailed = ContinuousClock.now
+    private var waitingSince = ContinuousClock.now
+    /// After it gave an operation up an agent lets others try for a while.
+    private var quietUntil = Deadline.after(.zero)
+
+    private static let patience = 3
+
+    init(configuration: Configuration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        let router = RouterControl(configuration: configuration)
+        observer = Observer(configuration: configuration, router: router)
+        diagnose = Diagnose(configuration)
+        decide = Decide(configuration)
+        act = Act(configuration: configuration, router: router, logger: logger)
+        memory = Memory(directory: configuration.workingDirectory)
+    }
+
+    /// What one round came to.
+    private enum Outcome {
+        case settled(PassReport)
+        case acted
+        case waiting(Diagnosis)
+        case failed(AgentError, gaveUp: Bool)
+    }
+
+    func untilSettled(deadline: Deadline) async throws(AgentError) -> PassReport {
+        while true {
+            let outcome = await round()
+            switch outcome {
+            case .settled(let report): return report
+            case .acted:
+                if deadline.hasPassed { throw AgentError(.timeout, "the operation did not end in time") }
+            case .waiting(let diagnosis):
+                if deadline.hasPassed {
+                    return PassReport(diagnosis, underWay: true)
+                }
+                await pause(.milliseconds(300))
+            case .failed(let error, let gaveUp):
+                if gaveUp || deadline.hasPassed { throw error }
+                await pause(.milliseconds(500))
+            }
+            if Task.isCancelled { throw AgentError(.timeout, "the pass was cancelled") }
+        }
+    }
+
+    func untilCancelled() async {
+        while !Task.isCancelled {
+            let began = ContinuousClock.now
+            switch await round() {
+            case .acted: continue
+            case .waiting: await pause(min(configuration.agent.interval, .milliseconds(300)))
+            case .settled, .failed:
+                await pause(configuration.agent.interval - began.duration(to: .now))
+            }
+        }
+    }
+
+    /// Gives up this agent's part: the session ends, and with it the locks.
+    func leave() async {
+        await session?.close()
+        session = nil
+    }
+
+    private func pause(_ duration: Duration) async {
+        if duration > .zero { try? await Task.sleep(for: duration) }
+    }
+
+    // MARK: One round
+
+    private func round() async -> Outcome {
+        let seen = await observer.look()
+        let diagnosis = diagnose(seen)
+        report(diagnosis)
+        remember(seen, diagnosis)
+        let standing = await standing()
+        var step = decide(seen, diagnosis, standing)
+        if quiet(step) { step = .wait("this agent gave an operation up a moment ago and lets others try") }
+        let previous = lastStep
+        if await handOver(step, standing) { return .waiting(diagnosis) }
+        switch step {
+        case .none:
+            await leave()
+            report(step)
+            return .settled(PassReport(diagnosis, underWay: false))
+        case .wait:
+            report(step)
+            return .waiting(diagnosis)
+        default:
+            report(step)
+        }
+        // A step that does not change what is seen is not repeated at full speed.
+        if step == previous { await pause(.milliseconds(300)) }
+        do {
+            try await perform(step, seen, standing)
+            failures = 0
+            return .acted
+        } catch {
+            return await failed(error, step, seen)
+        }
+    }
+
+    private func report(_ diagnosis: Diagnosis) {
+        guard diagnosis.state != lastState else { return }
+        lastState = diagnosis.state
+        logger.notice(
+            "state",
+            metadata: ["state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))"])
+    }
+
+    private func report(_ step: Step) {
+        guard step != lastStep else { return }
+        lastStep = step
+        switch step {
+        case .none: break
+        case .wait: logger.info("step", metadata: ["step": "\(step)"])
+        default: logger.notice("step", metadata: ["step": "\(step)"])
+        }
+    }
+
+    /// A router that leads to the primary of the promotion on record has followed it.
+    private func remember(_ seen: Observation, _ diagnosis: Diagnosis) {
+        guard let primary = diagnosis.primary, decide.turned(seen, to: primary), let facts = seen.facts(primary),
+            let promotion = facts.promotion, promotion.primary == facts.uuid
+        else { return }
+        do {
+            try memory.note(epoch: promotion.epoch)
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    private func standing() async -> Standing {
+        var standing = Standing(
+            agent: configuration.agent.name, epoch: memory.epoch, routerFailed: routerFailures >= Self.patience)
+        // After a while it is tried again: what kept the router down may be mended.
+        if routerFailures >= Self.patience, routerFailed.duration(to: .now) > .seconds(60) {
+            routerFailures = 0
+            standing.routerFailed = false
+        }
+        guard let session else { return standing }
+        do {
+            standing.holdsLock = try await session.holdsOperationLock()
+            standing.server = session.server
+            standing.session = session.id
+        } catch {
+            logger.warning("the ledger session is lost", metadata: ["error": "\(error)"])
+            session.connection.abort()
+            self.session = nil
+        }
+        return standing
+    }
+
+    /// An operation master that cannot go on, perhaps only because of its own road to a server, lets others try.
+    private func handOver(_ step: Step, _ standing: Standing) async -> Bool {
+        guard standing.holdsLock, case .wait = step, step == lastStep else {
+            waitingSince = .now
+            return false
+        }
+        guard waitingSince.duration(to: .now) > .seconds(90) else { return false }
+        logger.warning("handing the operation over", metadata: ["waited": "\(step)"])
+        waitingSince = .now
+        quietUntil = .after(.seconds(30))
+        await leave()
+        return true
+    }
+
+    private func quiet(_ step: Step) -> Bool {
+        guard !quietUntil.hasPassed else { return false }
+        switch step {
+        case .scan, .lock, .master: return true
+        default: return false
+        }
+    }
+
+    // MARK: Failure
+
+    private func failed(_ error: AgentError, _ step: Step, _ seen: Observation) async -> Outcome {
+        logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
+        if case .route = step {
+            // The servers' side of an operation stands even if this host's router does not come back.
+            routerFailures += 1
+            routerFailed = .now
+            return .failed(error, gaveUp: false)
+        }
+        failures += 1
+        let hopeless: Bool
+        if case .workingDirectory = error.cause { hopeless = true } else { hopeless = failures >= Self.patience }
+        guard hopeless else { return .failed(error, gaveUp: false) }
+        failures = 0
+        quietUntil = .after(.seconds(30))
+        if let session, let ledger = decide.activeLedger(seen), ledger.kind == .recover,
+            ledger.server == session.server,
+            seen.facts(ledger.server.other)?.rebuilding == nil
+        {
+            do {
+                try await act.abort(seen, "\(error)", kind: ledger.kind, ledger: session)
+            } catch {
+                logger.error("\(error)")
+            }
+        }
+        await leave()
+        return .failed(error, gaveUp: true)
+    }
+
+    // MARK: Steps
+
+    private func perform(_ step: Step, _ seen: Observation, _ standing: Standing) async throws(AgentError) {
+        let ledger = decide.activeLedger(seen)
+        let epoch = ledger?.master?.epoch ?? 0
+        var routed = ""
+        if case .leadsTo(let uuid) = seen.router { routed = uuid }
+        switch step {
+        case .none, .wait: break
+        case .scan(let server):
+            let session = try await join(server)
+            try await signal(session, .scan(host: configuration.agent.name), epoch: 0, seen: routed)
+        case .lock(let server):
+            let session = try await join(server)
+            let won = try await act.onServer("take the operation lock") { () async throws(MySQLError) in
+                try await session.takeOperationLock()
+            }
+            if !won { await pause(.milliseconds(100)) }
+        case .master(let server):
+            let session = try await join(server)
+            let next = decide.nextEpoch(seen, standing)
+            try await signal(session, .mast(host: configuration.agent.name), epoch: next, seen: routed)
+        case .withdraw:
+            if let session {
+                try await act.onServer("give the operation lock back") { () async throws(MySQLError) in
+                    try await session.giveBackOperationLock()
+                }
+            }
+            await leave()
+        case .follow(let server):
+            let session = try await join(server)
+            try await signal(session, .folo(host: configuration.agent.name), epoch: epoch, seen: routed)
+        case .announce(let kind, let target):
+            let session = try await join(target)
+            try await signal(session, .oper(kind), epoch: epoch, seen: routed)
+            try await signal(
+                session, .targ(socket: configuration.servers[target].description), epoch: epoch, seen: routed)
+        case .route(let server):
+            guard let uuid = seen.facts(server)?.uuid else {
+                throw AgentError(.refused, "\(act.name(server)) does not answer: the router stays as it is")
+            }
+            let act = act
+            if let session {
+                try await act.keeping([session.connection]) { () async throws(AgentError) in
+                    try await act.route(to: server, uuid: uuid)
+                }
+            } else {
+                try await act.route(to: server, uuid: uuid)
+            }
+            routerFailures = 0
+        case .confirmFollower:
+            guard let session else { throw AgentError(.refused, "no session to send FOOK on") }
+            try await signal(session, .fook(host: configuration.agent.name), epoch: epoch, seen: routed)
+        default:
+            guard let session else { throw AgentError(.refused, "the operation lock is not held any more") }
+            try await lead(step, seen, session, ledger: ledger, epoch: epoch, routed)
+        }
+    }
+
+    private func lead(
+        _ step: Step, _ seen: Observation, _ session: LedgerSession, ledger: Ledger?, epoch: UInt64, _ routed: String
+    ) async throws(AgentError) {
+        let act = act
+        let awake = [session.connection]
+        switch step {
+        case .fence(let server):
+            try await act.keeping(awake) { () async throws(AgentError) in try await act.fence(server, ledger: session) }
+        case .drain(let from, let to): try await act.drain(from: from, to: to, ledger: session)
+        case .promote(let server, let undrained):
+            try await act.promote(server, undrained: undrained, epoch: epoch, ledger: session)
+        case .open(let server): try await act.openPrimary(server, ledger: session)
+        case .resume(let replica, let primary):
+            try await act.keeping(awake) { () async throws(AgentError) in
+                try await act.resume(replica, from: primary, ledger: session)
+            }
+        case .rebuild(let replica, let primary, let why):
+            let reopen = ledger?.kind == .recover
+            try await act.keeping(awake) { () async throws(AgentError) in
+                try await act.rebuild(replica, from: primary, why: why, epoch: epoch, reopen: reopen, ledger: session)
+            }
+        case .confirmMaster:
+            try await signal(session, .maok(host: configuration.agent.name), epoch: epoch, seen: routed)
+        case .terminate(let missing, let keepClosed):
+            try await act.terminate(
+                seen, missing: missing, keepClosed: keepClosed, began: ledger?.kind != nil, ledger: session)
+            await leave()
+        case .abort(let why):
+            try await act.abort(seen, why, kind: ledger?.kind, ledger: session)
+            quietUntil = .after(.seconds(30))
+            await leave()
+        default: break
+        }
+    }
+
+    /// This agent's session on a server; opened if there is none.
+    private func join(_ server: ServerID) async throws(AgentError) -> LedgerSession {
+        if let session, session.server == server, session.isOpen { return session }
+        await leave()
+        let opened = try await act.onServer("take part in an operation") { () async throws(MySQLError) in
+            try await LedgerSession.open(
+                configuration.connectionOptions(configuration.servers[server]), server: server,
+                agent: configuration.agent.name, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+        }
+        guard let opened else {
+            throw AgentError(
+                .alreadyRunning,
+                "an agent named \(configuration.agent.name) is connected already: every agent needs its own agent.name")
+        }
+        session = opened
+        return opened
+    }
+
+    private func signal(
+        _ session: LedgerSession, _ signal: Signal, epoch: UInt64, seen: String
+    ) async throws(AgentError) {
+        try await act.onServer("write \(signal)") { () async throws(MySQLError) in
+            switch signal {
+            case .scan: try await session.scan(seen: seen)
+            case .mast: try await session.master(epoch: epoch, seen: seen)
+            default: try await session.write(signal, epoch: epoch, seen: seen)
+            }
+        }
+        logger.notice("signal", metadata: ["event": "\(signal)", "epoch": "\(epoch)", "server": "\(session.server)"])
+    }
+}

@@ -1,0 +1,84 @@
+import MySQLWire
+
+/// Everything the agent is told, checked: a value of this type can be acted upon.
+public struct Configuration: Sendable {
+    public enum Initiative: String, Sendable, CaseIterable { case router, agents }
+
+    public var cluster: String
+    public var initiative: Initiative
+    /// Every agent's name; empty with initiative = router means that any number may come.
+    public var agents: [String]
+    public var workingDirectory: String
+    public var agent: Agent
+    public var servers: Servers
+    public var credentials: Credentials
+    public var replication: Replication
+    public var router: Router
+    public var safety: Safety
+
+    public struct Agent: Sendable {
+        public var name: String
+        public var interval: Duration
+        public var probeTimeout: Duration
+    }
+
+    public struct Servers: Sendable {
+        public var a: ServerAddress
+        public var b: ServerAddress
+        public subscript(_ id: ServerID) -> ServerAddress { id == .a ? a : b }
+    }
+
+    /// The agent's own account.
+    public struct Credentials: Sendable {
+        public var user: String
+        public var password: Secret
+        public var tls: TLSMode
+        public var caFile: String?
+    }
+
+    /// What a replica uses to reach its source.
+    public struct Replication: Sendable {
+        public var user: String
+        public var password: Secret
+        /// Instead of the source's own address (the seed's /etc/hosts name).
+        public var peer: ServerAddress?
+    }
+
+    public struct Router: Sendable {
+        public enum Destinations: String, Sendable, CaseIterable {
+            case primaryOnly = "primary-only"
+            case primaryFirst = "primary-first"
+        }
+        public var address: ServerAddress
+        public var configFile: String
+        /// For example `routing:mysql_failover`.
+        public var section: String
+        public var restart: [String]
+        public var stop: [String]
+        public var destinations: Destinations
+    }
+
+    public struct Safety: Sendable {
+        public var maxLostTransactions: Int
+        /// Not used with initiative = router: there the drain goes on for as long as the applier runs.
+        public var drainTimeout: Duration
+        /// Longest time for a whole operation, dump and import included.
+        public var operationTimeout: Duration
+    }
+
+    /// How to reach one of the servers, or the router, with the agent's account.
+    public func connectionOptions(_ address: ServerAddress) -> ConnectionOptions {
+        var options = ConnectionOptions(address: address, user: credentials.user, password: credentials.password)
+        options.tls = credentials.tls
+        options.tlsCAFile = credentials.caFile
+        options.programName = "repl-watchdog"
+        return options
+    }
+}
+
+/// Which of the two servers, by its place in the configuration.
+public enum ServerID: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
+    case a, b
+    public var other: ServerID { self == .a ? .b : .a }
+    public var description: String { rawValue }
+}

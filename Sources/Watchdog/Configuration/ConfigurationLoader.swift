@@ -1,0 +1,341 @@
+import Glibc
+import MySQLWire
+
+extension Configuration {
+    public static let defaultPath = "/etc/repl-watchdog.toml"
+    /// Holds the agent's password where the configuration names none.
+    public static let passwordVariable = "REPL_WATCHDOG_PASSWORD"
+
+    /// Longest configuration file that is read, in bytes.
+    private static let sizeLimit = 1 << 20
+
+    /// What is not in the file but decides about its meaning.
+    public struct Surroundings: Sendable {
+        public var hostName: String?
+        /// The value of `$REPL_WATCHDOG_PASSWORD`.
+        public var password: Secret?
+        /// The configuration file's mode: a password in it must not be readable by everybody.
+        public var fileMode: UInt32
+
+        public init(hostName: String? = nil, password: Secret? = nil, fileMode: UInt32 = 0o600) {
+            self.hostName = hostName
+            self.password = password
+            self.fileMode = fileMode
+        }
+    }
+
+    /// Reads and checks a configuration file.
+    /// - Throws: every problem that was found, with file and line.
+    public static func load(_ path: String) throws(ConfigurationError) -> Configuration {
+        func failure(_ what: String) -> ConfigurationError {
+            ConfigurationError([.init(file: path, message: "cannot be \(what): \(systemText(errno))")])
+        }
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        guard file >= 0 else { throw failure("opened") }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw failure("examined") }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            guard count >= 0 else { throw failure("read") }
+            if count == 0 { break }
+            bytes += buffer[..<count]
+            guard bytes.count <= sizeLimit else {
+                throw ConfigurationError([.init(file: path, message: "is longer than \(sizeLimit >> 10) KiB")])
+            }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ConfigurationError([.init(file: path, message: "is no UTF-8 text, as TOML must be")])
+        }
+        let surroundings = Surroundings(
+            hostName: ownHostName(), password: getenv(passwordVariable).map { Secret(String(cString: $0)) },
+            fileMode: UInt32(status.st_mode))
+        return try parse(text, file: path, surroundings: surroundings)
+    }
+
+    /// Checks the text of a configuration. Password files are read from disk.
+    public static func parse(
+        _ text: String, file: String, surroundings: Surroundings
+    ) throws(ConfigurationError) -> Configuration {
+        var reader = try TOMLReader(text: text, file: file)
+        let configuration = read(&reader, surroundings)
+        guard reader.problems.isEmpty, let configuration else { throw ConfigurationError(reader.sortedProblems) }
+        return configuration
+    }
+
+    /// Reads a file that holds a password and nothing else, under the rules for `password_file`.
+    public static func readPasswordFile(_ path: String) throws(ConfigurationError) -> Secret {
+        do {
+            return try PasswordFile.read(path)
+        } catch {
+            throw ConfigurationError([.init(file: path, message: "\(error)")])
+        }
+    }
+
+    /// The system's name for this host; nil if it has none.
+    public static func ownHostName() -> String? {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return name.isEmpty ? nil : name
+    }
+
+    static let knownKeys: [String: [String]] = [
+        "": [
+            "cluster", "initiative", "agents", "working_directory", "agent", "servers", "credentials", "replication",
+            "router", "safety",
+        ],
+        "agent": ["name", "interval", "probe_timeout"],
+        "servers": ["a", "b"],
+        "servers.a": ["address"],
+        "servers.b": ["address"],
+        "credentials": ["user", "password", "password_file", "tls", "ca_file"],
+        "replication": ["user", "password", "password_file", "peer"],
+        "router": ["address", "config_file", "section", "restart", "stop", "destinations"],
+        "safety": ["max_lost_transactions", "drain_timeout", "operation_timeout"],
+    ]
+
+    private static func read(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Configuration? {
+        for table in knownKeys.keys.sorted() {
+            reader.check(table, known: knownKeys[table] ?? [], elsewhere: knownKeys.filter { !$0.key.isEmpty })
+        }
+        let cluster = reader.require(reader.string("cluster"), "cluster", "a name for this pair of servers")
+        if cluster?.isEmpty == true { reader.report("cluster", "'cluster' must not be empty") }
+        let agents = reader.strings("agents") ?? []
+        let initiative = readInitiative(&reader, agents: agents)
+        let workingDirectory = reader.require(
+            reader.string("working_directory"), "working_directory",
+            "the directory for dumps and state, with room for two dumps")
+        if let workingDirectory { requireAbsolute(workingDirectory, "working_directory", &reader) }
+
+        let agent = readAgent(&reader, agents: agents, hostName: surroundings.hostName)
+        let servers = readServers(&reader)
+        let credentials = readCredentials(&reader, surroundings)
+        let replication = readReplication(&reader, surroundings)
+        let router = readRouter(&reader, initiative: initiative, servers: servers)
+        let safety = readSafety(&reader)
+
+        guard let cluster, let initiative, let workingDirectory, let agent, let servers, let credentials,
+            let replication, let router, let safety
+        else { return nil }
+        return Configuration(
+            cluster: cluster, initiative: initiative, agents: agents, workingDirectory: workingDirectory, agent: agent,
+            servers: servers, credentials: credentials, replication: replication, router: router, safety: safety)
+    }
+
+    private static func readInitiative(_ reader: inout TOMLReader, agents: [String]) -> Initiative? {
+        if reader.exists("initiative") {
+            guard let initiative = reader.choice("initiative", Initiative.self) else { return nil }
+            if initiative == .agents, agents.count < 3 {
+                reader.report(
+                    reader.exists("agents") ? "agents" : "initiative",
+                    "initiative = \"agents\" decides by majority and needs at least three names in 'agents', "
+                        + "not \(agents.count)")
+            }
+            return initiative
+        }
+        if !agents.isEmpty {
+            reader.report(
+                "agents",
+                "'agents' is given without 'initiative'; say initiative = \"router\" or initiative = \"agents\"")
+            return nil
+        }
+        return .router
+    }
+
+    private static func readAgent(_ reader: inout TOMLReader, agents: [String], hostName: String?) -> Agent? {
+        for (index, name) in agents.enumerated() {
+            if name.isEmpty { reader.report("agents", "'agents' holds an empty name") }
+            if agents[..<index].contains(name) { reader.report("agents", "'agents' names '\(name)' more than once") }
+        }
+        let given = reader.string("agent.name")
+        let name = given ?? hostName
+        // The ledger's signals are words parted by blanks, and the name of a lock has at most 64 characters.
+        if let name, !isGoodName(name) {
+            reader.report(
+                given == nil ? "agent" : "agent.name",
+                "agent name '\(name)' must be 1 to 40 letters, digits, '.', '-' or '_'; set agent.name")
+        }
+        if name == nil, !reader.exists("agent.name") {
+            reader.report("agent", "'agent.name' is missing and the host has no name of its own")
+        }
+        if let name, !agents.isEmpty, !agents.contains(name) {
+            let nearest = NearestWord.find(name, in: agents).map { "; did you mean '\($0)'?" } ?? ""
+            reader.report(
+                given == nil ? "agents" : "agent.name",
+                "this agent's name '\(name)' is not among 'agents'\(given == nil ? " (it is the host name)" : "")\(nearest)"
+            )
+        }
+        let interval = defaulted(
+            &reader, "agent.interval", .seconds(1)
+        ) { $0.duration($1, in: .milliseconds(100) ... .seconds(3600)) }
+        let timeout = defaulted(
+            &reader, "agent.probe_timeout", .seconds(2)
+        ) { $0.duration($1, in: .milliseconds(50) ... .seconds(60)) }
+        guard let name, let interval, let timeout else { return nil }
+        return Agent(name: name, interval: interval, probeTimeout: timeout)
+    }
+
+    private static func readServers(_ reader: inout TOMLReader) -> Servers? {
+        let a = reader.require(
+            reader.address("servers.a.address"), "servers.a.address", "write [servers.a] with address = \"host:port\"")
+        let b = reader.require(
+            reader.address("servers.b.address"), "servers.b.address", "write [servers.b] with address = \"host:port\"")
+        guard let a, let b else { return nil }
+        if a == b { reader.report("servers.b.address", "servers.a and servers.b are the same server, \(a)") }
+        return Servers(a: a, b: b)
+    }
+
+    private static func readCredentials(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Credentials? {
+        let user = reader.require(
+            reader.string("credentials.user"), "credentials.user", "the account that the agent uses on both servers")
+        if user?.isEmpty == true { reader.report("credentials.user", "'credentials.user' must not be empty") }
+        let password = readPassword(&reader, "credentials", surroundings, variable: surroundings.password)
+        let tls = defaulted(&reader, "credentials.tls", TLSMode.preferred) { $0.choice($1, TLSMode.self) }
+        let caFile = reader.string("credentials.ca_file")
+        if let caFile {
+            requireAbsolute(caFile, "credentials.ca_file", &reader)
+            if let tls, tls != .verifyCA, tls != .verifyIdentity {
+                reader.report(
+                    "credentials.ca_file",
+                    "'credentials.ca_file' is given, but tls = \"\(tls.rawValue)\" verifies nothing; "
+                        + "use \"verify-ca\" or \"verify-identity\"")
+            }
+        }
+        guard let user, let password, let tls else { return nil }
+        return Credentials(user: user, password: password, tls: tls, caFile: caFile)
+    }
+
+    private static func readReplication(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Replication? {
+        let user = reader.require(
+            reader.string("replication.user"), "replication.user", "the account by which a replica reaches its source")
+        if user?.isEmpty == true { reader.report("replication.user", "'replication.user' must not be empty") }
+        let password = readPassword(&reader, "replication", surroundings, variable: nil)
+        let peer = reader.address("replication.peer")
+        if case .unix = peer {
+            reader.report("replication.peer", "'replication.peer' must be host:port; replication runs over TCP only")
+        }
+        guard let user, let password else { return nil }
+        return Replication(user: user, password: password, peer: peer)
+    }
+
+    private static func readRouter(
+        _ reader: inout TOMLReader, initiative: Initiative?, servers: Servers?
+    ) -> Router? {
+        let address = reader.require(
+            reader.address("router.address"), "router.address", "where the local mysqlrouter listens")
+        if let address, let servers, address == servers.a || address == servers.b {
+            reader.report(
+                "router.address", "'router.address' is \(address), a database server itself, not the local mysqlrouter")
+        }
+        let file = reader.require(
+            reader.string("router.config_file"), "router.config_file", "the mysqlrouter's own configuration file")
+        if let file { requireAbsolute(file, "router.config_file", &reader) }
+        let section = defaulted(&reader, "router.section", "routing:mysql_failover") { $0.string($1) }
+        if let section, section.lowercased() != "routing", !section.lowercased().hasPrefix("routing:") {
+            reader.report("router.section", "'router.section' is \"\(section)\"; it must be \"routing:NAME\"")
+        }
+        let restart = reader.require(
+            reader.strings("router.restart"), "router.restart",
+            "the command that restarts the router, such as [\"systemctl\", \"restart\", \"mysqlrouter\"]")
+        if let restart, restart.first?.isEmpty ?? true {
+            reader.report("router.restart", "'router.restart' must name a program")
+        }
+        let stop = defaulted(&reader, "router.stop", []) { $0.strings($1) }
+        if reader.exists("router.stop"), let stop, stop.first?.isEmpty ?? true {
+            reader.report("router.stop", "'router.stop' must name a program")
+        }
+        let usual: Router.Destinations = initiative == .agents ? .primaryOnly : .primaryFirst
+        let destinations = defaulted(&reader, "router.destinations", usual) { $0.choice($1, Router.Destinations.self) }
+        if let destinations, let initiative, destinations != usual {
+            let why =
+                initiative == .router
+                ? "the router moves first and must know both servers: a router with one destination could never move"
+                : "each router must list the one current primary only"
+            reader.report(
+                "router.destinations",
+                "router.destinations = \"\(destinations.rawValue)\" cannot go with initiative = "
+                    + "\"\(initiative.rawValue)\": \(why); use \"\(usual.rawValue)\"")
+        }
+        guard let address, let file, let section, let restart, let stop, let destinations else { return nil }
+        return Router(
+            address: address, configFile: file, section: section, restart: restart, stop: stop,
+            destinations: destinations)
+    }
+
+    private static func readSafety(_ reader: inout TOMLReader) -> Safety? {
+        let lost = defaulted(&reader, "safety.max_lost_transactions", 0) { $0.int($1, in: 0...1_000_000_000) }
+        let drain = defaulted(
+            &reader, "safety.drain_timeout", .seconds(60)
+        ) { $0.duration($1, in: .seconds(1) ... .seconds(86_400)) }
+        let operation = defaulted(
+            &reader, "safety.operation_timeout", .seconds(6 * 3600)
+        ) {
+            $0.duration($1, in: .seconds(10) ... .seconds(7 * 86_400))
+        }
+        if let drain, let operation, drain >= operation {
+            reader.report(
+                reader.exists("safety.drain_timeout") ? "safety.drain_timeout" : "safety.operation_timeout",
+                "safety.drain_timeout (\(DurationText.format(drain))) must be shorter than safety.operation_timeout "
+                    + "(\(DurationText.format(operation))): draining is a part of the operation")
+        }
+        guard let lost, let drain, let operation else { return nil }
+        return Safety(maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation)
+    }
+
+    /// `password` or `password_file` of a table, or the environment's.
+    private static func readPassword(
+        _ reader: inout TOMLReader, _ table: String, _ surroundings: Surroundings, variable: Secret?
+    ) -> Secret? {
+        let plain = "\(table).password"
+        let path = "\(table).password_file"
+        if reader.exists(plain), reader.exists(path) {
+            reader.report(path, "both '\(plain)' and '\(path)' are given; keep one")
+            return nil
+        }
+        if reader.exists(path) {
+            guard let file = reader.string(path), requireAbsolute(file, path, &reader) else { return nil }
+            do {
+                return try PasswordFile.read(file)
+            } catch {
+                reader.report(path, "the password file \(file) \(error)")
+                return nil
+            }
+        }
+        if reader.exists(plain) {
+            guard let text = reader.string(plain) else { return nil }
+            if let why = PasswordFile.tooOpen(mode_t(surroundings.fileMode)) {
+                reader.report(plain, "'\(plain)' stands in a file that \(why): chmod o-rwx \(reader.file)")
+            }
+            return Secret(text)
+        }
+        if let variable { return variable }
+        let other = table == "credentials" ? ", or set $\(passwordVariable)" : ""
+        return reader.require(nil, path, "give '\(path)' or '\(plain)'\(other)")
+    }
+
+    /// The value of a key; the given one if the key is missing, nil if it is wrong.
+    private static func defaulted<T>(
+        _ reader: inout TOMLReader, _ path: String, _ value: T, _ read: (inout TOMLReader, String) -> T?
+    ) -> T? {
+        reader.exists(path) ? read(&reader, path) : value
+    }
+
+    @discardableResult
+    private static func requireAbsolute(_ path: String, _ key: String, _ reader: inout TOMLReader) -> Bool {
+        if path.hasPrefix("/") { return true }
+        reader.report(key, "'\(key)' is \"\(path)\"; it must be an absolute path")
+        return false
+    }
+
+    private static func isGoodName(_ name: String) -> Bool {
+        (1...40).contains(name.utf8.count)
+            && name.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20)
+                    || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains($0)
+            }
+    }
+}

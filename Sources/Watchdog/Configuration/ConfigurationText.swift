@@ -1,0 +1,116 @@
+import MySQLWire
+
+extension Configuration {
+    /// An example with every key; the file in Packaging/ is the same text.
+    public static let example = #"""
+        # /etc/repl-watchdog.toml - configuration of repl-watchdog, the failover agent beside a local mysqlrouter.
+        # The same file on every backend, but for agent.name. Durations are written "500ms", "2s", "5m", "1h".
+
+        # A name for this pair of servers, for logs and reports.
+        cluster = "shop"
+
+        # "router": the router moves first, the agents put things in order when both servers answer again.
+        initiative = "router"
+
+        # Every agent's name. Optional with initiative = "router".
+        # agents = ["web1", "web2", "web3"]
+
+        # Dumps and the agent's state. Must exist and have room for two dumps of a server.
+        working_directory = "/var/lib/repl-watchdog"
+
+        [agent]
+        # name = "web1"                  # default: the host name; must differ on every backend
+        interval = "1s"                  # between two looks of the daemon
+        probe_timeout = "2s"             # longest wait for one server's answer
+
+        [servers.a]
+        address = "10.0.0.1:3306"
+
+        [servers.b]
+        address = "10.0.0.2:3306"
+
+        # The agent's own account on both servers.
+        [credentials]
+        user = "repl-watchdog"
+        password_file = "/etc/repl-watchdog/password"   # or password = "...", or $REPL_WATCHDOG_PASSWORD
+        tls = "preferred"                # disabled, preferred, required, verify-ca, verify-identity
+        # ca_file = "/etc/repl-watchdog/ca.pem"         # with verify-ca and verify-identity; default: the system's store
+
+        # What a rebuilt replica uses to reach its source.
+        [replication]
+        user = "repl"
+        password_file = "/etc/repl-watchdog/repl-password"
+        # peer = "bdd-peer:3306"         # a name that means the other server on each; default: the source's own address
+
+        [router]
+        address = "127.0.0.1:7001"
+        config_file = "/etc/mysqlrouter/mysqlrouter.conf"
+        section = "routing:mysql_failover"
+        restart = ["systemctl", "restart", "mysqlrouter"]
+        stop = ["systemctl", "stop", "mysqlrouter"]
+        destinations = "primary-first"   # what goes with initiative = "router": both servers, the primary first
+
+        [safety]
+        max_lost_transactions = 0        # not used yet: for initiative = "agents"
+        drain_timeout = "60s"            # not used yet: the drain goes on while the applier runs
+        operation_timeout = "6h"         # longest time for a whole operation, dump and import included
+
+        """#
+
+    /// What the agent works with, defaults filled in, as TOML. Secrets are left out.
+    public var text: String {
+        var lines: [String] = []
+        func add(_ key: String, _ value: String) { lines.append("\(key) = \(value)") }
+        func quoted(_ text: String) -> String {
+            var out = "\""
+            for scalar in text.unicodeScalars {
+                switch scalar {
+                case "\"": out += "\\\""
+                case "\\": out += "\\\\"
+                case "\n": out += "\\n"
+                case "\u{00}"..."\u{1F}", "\u{7F}":
+                    let digits = String(scalar.value, radix: 16, uppercase: true)
+                    out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                default: out.unicodeScalars.append(scalar)
+                }
+            }
+            return out + "\""
+        }
+        func quoted(_ list: [String]) -> String { "[" + list.map { quoted($0) }.joined(separator: ", ") + "]" }
+        func quoted(_ duration: Duration) -> String { quoted(DurationText.format(duration)) }
+
+        add("cluster", quoted(cluster))
+        add("initiative", quoted(initiative.rawValue))
+        if !agents.isEmpty { add("agents", quoted(agents)) }
+        add("working_directory", quoted(workingDirectory))
+        lines += ["", "[agent]"]
+        add("name", quoted(agent.name))
+        add("interval", quoted(agent.interval))
+        add("probe_timeout", quoted(agent.probeTimeout))
+        lines += ["", "[servers.a]"]
+        add("address", quoted(servers.a.description))
+        lines += ["", "[servers.b]"]
+        add("address", quoted(servers.b.description))
+        lines += ["", "[credentials]"]
+        add("user", quoted(credentials.user))
+        lines.append("# the password is not shown")
+        add("tls", quoted(credentials.tls.rawValue))
+        if let caFile = credentials.caFile { add("ca_file", quoted(caFile)) }
+        lines += ["", "[replication]"]
+        add("user", quoted(replication.user))
+        lines.append("# the password is not shown")
+        if let peer = replication.peer { add("peer", quoted(peer.description)) }
+        lines += ["", "[router]"]
+        add("address", quoted(router.address.description))
+        add("config_file", quoted(router.configFile))
+        add("section", quoted(router.section))
+        add("restart", quoted(router.restart))
+        if !router.stop.isEmpty { add("stop", quoted(router.stop)) }
+        add("destinations", quoted(router.destinations.rawValue))
+        lines += ["", "[safety]"]
+        add("max_lost_transactions", String(safety.maxLostTransactions))
+        add("drain_timeout", quoted(safety.drainTimeout))
+        add("operation_timeout", quoted(safety.operationTimeout))
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

@@ -1,0 +1,40 @@
+/// What the cluster is in, as one agent sees it.
+public enum ClusterState: String, Sendable, Hashable {
+    /// The queries go to the primary, replication runs.
+    case ok
+    /// A database server does not answer.
+    case down
+    /// The queries go to the replica: the primary has crashed.
+    case failover
+    /// The queries go to the primary, replication on the replica is broken.
+    case recover
+    /// Anything else. Left alone, explained.
+    case ambiguous
+    /// This agent cannot judge: its own name resolution, credentials or certificates fail.
+    case unknown
+}
+
+/// One of the states, with what was seen that led to it.
+public struct Diagnosis: Sendable {
+    public var state: ClusterState
+    /// The server that the data says is primary: replicates from nobody, and the other one from it.
+    public var primary: ServerID?
+    public var replica: ServerID? { primary?.other }
+    /// Facts, in words, strongest first.
+    public var evidence: [String]
+    /// Set where the state is `ok` or `recover` by the servers but the local router is not part of the evidence.
+    public var routerProblem: String?
+    /// Transactions that only the replica has although replication runs: rows that the primary does not know.
+    public var errant: GTIDSet = GTIDSet()
+    /// Servers that take no writes, outside an operation: the routers could not use them.
+    public var closed: [ServerID] = []
+
+    public init(_ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil) {
+        self.state = state
+        self.primary = primary
+        self.evidence = evidence
+        self.routerProblem = routerProblem
+    }
+
+    public var summary: String { ([state.rawValue] + evidence).joined(separator: " · ") }
+}

@@ -1,0 +1,102 @@
+/// One row of `ongoing_failover.status`.
+public struct LedgerRow: Sendable, Hashable {
+    /// Orders the rows; given by the server.
+    public var id: UInt64
+    public var signal: Signal
+    public var agent: String
+    public var epoch: UInt64
+    /// server_uuid that the agent's router led to when the row was written; empty if it led nowhere.
+    public var seen: String
+    /// Connection id of the session that wrote the row.
+    public var session: UInt64
+    /// Whether that session still holds its agent's lock. The server says so, not a clock: a dead or frozen agent's
+    /// session ends, and with it the lock.
+    public var alive: Bool
+    /// Age in milliseconds by the server's clock.
+    public var age: Int64
+
+    public init(
+        id: UInt64, signal: Signal, agent: String, epoch: UInt64 = 0, seen: String = "", session: UInt64 = 0,
+        alive: Bool = true, age: Int64 = 0
+    ) {
+        self.id = id
+        self.signal = signal
+        self.agent = agent
+        self.epoch = epoch
+        self.seen = seen
+        self.session = session
+        self.alive = alive
+        self.age = age
+    }
+}
+
+/// The rows of a ledger read as the state of an operation.
+public struct Ledger: Sendable {
+    /// The server that the ledger lies on.
+    public var server: ServerID
+    public var rows: [LedgerRow]
+
+    public init(server: ServerID, rows: [LedgerRow]) {
+        self.server = server
+        self.rows = rows.sorted { $0.id < $1.id }
+    }
+
+    /// Candidates whose session lives, in the order in which they came.
+    public var candidates: [LedgerRow] {
+        rows.filter { if case .scan = $0.signal { $0.alive } else { false } }
+    }
+
+    /// The newest MAST row, alive or not.
+    public var master: LedgerRow? {
+        rows.last { if case .mast = $0.signal { true } else { false } }
+    }
+
+    public var kind: OperationKind? {
+        for row in rows.reversed() { if case .oper(let kind) = row.signal { return kind } }
+        return nil
+    }
+
+    /// The row that began the operation: its age is the operation's.
+    public var begun: LedgerRow? {
+        rows.first { if case .oper = $0.signal { true } else { false } }
+    }
+
+    public var target: String? {
+        for row in rows.reversed() { if case .targ(let socket) = row.signal { return socket } }
+        return nil
+    }
+
+    public var masterDone: Bool {
+        rows.contains { if case .maok = $0.signal { true } else { false } }
+    }
+
+    public func has(_ signal: Signal) -> Bool { rows.contains { $0.signal == signal } }
+
+    /// Agents that declared themselves followers, without those that have become operation master since.
+    public var followers: [String] {
+        var out: [String] = []
+        for row in rows {
+            if case .folo(let host) = row.signal, !out.contains(host), host != master?.agent { out.append(host) }
+        }
+        return out
+    }
+
+    /// Followers that have not sent FOOK.
+    public var unfinished: [String] { followers.filter { !has(.fook(host: $0)) } }
+
+    /// Whether a session of this agent that wrote to the ledger still lives.
+    public func isAlive(_ agent: String) -> Bool { rows.contains { $0.agent == agent && $0.alive } }
+
+    /// server_uuid that an agent's router led to when it last wrote.
+    public func lastSeen(_ agent: String) -> String? { rows.last { $0.agent == agent && !$0.seen.isEmpty }?.seen }
+
+    /// Highest epoch named in the ledger.
+    public var epoch: UInt64 { rows.map(\.epoch).max() ?? 0 }
+
+    /// Where the routers of the agents that live lead, by the newest row of each: agent to server_uuid.
+    public var routes: [String: String] {
+        var out: [String: String] = [:]
+        for row in rows where row.alive && !row.seen.isEmpty { out[row.agent] = row.seen }
+        return out
+    }
+}

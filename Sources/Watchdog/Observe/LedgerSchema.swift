@@ -1,0 +1,72 @@
+import MySQLWire
+
+/// Names and statements of what the agents keep on the servers.
+enum LedgerSchema {
+    static let schema = "ongoing_failover"
+    /// Apart from the ledger, so that nothing that clears a ledger away can take the marker with it.
+    static let rebuild = "ongoing_rebuild"
+
+    /// The `event` column holds the seed's signals and nothing else; the others are ours. `master_epoch` is set by
+    /// MAST rows only, and its unique key lets the server itself see to it that an epoch has one operation master.
+    static let create = [
+        "CREATE DATABASE IF NOT EXISTS ongoing_failover",
+        """
+        CREATE TABLE IF NOT EXISTS ongoing_failover.status (
+            id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+            event VARCHAR(255) NOT NULL,
+            agent VARCHAR(255) NOT NULL,
+            epoch BIGINT UNSIGNED NOT NULL,
+            seen VARCHAR(36) NOT NULL,
+            session BIGINT UNSIGNED NOT NULL,
+            agent_lock VARCHAR(64) NOT NULL,
+            master_epoch BIGINT UNSIGNED NULL UNIQUE,
+            at DATETIME(6) NOT NULL
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
+    /// `at` is in UTC: an age must not jump with summer time. The lock decides whether a row's writer lives: the server takes it away with the session.
+    static let read = """
+        SELECT id, event, agent, epoch, seen, session,
+            IFNULL(IS_USED_LOCK(agent_lock) = session, 0) AS alive,
+            TIMESTAMPDIFF(MICROSECOND, at, UTC_TIMESTAMP(6)) DIV 1000 AS age
+        FROM ongoing_failover.status ORDER BY id
+        """
+
+    static let createMarker = [
+        "CREATE DATABASE IF NOT EXISTS ongoing_rebuild",
+        """
+        CREATE TABLE IF NOT EXISTS ongoing_rebuild.marker (
+            source VARCHAR(36) NOT NULL PRIMARY KEY, epoch BIGINT UNSIGNED NOT NULL, saved VARCHAR(1000) NOT NULL
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
+    static let createHistory = [
+        "CREATE DATABASE IF NOT EXISTS repl_watchdog",
+        """
+        CREATE TABLE IF NOT EXISTS repl_watchdog.history (
+            epoch BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+            primary_uuid VARCHAR(36) NOT NULL,
+            old_uuid VARCHAR(36) NOT NULL,
+            agent VARCHAR(255) NOT NULL,
+            reason TEXT NOT NULL,
+            executed MEDIUMTEXT NOT NULL,
+            at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
+    /// User-level locks take names of at most 64 characters and compare them without case.
+    static func lock(_ cluster: String, _ what: String) -> String {
+        let name = "wd:\(cluster):\(what)".lowercased()
+        if name.utf8.count <= 64, name.allSatisfy(\.isASCII) { return name }
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return "wd:" + String(name.filter(\.isASCII).suffix(40)) + ":" + String(hash, radix: 16)
+    }
+
+    static func agentLock(_ cluster: String, _ agent: String) -> String { lock(cluster, "agent:\(agent)") }
+    static func operationLock(_ cluster: String) -> String { lock(cluster, "operation") }
+    static func scanLock(_ cluster: String) -> String { lock(cluster, "scan") }
+}

@@ -1,0 +1,30 @@
+import MySQLWire
+
+/// Looks at both servers and the local router at once.
+struct Observer: Sendable {
+    let configuration: Configuration
+    let router: RouterControl
+
+    /// Never fails and never takes longer than the probe timeout: what does not answer is classed.
+    func look() async -> Observation {
+        let deadline = Deadline.after(configuration.agent.probeTimeout)
+        async let a = probe(.a).look(deadline: deadline)
+        async let b = probe(.b).look(deadline: deadline)
+        async let lead = routerView(deadline: deadline)
+        let destinations = try? await router.currentDestinations()
+        return await Observation(a: a, b: b, router: lead, destinations: destinations)
+    }
+
+    private func probe(_ id: ServerID) -> ServerProbe {
+        ServerProbe(
+            options: configuration.connectionOptions(configuration.servers[id]), cluster: configuration.cluster)
+    }
+
+    private func routerView(deadline: Deadline) async -> RouterView {
+        do {
+            return .leadsTo(uuid: try await router.identity(deadline: deadline).lowercased())
+        } catch {
+            return .noAnswer("\(error)")
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import MySQLWire
+
+/// What an operator can do about a server that does not answer as it should.
+enum Remedy {
+    static func of(_ error: MySQLError) -> String? {
+        if let number = error.number {
+            switch number {
+            case 1040, 1203, 1226: return "raise max_connections, or find out who holds the connections"
+            case 1044, 1142, 1143, 1227, 1370: return "grant the agent's account what it needs (README, Grants)"
+            case 1045, 1698: return "correct [credentials] user and password, or the account on the server"
+            case 1053, 3032, 3168: return "wait until the server has started or stopped"
+            case 1129: return "run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) on the server"
+            case 1130: return "let the agent's account connect from this host ('user'@'host')"
+            case 1290: return "the server is read-only: find out who closed it"
+            case 1524: return "give the account a password plugin that the server has (caching_sha2_password)"
+            case 3118, 3955: return "unlock the agent's account"
+            default: return nil
+            }
+        }
+        switch error.code {
+        case .resolve: return "see whether this host can resolve the name, or configure an address"
+        case .refused: return "see whether mysqld runs there and listens on this port"
+        case .unreachable: return "see whether the network to this server is up"
+        case .timeout, .closed: return "see whether the host is up, and what listens on this port"
+        case .tls: return "correct [credentials] tls and ca_file, or the server's certificate"
+        case .authentication: return "use tls = \"required\", or an account with caching_sha2_password"
+        case .protocolViolation: return "see that a MySQL server, and not something else, listens on this port"
+        default: return nil
+        }
+    }
+
+    /// The error in words, with what can be done about it.
+    static func explain(_ error: MySQLError) -> String {
+        of(error).map { "\(error): \($0)" } ?? "\(error)"
+    }
+}

@@ -1,0 +1,98 @@
+import MySQLWire
+
+/// One row of SHOW REPLICA STATUS: how this server replicates from another.
+/// https://dev.mysql.com/doc/refman/8.4/en/show-replica-status.html
+public struct ReplicationChannel: Sendable, Hashable {
+    public enum Receiver: String, Sendable { case on = "Yes", connecting = "Connecting", off = "No" }
+
+    public var name: String
+    public var sourceHost: String
+    public var sourcePort: Int
+    /// Empty until the receiver has once been connected.
+    public var sourceUUID: String
+    public var receiver: Receiver
+    public var applierRuns: Bool
+    public var receiverErrno: Int
+    public var receiverError: String
+    public var applierErrno: Int
+    public var applierError: String
+    /// What has reached the relay log, since it was last purged.
+    public var retrieved: GTIDSet
+    public var autoPosition: Bool
+    /// Seconds; nil while unknown.
+    public var lag: Int?
+
+    public init(
+        name: String = "", sourceHost: String, sourcePort: Int, sourceUUID: String, receiver: Receiver = .on,
+        applierRuns: Bool = true, receiverErrno: Int = 0, receiverError: String = "", applierErrno: Int = 0,
+        applierError: String = "", retrieved: GTIDSet = GTIDSet(), autoPosition: Bool = true, lag: Int? = 0
+    ) {
+        self.name = name
+        self.sourceHost = sourceHost
+        self.sourcePort = sourcePort
+        self.sourceUUID = sourceUUID
+        self.receiver = receiver
+        self.applierRuns = applierRuns
+        self.receiverErrno = receiverErrno
+        self.receiverError = receiverError
+        self.applierErrno = applierErrno
+        self.applierError = applierError
+        self.retrieved = retrieved
+        self.autoPosition = autoPosition
+        self.lag = lag
+    }
+
+    /// Reads a row in either vocabulary: columns of SHOW REPLICA STATUS or of the older SHOW SLAVE STATUS.
+    init(_ row: Row) {
+        func column(_ name: String) -> String? {
+            row.string(name)
+                ?? row.string(
+                    name.replacing("Source_", with: "Master_").replacing("Replica_", with: "Slave_")
+                        .replacing("_Source", with: "_Master"))
+        }
+        name = column("Channel_Name") ?? ""
+        sourceHost = column("Source_Host") ?? ""
+        sourcePort = column("Source_Port").flatMap { Int($0) } ?? 0
+        sourceUUID = (column("Source_UUID") ?? "").lowercased()
+        receiver = column("Replica_IO_Running").flatMap { Receiver(rawValue: $0) } ?? .off
+        applierRuns = column("Replica_SQL_Running") == "Yes"
+        receiverErrno = column("Last_IO_Errno").flatMap { Int($0) } ?? 0
+        receiverError = column("Last_IO_Error") ?? ""
+        applierErrno = column("Last_SQL_Errno").flatMap { Int($0) } ?? 0
+        applierError = column("Last_SQL_Error") ?? ""
+        retrieved = column("Retrieved_Gtid_Set").flatMap { GTIDSet($0) } ?? GTIDSet()
+        autoPosition = column("Auto_Position") == "1"
+        lag = column("Seconds_Behind_Source").flatMap { Int($0) }
+    }
+
+    public enum Health: Sendable, Hashable {
+        case running
+        /// Stopped without an error: somebody stopped it, or it was never started.
+        case stopped
+        /// The receiver does not reach its source, or is refused. Nothing is wrong with the data.
+        case disconnected(String)
+        /// The data differs, or the source no longer has what is missing: starting again cannot help.
+        case broken(String)
+    }
+
+    /// Errors of the receiver that only a rebuild ends: the source has purged what this server lacks.
+    private static let fatalReceiverErrors: Set<Int> = [1236, 13114]
+
+    public var health: Health {
+        if applierErrno != 0 { return .broken("applier error \(applierErrno): \(applierError)") }
+        if Self.fatalReceiverErrors.contains(receiverErrno) {
+            return .broken("receiver error \(receiverErrno): \(receiverError)")
+        }
+        switch (receiver, applierRuns) {
+        case (.on, true): return .running
+        case (.connecting, _):
+            return .disconnected(
+                receiverErrno == 0
+                    ? "receiver is connecting to \(sourceHost):\(sourcePort)"
+                    : "receiver error \(receiverErrno): \(receiverError)")
+        case (.off, _) where receiverErrno != 0:
+            return .disconnected("receiver error \(receiverErrno): \(receiverError)")
+        default: return .stopped
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Glibc
+import Logging
+
+/// The agent's log: one line per event, on standard error, in text or as JSON.
+public struct EventLog: LogHandler {
+    public enum Format: String, Sendable, CaseIterable {
+        /// `2026-01-31T10:00:00.123Z notice  promoted server="10.0.0.2:3306"`
+        case text
+        /// One JSON object per line.
+        case json
+    }
+
+    public var logLevel: Logger.Level
+    public var metadata: Logger.Metadata = [:]
+    public var metadataProvider: Logger.MetadataProvider?
+    private let format: Format
+    private let now: @Sendable () -> Timestamp
+    private let write: @Sendable (String) -> Void
+
+    /// - Parameters:
+    ///   - now: the clock; for tests.
+    ///   - write: takes one whole line with its end; by default it goes to standard error in one call.
+    public init(
+        level: Logger.Level, format: Format, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
+        write: @escaping @Sendable (String) -> Void = EventLog.writeToStandardError
+    ) {
+        logLevel = level
+        self.format = format
+        self.now = now
+        self.write = write
+    }
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        var all = metadata
+        if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
+        if let own = event.metadata { all.merge(own) { _, new in new } }
+        if let error = event.error { all["error"] = "\(error)" }
+        let fields = all.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) }
+        switch format {
+        case .text:
+            let level = event.level.rawValue
+            var line = "\(now()) \(level)\(String(repeating: " ", count: max(1, 9 - level.count)))"
+            line += Self.oneLine(event.message.description)
+            for (key, value) in fields { line += " \(Self.oneLine(key))=\(Self.word(value))" }
+            write(line + "\n")
+        case .json:
+            let document = JSON.object(
+                [
+                    ("time", .string("\(now())")), ("level", .string(event.level.rawValue)),
+                    ("message", .string(event.message.description)),
+                    // A key of the metadata must not appear twice in the object.
+                ] + fields.map { (["time", "level", "message"].contains($0.0) ? "\($0.0)_" : $0.0, .string($0.1)) })
+            write(document.description + "\n")
+        }
+    }
+
+    /// A value as it stands behind `key=`: bare if it can be read so, otherwise quoted.
+    private static func word(_ text: String) -> String {
+        let plain =
+            !text.isEmpty
+            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+        return plain ? text : JSON.quote(text)
+    }
+
+    /// Control characters out of the way: a server's text must not forge a line of the log, nor move the cursor.
+    private static func oneLine(_ text: String) -> String {
+        var out = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\n": out += "\\n"
+            case "\r": out += "\\r"
+            case "\t": out += "\\t"
+            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value): out += "?"
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
+    }
+
+    /// One call per line, so that the lines of several processes do not mix. What cannot be written is lost: a log
+    /// must never stop the agent.
+    @Sendable
+    public static func writeToStandardError(_ line: String) {
+        var text = line
+        text.withUTF8 { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = Glibc.write(STDERR_FILENO, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { return }
+                rest = rest.dropFirst(count)
+            }
+        }
+    }
+}
+
+/// An instant of the wall clock, written in UTC with milliseconds as RFC 3339 has it.
+public struct Timestamp: Sendable, Hashable, CustomStringConvertible {
+    /// Since 1970-01-01T00:00:00Z.
+    public var milliseconds: Int64
+
+    public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+    public static func now() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    public var description: String {
+        var seconds = time_t(milliseconds / 1000)
+        var rest = milliseconds % 1000
+        if rest < 0 {
+            rest += 1000
+            seconds -= 1
+        }
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func digits(_ value: some BinaryInteger, _ width: Int) -> String {
+            let text = String(value)
+            return String(repeating: "0", count: max(0, width - text.count)) + text
+        }
+        let date = "\(digits(parts.tm_year + 1900, 4))-\(digits(parts.tm_mon + 1, 2))-\(digits(parts.tm_mday, 2))"
+        let clock = "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))"
+        return "\(date)T\(clock).\(digits(rest, 3))Z"
+    }
+}

@@ -1,0 +1,41 @@
+/// JSON as text, keys in the order given. The encoder of FoundationEssentials would bring its own weight into the
+/// static binary for these few documents.
+public enum JSON: Sendable, CustomStringConvertible {
+    case null
+    case bool(Bool)
+    case number(Int64)
+    case string(String)
+    case array([JSON])
+    case object([(String, JSON)])
+
+    public var description: String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): value ? "true" : "false"
+        case .number(let value): "\(value)"
+        case .string(let text): Self.quote(text)
+        case .array(let items): "[" + items.map(\.description).joined(separator: ",") + "]"
+        case .object(let fields):
+            "{" + fields.map { Self.quote($0.0) + ":" + $0.1.description }.joined(separator: ",") + "}"
+        }
+    }
+
+    /// RFC 8259 section 7.
+    public static func quote(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            case "\r": out += "\\r"
+            case "\t": out += "\\t"
+            case _ where scalar.value < 0x20:
+                let hex = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}

@@ -1,0 +1,38 @@
+import MySQLWire
+
+/// Why the local mysqlrouter could not be read, changed, restarted or verified.
+public struct RouterError: Error, Sendable, CustomStringConvertible {
+    public enum Cause: Sendable, Hashable {
+        /// The configuration file could not be read or written; the system's error number.
+        case file(errno: Int32)
+        case sectionMissing
+        case sectionTwice(lines: [Int])
+        case keyTwice(lines: [Int])
+        /// A line of the section that mysqlrouter itself would refuse.
+        case malformed(line: Int)
+        /// The destinations come from InnoDB Cluster's metadata: mysqlrouter finds the primary by itself.
+        case metadataCache
+        /// An address that mysqlrouter does not take as a destination.
+        case unsupportedAddress
+        /// Somebody else changed the file while it was being rewritten.
+        case changedMeanwhile
+        /// The command could not be started, or ended with this status.
+        case command(status: String)
+        /// The deadline passed while the command ran; it was killed.
+        case commandTimeout
+        /// The router's port leads to the server with this server_uuid, not to the target.
+        case leadsElsewhere(serverUUID: String)
+        /// Nobody, or nobody usable, answers at the router's port.
+        case unanswered
+    }
+    public var cause: Cause
+    /// What happened and what to do about it.
+    public var message: String
+
+    public init(_ cause: Cause, _ message: String) {
+        self.cause = cause
+        self.message = message
+    }
+
+    public var description: String { message }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import MySQLWire
+import TestBed
+import Testing
+
+@testable import Watchdog
+
+/// Broken replication, and what is saved before it is repaired.
+@Suite(.serialized) struct RecoverTests {
+    @Test func aBrokenReplicaIsSavedAndRebuilt() async throws {
+        try await withBackends(2) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            try await a.sql(
+                "CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO shop.t VALUES (1, 'one')")
+            try await b.catchUp(with: a)
+            try await b.sql("INSERT INTO shop.t VALUES (2, 'only on b')")
+            try await a.sql("INSERT INTO shop.t VALUES (2, 'on a'), (3, 'three')")
+            try await eventually("the applier stops at the conflict") {
+                try await b.sql("SELECT service_state FROM performance_schema.replication_applier_status") == [["OFF"]]
+            }
+            let before = try await a.gtidExecuted()
+            let reports = await backends.passes()
+            for report in reports {
+                let report = try report.get()
+                #expect(report.state == .ok && report.exitStatus == 0, "\(report)")
+            }
+            #expect(try await backends.isWhole(primary: a, replica: b))
+            #expect(
+                try await b.sql("SELECT id, v FROM shop.t ORDER BY id") == [
+                    ["1", "one"], ["2", "on a"], ["3", "three"],
+                ])
+            #expect(try await a.sql("CHECKSUM TABLE shop.t") == b.sql("CHECKSUM TABLE shop.t"))
+            #expect(try await a.gtidExecuted() == before, "a transaction was made on the primary")
+            #expect(try await b.gtidExecuted() == before, "the replica has transactions of its own")
+
+            // The replica's own row is in the saved dump, and its transaction is listed.
+            let saved = try #require(backends.journal.all.first { $0.message == "saved" })
+            let path = try #require(saved.metadata["file"])
+            let dump = try await Shell.run("zcat", path)
+            #expect(dump.contains("only on b"))
+            #expect(saved.metadata["only_here"]?.contains(try await b.serverUUID()) == true)
+            #expect(try String(contentsOfFile: path + ".txt", encoding: .utf8).contains(try await b.serverUUID()))
+            #expect(backends.journal.signals.filter { $0.hasPrefix("OPER") } == ["OPER repl"])
+            #expect(backends.journal.count("saved") == 1, "saved more than once")
+        }
+    }
+
+    @Test func stoppedReplicationIsStartedWithoutARebuild() async throws {
+        try await withBackends(1) { backends in
+            try await backends.cluster.b.sql("STOP REPLICA")
+            try await backends.cluster.a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            let report = try #require(await backends.passes().first).get()
+            #expect(report.state == .ok)
+            #expect(backends.journal.count("saved") == 0)
+            try await backends.cluster.b.catchUp(with: backends.cluster.a)
+        }
+    }
+
+    /// The old primary has a transaction that the new one cannot apply: it is saved, listed, and then replaced.
+    @Test func whatCannotBeFetchedIsSavedAndListed() async throws {
+        try await withBackends(2) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            try await a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(20))")
+            try await b.catchUp(with: a)
+            try await b.sql("STOP REPLICA IO_THREAD")
+            try await a.sql("INSERT INTO shop.t VALUES (1, 'never received')")
+            await a.kill()
+            try await eventually("every router leads to b") { try await backends.leads(to: b) }
+            try await backends.routers[0].sql("INSERT INTO shop.t VALUES (1, 'on the new one')")
+            try await a.start()
+            try await b.sql("START REPLICA")
+            for report in await backends.passes() { #expect(try report.get().state == .ok) }
+            #expect(try await backends.isWhole(primary: b, replica: a))
+            #expect(try await a.sql("SELECT v FROM shop.t") == [["on the new one"]])
+            let saved = try #require(backends.journal.all.first { $0.message == "saved" })
+            let path = try #require(saved.metadata["file"])
+            #expect(try await Shell.run("zcat", path).contains("never received"))
+            #expect(saved.metadata["only_here"]?.contains(try await a.serverUUID()) == true)
+        }
+    }
+
+    @Test func noRoomForTwoDumpsStopsBeforeAnythingIsTouched() async throws {
+        try await withBackends(1) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            try await a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            try await b.catchUp(with: a)
+            try await b.sql("INSERT INTO shop.t VALUES (1)")
+            try await a.sql("INSERT INTO shop.t VALUES (1)")
+            try await eventually("the applier stops") {
+                try await b.sql("SELECT service_state FROM performance_schema.replication_applier_status") == [["OFF"]]
+            }
+            let before = try await b.gtidExecuted()
+            // A file system of its own, so small that not even the estimate of an empty table fits twice.
+            let folder = backends.folders[0].path
+            _ = try await Shell.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder)
+            let outcome = await backends.passes()[0]
+            _ = try await Shell.run("umount", folder)
+            let error = #expect(throws: AgentError.self) { try outcome.get() }
+            #expect(error?.exitStatus == 3)
+            #expect(error.map { "\($0)" }?.contains("room for two dumps") == true, "\(error.map { "\($0)" } ?? "")")
+            #expect(try await b.gtidExecuted() == before)
+            #expect(try await b.sql("SELECT @@global.read_only, COUNT(*) FROM shop.t") == [["0", "1"]])
+        }
+    }
+}
+
+enum Shell {
+    /// Standard output of a program; fails the test if it does not end with 0.
+    static func run(_ program: String, _ arguments: String...) async throws -> String {
+        let (status, data) = try captured("/usr/bin/env", [program] + arguments)
+        #expect(status == 0, "\(program) \(arguments)")
+        return String(decoding: data, as: UTF8.self)
+    }
+}

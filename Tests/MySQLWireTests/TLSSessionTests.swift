@@ -1,0 +1,146 @@
+import COpenSSL
+import TestBed
+import Testing
+
+@testable import MySQLWire
+
+/// Client certificates, pinned keys, resumed sessions, and a server with other curves than MySQL's.
+@Suite(.serialized)
+struct TLSSessionTests {
+    /// SHA-256 of the public key of a certificate in a PEM file.
+    private func keyDigest(_ file: String) throws -> [UInt8] {
+        let bio = try #require(BIO_new_file(file, "r"))
+        defer { BIO_free(bio) }
+        let certificate = try #require(PEM_read_bio_X509(bio, nil, nil, nil))
+        defer { X509_free(certificate) }
+        var encoded: UnsafeMutablePointer<UInt8>?
+        let length = i2d_PUBKEY(X509_get0_pubkey(certificate), &encoded)
+        defer { CRYPTO_free(encoded, "", 0) }
+        return Scramble.sha256(Array(UnsafeBufferPointer(start: encoded, count: Int(length))))
+    }
+
+    private func connect(_ options: ConnectionOptions) async throws -> HandshakeFacts {
+        let connection = try await MySQLConnection.connect(options, deadline: soon)
+        let handshake = connection.handshake
+        await connection.close()
+        return handshake
+    }
+
+    @Test func certificatesPinsAndTickets() async throws {
+        let certificates = try TestCertificates(names: "IP:127.0.0.1")
+        defer { certificates.remove() }
+        let stranger = try TestCertificates(names: "IP:127.0.0.1")
+        defer { stranger.remove() }
+        try await withServer(options: certificates.serverOptions) { server in
+            try await server.sql("CREATE USER sealed IDENTIFIED BY 'secret' REQUIRE X509; GRANT ALL ON *.* TO sealed")
+            var options = server.connectionOptions(.agent)
+            options.tls = .verifyIdentity
+            options.tlsCAFile = certificates.authority
+
+            // The first connection leaves a ticket for the second, that one for the third.
+            #expect(try await connect(options).tlsResumed == false)
+            #expect(try await connect(options).tlsResumed)
+            #expect(try await connect(options).tlsResumed)
+            var other = options
+            other.tls = .required
+            #expect(try await connect(other).tlsResumed == false, "other parameters, other sessions")
+            other = options
+            other.tlsResumption = false
+            #expect(try await connect(other).tlsResumed == false)
+            other = options
+            other.tlsCAFile = stranger.authority
+            let untrusted = await failure { _ = try await connect(other) }
+            #expect(untrusted?.code == .tls, "a ticket does not stand in for a certificate")
+
+            var sealed = options
+            sealed.user = "sealed"
+            sealed.password = Secret("secret")
+            let bare = await failure { _ = try await connect(sealed) }
+            #expect(bare?.number == 1045)
+            sealed.tlsCertificateFile = certificates.folder + "/cert.pem"
+            sealed.tlsKeyFile = certificates.folder + "/key.pem"
+            for resumed in [false, true] { #expect(try await connect(sealed).tlsResumed == resumed) }
+            sealed.tlsKeyFile = stranger.folder + "/key.pem"
+            let wrongKey = await failure { _ = try await connect(sealed) }
+            #expect(wrongKey?.code == .tls)
+            sealed.tlsCertificateFile = "/no/such/file.pem"
+            let noFile = await failure { _ = try await connect(sealed) }
+            #expect(noFile?.code == .tls)
+
+            var pinned = server.connectionOptions(.agent)
+            pinned.tlsPinnedKey = try keyDigest(certificates.folder + "/cert.pem")
+            for resumed in [false, true] { #expect(try await connect(pinned).tlsResumed == resumed) }
+            pinned.tlsPinnedKey = try keyDigest(stranger.folder + "/cert.pem")
+            let wrongPin = await failure { _ = try await connect(pinned) }
+            #expect(wrongPin?.code == .tls)
+            #expect(wrongPin?.phase == .tls)
+            pinned.tls = .disabled
+            let disabled = await failure { _ = try await connect(pinned) }
+            #expect(disabled?.code == .configuration)
+
+            // A server that starts again knows none of its tickets.
+            await server.kill()
+            try await server.start()
+            #expect(try await connect(options).tlsResumed == false)
+            #expect(try await connect(options).tlsResumed)
+
+            try await server.sql("SET GLOBAL tls_version = 'TLSv1.2'; ALTER INSTANCE RELOAD TLS")
+            let older = try await connect(options)
+            #expect(older.tlsVersion == "TLSv1.2")
+            #expect(older.tlsResumed == false)
+            #expect(try await connect(options).tlsResumed)
+        }
+    }
+
+    @Test func aPinNeedsTLS() async throws {
+        let server = try FakeServer { peer in
+            try peer.send(frame(0, Packets.greeting()))
+            peer.stall()
+        }
+        defer { server.stop() }
+        var options = server.options
+        options.tls = .preferred
+        options.tlsPinnedKey = [UInt8](repeating: 1, count: 32)
+        let error = await failure { _ = try await MySQLConnection.connect(options, deadline: soon) }
+        #expect(error?.code == .tls)
+        try await eventually("the connection is closed") { server.openConnections == 0 }
+        #expect(server.received.isEmpty)
+    }
+
+    /// Such a server asks for another key share than the one that came unasked.
+    @Test(arguments: ["X25519", "P-384", "P-256"])
+    func aServerWithOneCurve(_ curve: String) async throws {
+        let certificates = try TestCertificates(names: "IP:127.0.0.1")
+        defer { certificates.remove() }
+        let folder = certificates.folder
+        let server = try FakeServer { peer in
+            try peer.send(frame(0, Packets.greeting(without: [])))
+            try peer.packet()
+            let context = SSL_CTX_new(TLS_server_method())
+            defer { SSL_CTX_free(context) }
+            SSL_CTX_use_certificate_file(context, folder + "/cert.pem", SSL_FILETYPE_PEM)
+            SSL_CTX_use_PrivateKey_file(context, folder + "/key.pem", SSL_FILETYPE_PEM)
+            _ = curve.withCString {
+                SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
+            }
+            let ssl = SSL_new(context)
+            defer { SSL_free(ssl) }
+            SSL_set_fd(ssl, peer.descriptor)
+            guard SSL_accept(ssl) == 1 else { return }
+            var room = [UInt8](repeating: 0, count: 4096)
+            guard SSL_read(ssl, &room, 4096) > 0 else { return }
+            let answer = frame(3, [1, 3]) + frame(4, Packets.ok())
+            SSL_write(ssl, answer, Int32(answer.count))
+            // Until the client says goodbye.
+            while SSL_read(ssl, &room, 4096) > 0 {}
+        }
+        defer { server.stop() }
+        var options = server.options
+        options.tls = .verifyIdentity
+        options.tlsCAFile = certificates.authority
+        let connection = try await MySQLConnection.connect(options, deadline: soon)
+        #expect(connection.handshake.tlsVersion == "TLSv1.3")
+        #expect(connection.handshake.authentication == .cachingSHA2Fast)
+        await connection.close()
+    }
+}
