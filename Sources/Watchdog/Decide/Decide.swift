@@ -12,6 +12,8 @@ public struct Standing: Sendable, Hashable {
     public var epoch: UInt64
     /// The local router could not be turned, several times over.
     public var routerFailed: Bool
+    /// With the agents' initiative: whether the fence command of this campaign went well; nil before it was run.
+    public var fenced: Bool?
 
     public init(
         agent: String, server: ServerID? = nil, session: UInt64? = nil, holdsLock: Bool = false, epoch: UInt64 = 0,
@@ -52,24 +54,12 @@ public struct Decide: Sendable {
         return takeOver(seen, me, ledger)
     }
 
-    func ledger(_ seen: Observation, on id: ServerID) -> Ledger? {
-        seen.facts(id)?.ledger.map { Ledger(server: id, rows: $0) }
-    }
+    func ledger(_ seen: Observation, on id: ServerID) -> Ledger? { seen.ledger(on: id) }
 
-    /// The ledger of an operation that is under way: one whose master lives, else an announced one that was left
-    /// unfinished, the one of the higher epoch. What the dead left before they announced anything is none.
-    func activeLedger(_ seen: Observation) -> Ledger? {
-        let ledgers = ServerID.allCases.compactMap { ledger(seen, on: $0) }
-        return ledgers.first { $0.master?.alive == true }
-            ?? ledgers.filter { $0.kind != nil }.max { $0.epoch < $1.epoch }
-    }
+    func activeLedger(_ seen: Observation) -> Ledger? { seen.activeLedger }
 
     /// Higher than every epoch that can be seen: in any ledger, in the histories, in the agent's memory.
-    func nextEpoch(_ seen: Observation, _ me: Standing) -> UInt64 {
-        let ledgers = ServerID.allCases.compactMap { ledger(seen, on: $0)?.epoch }
-        let promotions = ServerID.allCases.compactMap { seen.facts($0)?.promotion?.epoch }
-        return (ledgers + promotions + [me.epoch]).reduce(0, max) + 1
-    }
+    func nextEpoch(_ seen: Observation, _ me: Standing) -> UInt64 { max(seen.highestEpoch, me.epoch) + 1 }
 
     // MARK: Before an operation
 
@@ -231,7 +221,7 @@ public struct Decide: Sendable {
             {
                 return .abort("routers lead to \(target.other): its data must not be replaced")
             }
-            return bringBack(seen, ledger, primary: target) ?? finish(seen, me, ledger)
+            return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, me, ledger)
         }
     }
 
@@ -246,7 +236,7 @@ public struct Decide: Sendable {
             }
             if new.readOnly || new.superReadOnly { return .open(target) }
             if !turned(seen, to: target), !me.routerFailed { return .route(to: target) }
-            return bringBack(seen, ledger, primary: target) ?? finish(seen, me, ledger)
+            return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, me, ledger)
         }
         if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
         if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
@@ -293,7 +283,7 @@ public struct Decide: Sendable {
     }
 
     /// The next step towards a running replica; nil when it runs.
-    private func bringBack(_ seen: Observation, _ ledger: Ledger, primary: ServerID) -> Step? {
+    static func bringBack(_ seen: Observation, _ ledger: Ledger, primary: ServerID) -> Step? {
         let replica = primary.other
         guard let source = seen.facts(primary) else { return .wait("\(primary) does not answer") }
         guard let facts = seen.facts(replica) else { return .wait("\(replica) \(seen[replica].reason)") }
@@ -308,7 +298,7 @@ public struct Decide: Sendable {
         case .broken(let error)?:
             return .rebuild(replica, from: primary, why: error)
         case .disconnected(let error)?:
-            if ledger.kind == .recover, (ledger.begun?.age ?? 0) > Self.confirmGrace {
+            if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {
                 return .abort("\(replica) does not reach \(primary): \(error)")
             }
             return .wait("\(replica) does not reach \(primary): \(error)")

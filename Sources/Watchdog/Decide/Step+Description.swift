@@ -13,6 +13,12 @@ extension Step: CustomStringConvertible {
         case .drain(let from, let to): "let \(to) apply what \(from) has"
         case .promote(let server, let undrained):
             "promote \(server)" + (undrained.isEmpty ? "" : "; what it cannot fetch will be saved: \(undrained)")
+        case .fenceCommand(let server): "make sure that \(server) is off by the fence command"
+        case .silence(let server): "stop the receiver of \(server)"
+        case .settle(let server): "let \(server) apply what has arrived"
+        case .seize(let server, let reason): "promote \(server) (\(reason))"
+        case .loosen(let server): "let \(server) go on without its replica"
+        case .tighten(let server): "let \(server) wait for its replica again"
         case .open(let server): "open \(server) as primary and record the promotion"
         case .route(let server): "point the router to \(server)"
         case .resume(let replica, let primary): "replicate on \(replica) from \(primary) by GTID"

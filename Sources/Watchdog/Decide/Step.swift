@@ -32,6 +32,23 @@ public enum Step: Sendable, Hashable {
     /// Point the local router to this server.
     case route(to: ServerID)
 
+    // Failover by the agents' initiative, without the old primary
+    /// Run the operator's command that makes sure that this server is off.
+    case fenceCommand(ServerID)
+    /// Stop the receiver: what has arrived here is now all that will, and a semi-synchronous primary can acknowledge
+    /// nothing more.
+    case silence(ServerID)
+    /// Wait until everything that has arrived is applied.
+    case settle(ServerID)
+    /// As `promote`, with nobody to ask what else there is.
+    case seize(ServerID, reason: String)
+
+    // Semi-synchronous replication
+    /// Let the primary go on without a replica that is gone.
+    case loosen(ServerID)
+    /// Let the primary wait for its replica again.
+    case tighten(ServerID)
+
     // Bringing the other server back
     /// Replicate by GTID from where it stands.
     case resume(ServerID, from: ServerID)

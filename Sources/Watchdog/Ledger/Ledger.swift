@@ -14,11 +14,17 @@ public struct LedgerRow: Sendable, Hashable {
     public var alive: Bool
     /// Age in milliseconds by the server's clock.
     public var age: Int64
+    /// What the writer had last seen the primary to have executed, and whether that primary replicated without
+    /// fallback; with MAST and FOLO of the agents' initiative.
+    public var witnessed: GTIDSet
+    public var sync: Bool
 
     public init(
         id: UInt64, signal: Signal, agent: String, epoch: UInt64 = 0, seen: String = "", session: UInt64 = 0,
-        alive: Bool = true, age: Int64 = 0
+        alive: Bool = true, age: Int64 = 0, witnessed: GTIDSet = GTIDSet(), sync: Bool = false
     ) {
+        self.witnessed = witnessed
+        self.sync = sync
         self.id = id
         self.signal = signal
         self.agent = agent

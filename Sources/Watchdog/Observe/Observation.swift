@@ -80,13 +80,17 @@ public struct ServerFacts: Sendable {
     public var rebuilding: RebuildMarker?
     /// The newest row of repl_watchdog.history.
     public var promotion: Promotion?
+    /// What only the agents' initiative asks for.
+    public var quorum: QuorumFacts?
 
     public init(
         uuid: String, serverID: UInt64, version: ServerVersion = ServerVersion("9.7.0"), gtidMode: Bool = true,
         readOnly: Bool = false, superReadOnly: Bool = false, executed: GTIDSet = GTIDSet(),
         purged: GTIDSet = GTIDSet(), channels: [ReplicationChannel] = [], ledger: [LedgerRow]? = nil,
-        operationLocked: Bool = false, rebuilding: RebuildMarker? = nil, promotion: Promotion? = nil
+        operationLocked: Bool = false, rebuilding: RebuildMarker? = nil, promotion: Promotion? = nil,
+        quorum: QuorumFacts? = nil
     ) {
+        self.quorum = quorum
         self.uuid = uuid
         self.serverID = serverID
         self.version = version

@@ -1,0 +1,194 @@
+/// What the operation master does next. Everything is derived from what the servers say, so that another agent can go
+/// on after any step.
+extension Govern {
+    /// How long a planned change may keep the primary closed before it is called off.
+    static let plannedLimit: Int64 = 8_000
+    static let followerGrace: Int64 = 2_000
+    static let confirmGrace: Int64 = 10_000
+
+    mutating func lead(_ view: View, _ me: Standing, _ ledger: Ledger, _ master: LedgerRow) -> Step {
+        let (want, hold) = want(view)
+        if ledger.kind == nil { return announce(view, ledger, master, want, hold) }
+        if ledger.kind == .recover { return leadRecover(view, ledger, hold) }
+        return leadFailover(view, me, ledger, master, want, hold)
+    }
+
+    private mutating func announce(
+        _ view: View, _ ledger: Ledger, _ master: LedgerRow, _ want: Want?, _ hold: String?
+    ) -> Step {
+        guard let want, want.server == ledger.server else {
+            if ledger.server == view.primary { return .terminate(missing: [], keepClosed: true) }
+            return .abort(hold ?? "no operation is needed any more")
+        }
+        switch want {
+        case .failover(let target):
+            let promised = promised(view, ledger, master)
+            guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+                return .wait("for a majority to follow: \(promised.names(rules.agents).joined(separator: ", "))")
+            }
+            return .announce(.failover, target: target)
+        case .switchover(let target): return .announce(.failover, target: target)
+        case .reopen(let primary): return .open(primary)
+        case .recover(let primary): return .announce(.recover, target: primary)
+        }
+    }
+
+    /// Agents that have turned away from the primary in this campaign and said so.
+    func promised(_ view: View, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
+        var set = AgentSet()
+        set.insert(rules.own)
+        for row in ledger.rows where row.epoch == master.epoch {
+            if case .folo(let host) = row.signal, let index = rules.index(host) { set.insert(index) }
+        }
+        return set
+    }
+
+    // MARK: Failover
+
+    private mutating func leadFailover(
+        _ view: View, _ me: Standing, _ ledger: Ledger, _ master: LedgerRow, _ want: Want?, _ hold: String?
+    ) -> Step {
+        let target = ledger.server
+        guard let new = view.facts(target) else { return .wait("\(target) does not answer") }
+        if view.recorded(target) { return forward(view, me, ledger, new) }
+        if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
+        if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
+        if let old = view.facts(target.other), view.evidence == nil {
+            return leadPlanned(view, ledger, master, old, new)
+        }
+        guard case .failover(target)? = want else { return .abort(hold ?? "\(target.other) is not lost any more") }
+        let promised = promised(view, ledger, master)
+        guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+            return .wait("for a majority to follow")
+        }
+        if let step = fenced(view, me, master, promised, target.other) { return step }
+        if new.channels[0].receiver != .off { return .silence(target) }
+        let left = new.channels[0].retrieved.subtracting(new.executed)
+        if !left.isEmpty, !broken.contains(.relayLogDropped) { return apply(view, master, new, target, left) }
+        let gate = loss(
+            missing: witnessed(ledger, master).subtracting(new.executed), sync: synced(ledger, master),
+            accepted: new.quorum?.lossAccepted == true)
+        guard gate.holds else { return .abort(gate.text) }
+        return .seize(target, reason: "\(target.other) is lost: \(gate.text)")
+    }
+
+    /// Waits until no router can lead to the old primary any more; nil when that is so.
+    private mutating func fenced(
+        _ view: View, _ me: Standing, _ master: LedgerRow, _ promised: AgentSet, _ old: ServerID
+    ) -> Step? {
+        if broken.contains(.noFenceWait) { return nil }
+        let since =
+            promisedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? view.now
+        promisedSince = (master.epoch, since)
+        if promised == rules.everybody || view.evidence == .unfit { return nil }
+        if rules.fenceCommand, me.fenced == nil { return .fenceCommand(old) }
+        if me.fenced == true { return nil }
+        let missing = rules.everybody.subtracting(promised).names(rules.agents).joined(separator: ", ")
+        guard rules.bound || kept.sync else {
+            return .wait(
+                "\(missing) did not follow, and nothing proves that their routers are closed: "
+                    + "set router.bound, use semi-synchronous replication, or give a fence_command")
+        }
+        let left = since + rules.fenceWait - view.now
+        return left > 0 ? .wait("\(left) ms until the routers of \(missing) are closed") : nil
+    }
+
+    private mutating func apply(
+        _ view: View, _ master: LedgerRow, _ new: ServerFacts, _ target: ServerID, _ left: GTIDSet
+    ) -> Step {
+        if case .broken(let why) = new.channels[0].health {
+            guard new.quorum?.lossAccepted == true else { return .abort("\(target) cannot apply \(left): \(why)") }
+            return .seize(target, reason: "an operator accepts the loss of \(left)")
+        }
+        let since = settlingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? view.now
+        settlingSince = (master.epoch, since)
+        if view.now - since > rules.drainTimeout {
+            return .abort("\(target) has not applied \(left.count) received transactions in time")
+        }
+        return .settle(target)
+    }
+
+    private func witnessed(_ ledger: Ledger, _ master: LedgerRow) -> GTIDSet {
+        ledger.rows.filter { $0.epoch == master.epoch }.reduce(kept.executed) { $0.union($1.witnessed) }
+    }
+
+    /// Nobody who follows remembers the primary as asynchronous.
+    private func synced(_ ledger: Ledger, _ master: LedgerRow) -> Bool {
+        kept.sync
+            && ledger.rows.allSatisfy { row in
+                guard row.epoch == master.epoch, case .folo = row.signal else { return true }
+                return row.sync
+            }
+    }
+
+    // MARK: Switchover
+
+    /// The old primary answers: it is closed first, and everything that it has is fetched.
+    private mutating func leadPlanned(
+        _ view: View, _ ledger: Ledger, _ master: LedgerRow, _ old: ServerFacts, _ new: ServerFacts
+    ) -> Step {
+        let target = ledger.server
+        let since = plannedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? view.now
+        plannedSince = (master.epoch, since)
+        guard new.quorum?.switchoverAsked == true else {
+            return .abort("\(target.other) answers again, and nobody asks for a switchover")
+        }
+        guard view.fit, old.channels.isEmpty else { return .abort("\(target.other) is not the primary it should be") }
+        if view.now - since > Self.plannedLimit {
+            return .abort("\(target) did not catch up within \(Self.plannedLimit) ms")
+        }
+        if case .broken(let why) = new.channels[0].health { return .abort("\(target): \(why)") }
+        if !old.superReadOnly { return .fence(target.other) }
+        if !old.executed.isSubset(of: new.executed) { return .drain(from: target.other, to: target) }
+        return .promote(target, undrained: "")
+    }
+
+    // MARK: After the promotion
+
+    private mutating func forward(_ view: View, _ me: Standing, _ ledger: Ledger, _ new: ServerFacts) -> Step {
+        let target = ledger.server
+        if !new.channels.isEmpty { return .seize(target, reason: "the promotion is on record") }
+        if let old = view.facts(target.other), !old.superReadOnly, old.rebuilding == nil, old.channels.isEmpty {
+            return .fence(target.other)
+        }
+        if new.readOnly || new.superReadOnly { return .open(target) }
+        if !ledger.masterDone {
+            return view.sight.seen.routed == target && !view.sight.routerCut || me.routerFailed
+                ? .confirmMaster : .wait("this host's router turns")
+        }
+        return finish(view, ledger)
+    }
+
+    private mutating func finish(_ view: View, _ ledger: Ledger) -> Step {
+        let since = doneSince.flatMap { $0.epoch == ledger.epoch ? $0.at : nil } ?? view.now
+        doneSince = (ledger.epoch, since)
+        let waiting = ledger.unfinished.filter { ledger.isAlive($0) }
+        if !waiting.isEmpty, view.now - since < Self.confirmGrace {
+            return .wait("for FOOK of \(waiting.joined(separator: ", "))")
+        }
+        return .terminate(missing: ledger.unfinished, keepClosed: true)
+    }
+
+    // MARK: Recovery
+
+    private mutating func leadRecover(_ view: View, _ ledger: Ledger, _ hold: String?) -> Step {
+        guard ledger.server == view.primary else {
+            return .abort(hold ?? "\(ledger.server) is not the primary any more")
+        }
+        let replica = ledger.server.other
+        guard let facts = view.facts(replica) else { return .abort("\(replica) \(view.sight.seen[replica].reason)") }
+        guard let source = view.facts(ledger.server), !source.superReadOnly, !source.readOnly, view.fit else {
+            return .abort("\(ledger.server) is not open any more")
+        }
+        if facts.rebuilding == nil, !facts.superReadOnly { return .fence(replica) }
+        if let step = Decide.bringBack(view.sight.seen, ledger, primary: ledger.server) {
+            if case .wait(let why) = step, case .disconnected? = facts.channels.first?.health,
+                view.now - (tracks[replica]?.life ?? view.now) > Self.confirmGrace
+            {
+                return .abort(why)
+            }
+            return step
+        }
+        return ledger.masterDone ? finish(view, ledger) : .confirmMaster
+    }
+}

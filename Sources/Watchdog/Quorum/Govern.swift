@@ -1,0 +1,198 @@
+/// One agent's part in the agents' initiative. Pure: it is given looks and answers with orders; it has no clock, no
+/// socket and no disk. `kept` is what its owner keeps on disk and hands in again after a restart.
+///
+/// Who may write is decided by three rules, each of which the simulation can break on purpose (`Breakage`):
+/// 1. A router is open only while its agent holds a lease: it saw a majority of `alive` locks on the primary, or read
+///    on the replica that nobody campaigns, a short while ago (`Govern+Lease`).
+/// 2. Who follows a campaign has turned away from the primary before, and promises on disk not to come back before it
+///    has read how the campaign ended (`Kept.Promise`).
+/// 3. A server is opened by the holder of the operation lock only, when the other one is seen to be closed, or every
+///    agent has promised, or a majority has and everybody else's lease is over (`Govern+Lead`).
+public struct Govern: Sendable {
+    public let rules: QuorumRules
+    let configuration: Configuration
+    public internal(set) var kept: Kept
+    /// What is broken on purpose, by the tests of the simulation.
+    var broken: Set<Breakage> = []
+
+    // What is remembered from look to look, and lost with the process.
+    var tracks: [ServerID: Track] = [:]
+    var leaseOn: ServerID?
+    var leaseUntil: Int64 = .min
+    /// The router may not be reopened on the word of locks that could be left over.
+    var lapsed = true
+    var majoritySince: Int64?
+    var waitingSince: Int64?
+    var promisedSince: (epoch: UInt64, at: Int64)?
+    var plannedSince: (epoch: UInt64, at: Int64)?
+    var settlingSince: (epoch: UInt64, at: Int64)?
+    var doneSince: (epoch: UInt64, at: Int64)?
+
+    /// What is known of a server's life.
+    struct Track: Sendable {
+        /// The last proof of life; at first, when the agent began to look.
+        var life: Int64
+        var refusals = 0
+        var mark: UInt64 = 0
+        var markAt: Int64 = .min
+    }
+
+    /// Rules that can be broken on purpose, to show that the simulation would notice.
+    public enum Breakage: String, Sendable, Hashable, CaseIterable {
+        case noLease, noFenceWait, votesCountTwice, minorityLeads, promiseForgotten, relayLogDropped, noLossCheck
+        case staleServerOpened, voteWithOpenRouter, staleLocksReopen, openWithoutLock, epochReused, saveSkipped
+        case electionWithoutLock, asyncUnrecorded
+    }
+
+    public init(rules: QuorumRules, configuration: Configuration, kept: Kept) {
+        self.rules = rules
+        self.configuration = configuration
+        self.kept = kept
+    }
+
+    /// What to do after a look.
+    public mutating func callAsFunction(_ sight: Sight, _ me: Standing) -> Orders {
+        learn(sight)
+        track(sight)
+        settlePromise(sight)
+        let view = View(sight, self)
+        noteSync(view)
+        noteWaiting(view)
+        renewLease(view)
+        var orders = Orders()
+        orders.step = step(view, me)
+        promise(orders.step, view)
+        orders.locks = locks(view)
+        orders.router = router(view, orders.locks)
+        orders.urgent =
+            view.evidence != nil || view.ledger != nil
+            || view.primary.flatMap { tracks[$0] }.map { $0.refusals > 0 } ?? false
+        return orders
+    }
+
+    // MARK: What a look teaches
+
+    private mutating func learn(_ sight: Sight) {
+        for id in ServerID.allCases {
+            guard let facts = sight.seen.facts(id) else { continue }
+            if kept.uuids[id] != facts.uuid { kept.uuids[id] = facts.uuid }
+            if let promotion = facts.promotion, promotion.epoch > kept.epoch {
+                kept.epoch = promotion.epoch
+                kept.primary = promotion.primary
+                kept.executed = GTIDSet()
+                kept.sync = false
+            }
+        }
+        // Before the first promotion the primary is who the other one replicates from.
+        guard kept.primary.isEmpty else { return }
+        for id in ServerID.allCases {
+            guard let facts = sight.seen.facts(id), facts.channels.count == 1, facts.rebuilding == nil,
+                let source = facts.channels.first, !source.sourceUUID.isEmpty,
+                sight.seen.facts(id.other).map({ $0.uuid == source.sourceUUID && $0.channels.isEmpty }) ?? true,
+                kept.uuids[id.other].map({ $0 == source.sourceUUID }) ?? true
+            else { continue }
+            kept.uuids[id.other] = source.sourceUUID
+            kept.primary = source.sourceUUID
+        }
+    }
+
+    private mutating func track(_ sight: Sight) {
+        for id in ServerID.allCases {
+            var track = tracks[id] ?? Track(life: sight.now)
+            if let pong = sight.pong(id) { track.life = max(track.life, pong) }
+            switch sight.seen[id] {
+            case .up(let facts):
+                track.life = sight.now
+                track.refusals = 0
+                if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
+                    // The first mark of a life says nothing about when it was made.
+                    track.markAt = track.markAt == .min ? sight.now - rules.vouch : sight.now
+                    track.mark = mark
+                }
+            case .refusing:
+                track.life = sight.now
+                track.refusals = 0
+            case .downHard: track.refusals = sight.pong(id) == nil ? track.refusals + 1 : 0
+            case .stalled, .downSoft: track.refusals = 0
+            case .ownFault:
+                // Nothing can be said about the server; its silence is not counted either.
+                track.refusals = 0
+                track.life = sight.now
+            }
+            tracks[id] = track
+        }
+    }
+
+    /// A promise ends when its server says how the campaign ended: with a promotion, or with no ledger left.
+    private mutating func settlePromise(_ sight: Sight) {
+        guard let promise = kept.promise else { return }
+        if broken.contains(.promiseForgotten) || kept.epoch >= promise.epoch { kept.promise = nil }
+        guard let facts = sight.seen.facts(promise.on), facts.rebuilding == nil else { return }
+        if Ledger.campaign(facts.ledger, on: promise.on) == nil { kept.promise = nil }
+    }
+
+    private mutating func noteSync(_ view: View) {
+        guard let primary = view.primary, let facts = view.facts(primary), let quorum = facts.quorum,
+            facts.uuid == kept.primary, !facts.superReadOnly
+        else { return }
+        let new = facts.executed
+        if kept.executed != new, view.fit { kept.executed = new }
+        if !quorum.semiSync.guarantees {
+            kept.sync = false
+        } else if quorum.semiSync.clients > 0, !quorum.async.contains(rules.own) {
+            // Only after this agent's leave for the primary to go on alone is seen to be taken back.
+            kept.sync = true
+        }
+    }
+
+    /// How long the primary has been waiting for a replica that does not come. After a while this agent puts on disk
+    /// that the primary may go on without it; when a majority has, it may.
+    private mutating func noteWaiting(_ view: View) {
+        guard let primary = view.primary, let quorum = view.facts(primary)?.quorum, quorum.semiSync.enabled,
+            quorum.semiSync.clients == 0, view.facts(primary.other)?.channels.first?.health != .running,
+            kept.promise == nil
+        else {
+            waitingSince = nil
+            return
+        }
+        let since = waitingSince ?? view.now
+        waitingSince = since
+        if view.now - since >= rules.asyncAfter, !broken.contains(.asyncUnrecorded) { kept.sync = false }
+    }
+
+    /// Whether this agent has put on disk that the primary may go on without its replica.
+    func letsGo(_ view: View) -> Bool {
+        guard let since = waitingSince else { return false }
+        return view.now - since >= rules.asyncAfter
+    }
+
+    // MARK: Promises
+
+    /// Who becomes operation master of a campaign or follows one promises, on disk, before anything is written.
+    private mutating func promise(_ step: Step, _ view: View) {
+        switch step {
+        case .master(let server):
+            guard server != view.primary, !view.recorded(server) else { return }
+            kept.promise = Kept.Promise(epoch: nextEpoch(view), on: server)
+        case .follow(let server):
+            guard server != view.primary, !view.recorded(server), let epoch = view.ledger?.master?.epoch else { return }
+            kept.promise = Kept.Promise(epoch: epoch, on: server)
+        default: break
+        }
+    }
+
+    /// The epoch of the next operation: higher than every one that was ever seen.
+    public func nextEpoch(_ seen: Observation) -> UInt64 {
+        if broken.contains(.epochReused) { return max(1, kept.epoch) }
+        return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0) + 1
+    }
+
+    func nextEpoch(_ view: View) -> UInt64 { nextEpoch(view.sight.seen) }
+}
+
+extension Ledger {
+    /// The operation master's row of a campaign: a ledger on the server that is to be promoted.
+    static func campaign(_ rows: [LedgerRow]?, on id: ServerID) -> LedgerRow? {
+        rows?.last { if case .mast = $0.signal { true } else { false } }
+    }
+}

@@ -1,0 +1,34 @@
+/// What an agent keeps on disk. Written and synced before anything is done that rests on it.
+public struct Kept: Sendable, Hashable {
+    /// The newest promotion that this agent knows of. Epoch 0: none, the primary is known by who replicates from whom.
+    public var epoch: UInt64 = 0
+    /// server_uuid of the primary of that epoch; empty while unknown.
+    public var primary = ""
+    /// The uuids behind the two addresses.
+    public var uuids: [ServerID: String] = [:]
+    /// Set while this agent has promised an operation master to have turned away from the primary: the epoch of that
+    /// operation, and the server whose ledger says how it ended.
+    public var promise: Promise?
+    /// What the primary was last seen to have executed. Written to disk now and then only.
+    public var executed = GTIDSet()
+    /// Semi-synchronous without fallback when the primary of `epoch` was last seen.
+    public var sync = false
+
+    public struct Promise: Sendable, Hashable {
+        public var epoch: UInt64
+        public var on: ServerID
+
+        public init(epoch: UInt64, on: ServerID) {
+            self.epoch = epoch
+            self.on = on
+        }
+    }
+
+    public init() {}
+
+    /// Whether the difference to `other` must be on disk before this agent acts on.
+    public func differsInPromises(from other: Kept) -> Bool {
+        epoch != other.epoch || primary != other.primary || promise != other.promise || sync != other.sync
+            || uuids != other.uuids
+    }
+}

@@ -1,0 +1,107 @@
+/// What one look comes to: who is primary, what speaks against it, which operation is under way.
+struct View: Sendable {
+    let sight: Sight
+    let now: Int64
+    let primary: ServerID?
+    /// The primary is up and has everything that this agent has seen of it: it may be open.
+    let fit: Bool
+    let evidence: Evidence?
+    let ledger: Ledger?
+    /// Promoted by the operation of the ledger.
+    private let recordedOn: ServerID?
+    /// Why nobody may act, if so.
+    let doubt: String?
+
+    /// Why a primary counts as lost.
+    enum Evidence: Sendable, Hashable {
+        /// Nobody listens there any more, and it starts closed.
+        case dead
+        /// It does not answer this agent, and the replica does not hear from it either.
+        case silent
+        /// It is up and closed, and lacks what it had: it must not be opened again.
+        case unfit
+    }
+
+    var replica: ServerID? { primary?.other }
+    func facts(_ id: ServerID) -> ServerFacts? { sight.seen.facts(id) }
+    func quorum(_ id: ServerID) -> QuorumFacts? { sight.seen.facts(id)?.quorum }
+    func recorded(_ id: ServerID) -> Bool { recordedOn == id }
+
+    init(_ sight: Sight, _ govern: Govern) {
+        self.sight = sight
+        now = sight.now
+        let kept = govern.kept
+        let seen = sight.seen
+        let primary = kept.primary.isEmpty ? nil : ServerID.allCases.first { kept.uuids[$0] == kept.primary }
+        doubt = Self.doubt(seen, kept, primary)
+        self.primary = doubt == nil ? primary : nil
+        ledger = seen.activeLedger
+        if let ledger, let facts = seen.facts(ledger.server), let promotion = facts.promotion,
+            let begun = ledger.begun, promotion.primary == facts.uuid, promotion.epoch >= begun.epoch
+        {
+            recordedOn = ledger.server
+        } else {
+            recordedOn = nil
+        }
+        guard let primary = self.primary else {
+            fit = false
+            evidence = nil
+            return
+        }
+        if let facts = seen.facts(primary) {
+            let complete = kept.executed.isSubset(of: facts.executed) || govern.broken.contains(.staleServerOpened)
+            let current = (facts.promotion?.epoch ?? 0) >= kept.epoch || govern.broken.contains(.staleServerOpened)
+            let ahead = Self.lost(seen.facts(primary.other), facts)
+            fit = facts.rebuilding == nil && complete && current && !ahead
+            evidence = !fit && facts.superReadOnly && facts.rebuilding == nil ? .unfit : nil
+        } else {
+            fit = false
+            evidence = Self.evidence(sight, govern, primary)
+        }
+    }
+
+    /// The replica holds transactions that the primary itself made and lacks now.
+    private static func lost(_ replica: ServerFacts?, _ primary: ServerFacts) -> Bool {
+        guard let replica, replica.rebuilding == nil, replica.channels.first?.health != .running else { return false }
+        return !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
+    }
+
+    private static func evidence(_ sight: Sight, _ govern: Govern, _ primary: ServerID) -> Evidence? {
+        guard let track = govern.tracks[primary], let replica = sight.seen.facts(primary.other),
+            let channel = replica.channels.first
+        else { return nil }
+        switch sight.seen[primary] {
+        case .up, .refusing, .ownFault: return nil
+        case .downHard where track.refusals >= 2 && channel.receiver != .on: return .dead
+        case .downHard, .downSoft, .stalled: break
+        }
+        guard sight.now - track.life >= govern.rules.downAfter else { return nil }
+        let heard = govern.tracks[primary.other]?.markAt ?? .min
+        if channel.receiver == .on, sight.now - govern.rules.vouch < heard { return nil }
+        return .silent
+    }
+
+    /// What no rule provides for.
+    private static func doubt(_ seen: Observation, _ kept: Kept, _ primary: ServerID?) -> String? {
+        for id in ServerID.allCases {
+            guard let facts = seen.facts(id) else { continue }
+            if !facts.gtidMode { return "\(id) runs without GTIDs" }
+            if facts.channels.count > 1 { return "\(id) replicates over \(facts.channels.count) channels" }
+            if let other = seen.facts(id.other), other.uuid == facts.uuid { return "both addresses lead to one server" }
+            if let source = facts.channels.first?.sourceUUID, !source.isEmpty, let other = kept.uuids[id.other],
+                source != other
+            {
+                return "\(id) replicates from \(source), which is not the other server"
+            }
+        }
+        guard let primary else {
+            return kept.primary.isEmpty
+                ? "it is not known which server is the primary: let one replicate from the other"
+                : "the primary on record, \(kept.primary), is neither of the two servers"
+        }
+        if let facts = seen.facts(primary), !facts.channels.isEmpty, seen.ledger(on: primary) == nil {
+            return "\(primary) is primary by the record of epoch \(kept.epoch) and replicates from the other server"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,97 @@
+/// What the cluster needs, as far as this agent sees.
+enum Want: Sendable, Hashable {
+    /// Promote this server: its primary is lost.
+    case failover(ServerID)
+    /// Promote this server: an operator asked for it, and its primary is well.
+    case switchover(ServerID)
+    /// Open this server, the primary, again.
+    case reopen(ServerID)
+    /// Bring the other server of this primary back as its replica.
+    case recover(ServerID)
+
+    /// The server that the ledger lies on.
+    var server: ServerID {
+        switch self {
+        case .failover(let id), .switchover(let id), .reopen(let id), .recover(let id): id
+        }
+    }
+}
+
+extension Govern {
+    /// The operation that is needed and allowed; with nil, `hold` says what stands in the way of one, if anything.
+    func want(_ view: View) -> (want: Want?, hold: String?) {
+        if let doubt = view.doubt { return (nil, doubt) }
+        guard let primary = view.primary, let replica = view.replica else { return (nil, nil) }
+        if let facts = view.facts(replica), let quorum = facts.quorum, rules.isMajority(counted(quorum)),
+            view.evidence != nil, quorum.votes.contains(rules.own)
+        {
+            if let why = gates(view).first(where: { !$0.holds && $0.before })?.text { return (nil, why) }
+            return (.failover(replica), nil)
+        }
+        guard let facts = view.facts(primary), let quorum = facts.quorum else {
+            return (nil, view.evidence == nil ? nil : "no majority of the agents has lost \(primary)")
+        }
+        guard view.fit else {
+            if facts.rebuilding != nil { return (nil, "\(primary) is a half-made copy: nobody may write to it") }
+            return (nil, "\(primary) lacks what it was seen to have: it is not opened")
+        }
+        let majority = rules.isMajority(quorum.alive) || broken.contains(.minorityLeads)
+        if facts.superReadOnly || facts.readOnly {
+            return majority ? reopen(view, primary) : (nil, "\(primary) is closed, and no majority of agents sees it")
+        }
+        if view.quorum(replica)?.switchoverAsked == true {
+            if let why = switchoverHold(view, primary) { return (nil, why) }
+            return (.switchover(replica), nil)
+        }
+        guard let other = view.facts(replica), majority else { return (nil, nil) }
+        if other.quorum?.control.paused == true || quorum.control.paused { return (nil, "paused by an operator") }
+        guard other.rebuilding == nil else { return (.recover(primary), nil) }
+        switch other.channels.first?.health {
+        case .running? where other.superReadOnly && view.ledger == nil: return (nil, nil)
+        case .running? where view.ledger?.server == replica: return (nil, nil)
+        case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
+        default: return (.recover(primary), nil)
+        }
+    }
+
+    func counted(_ quorum: QuorumFacts) -> AgentSet {
+        guard broken.contains(.votesCountTwice), let first = rules.agents.indices.first(where: quorum.votes.contains)
+        else { return quorum.votes }
+        // A vote that counts for two.
+        var votes = quorum.votes
+        votes.insert(first == 0 ? 1 : 0)
+        return votes
+    }
+
+    /// A primary that was restarted is opened again unless somebody may be replacing it.
+    private func reopen(_ view: View, _ primary: ServerID) -> (Want?, String?) {
+        if view.quorum(primary)?.control.paused == true { return (nil, "paused by an operator") }
+        if let other = view.facts(primary.other) {
+            guard other.quorum?.votes.isEmpty != false else {
+                return (nil, "some agents still vote against \(primary)")
+            }
+            guard Ledger.campaign(other.ledger, on: primary.other) == nil else {
+                return (nil, "an operation on \(primary.other) is under way")
+            }
+            return (.reopen(primary), nil)
+        }
+        // Votes that cannot be seen may exist; those who cast them hold nothing here once their sessions are over.
+        guard let since = majoritySince, view.now - since >= rules.sessionTimeout + rules.interval + rules.probeTimeout
+        else { return (nil, "\(primary.other) cannot be asked: waiting for a lasting majority on \(primary)") }
+        return (.reopen(primary), nil)
+    }
+
+    /// Why the operator's switchover cannot be done now.
+    private func switchoverHold(_ view: View, _ primary: ServerID) -> String? {
+        guard let source = view.facts(primary), let facts = view.facts(primary.other) else { return "not asked for" }
+        guard facts.rebuilding == nil, let channel = facts.channels.first, channel.health == .running else {
+            return "switchover: replication on \(primary.other) does not run"
+        }
+        let behind = source.executed.subtracting(facts.executed).count
+        guard behind <= 10_000 else { return "switchover: \(primary.other) is \(behind) transactions behind" }
+        guard rules.isMajority(view.quorum(primary)?.alive ?? AgentSet()) else {
+            return "switchover: no majority of agents sees \(primary)"
+        }
+        return nil
+    }
+}
