@@ -44,11 +44,11 @@ struct CommonOptions: ParsableArguments {
         }
     }
 
-    /// A configuration that the agent can act upon today.
-    func agentConfiguration() throws -> Configuration {
+    /// A configuration for what only the agents' initiative has.
+    func councilConfiguration() throws -> Configuration {
         let configuration = try configuration()
-        guard configuration.initiative == .router else {
-            Output.complain("\(config): initiative = \"agents\" is not built yet; use initiative = \"router\"")
+        guard configuration.initiative == .agents else {
+            Output.complain("\(config): this needs initiative = \"agents\"")
             throw ExitCode(ConfigurationError.exitStatus)
         }
         return configuration

@@ -17,8 +17,8 @@ struct ReplWatchdog: AsyncParsableCommand {
         version: version,
         subcommands: [
             RunCommand.self, StatusCommand.self, QueryCommand.self, ProbeCommand.self, DumpCommand.self,
-            ImportCommand.self,
-            VerifyCommand.self, ConfigCommand.self,
+            ImportCommand.self, VerifyCommand.self, ConfigCommand.self, ExplainCommand.self, SwitchoverCommand.self,
+            FailoverCommand.self, PauseCommand.self, ResumeCommand.self, AckCommand.self,
         ])
 
     static let version = "0.1.0"
@@ -31,7 +31,7 @@ struct ReplWatchdog: AsyncParsableCommand {
     func run() async throws {
         // A reader that goes away ends a write with EPIPE, not the process.
         signal(SIGPIPE, SIG_IGN)
-        let configuration = try common.agentConfiguration()
+        let configuration = try common.configuration()
         let logger = try common.logger()
         let pass = AgentService { agent throws(AgentError) in
             if !now {

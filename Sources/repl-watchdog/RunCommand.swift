@@ -10,7 +10,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let configuration = try common.agentConfiguration()
+        let configuration = try common.configuration()
         let logger = try common.logger()
         let daemon = AgentService { agent throws(AgentError) in
             try await agent.run()

@@ -20,7 +20,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let configuration = try common.agentConfiguration()
+        let configuration = try common.configuration()
         let agent = Agent(configuration: configuration, logger: try common.logger())
         while true {
             let report = await agent.status()

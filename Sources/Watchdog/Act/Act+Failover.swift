@@ -59,7 +59,7 @@ extension Act {
 
     /// Ends the replica's replication for good.
     func promote(
-        _ new: ServerID, undrained: String, epoch: UInt64, ledger: LedgerSession
+        _ new: ServerID, undrained: String, epoch: UInt64, reason: String, ledger: LedgerSession
     ) async throws(AgentError) {
         let old = new.other
         let dialect = Dialect(version: ledger.version)
@@ -85,9 +85,7 @@ extension Act {
             try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.start, what) }
             throw AgentError(.refused, "\(what): it still lacks \(missing.union(unapplied)), replication was resumed")
         }
-        // On record first: from here only forward, and whoever takes over can see that.
-        await enableEvents(ledger)
-        try await record(epoch: epoch, new: state, old: before.uuid, ledger: ledger)
+        try await seal(new, state, old: before.uuid, epoch: epoch, reason, ledger)
         try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.resetAll, what) }
         logger.notice(
             "promoted",
@@ -124,8 +122,16 @@ extension Act {
         }
     }
 
+    /// Puts a promotion on record: from here only forward, and whoever takes over can see that.
+    func seal(
+        _ new: ServerID, _ state: ServerFacts, old: String, epoch: UInt64, _ reason: String, _ ledger: LedgerSession
+    ) async throws(AgentError) {
+        await enableEvents(ledger)
+        try await record(epoch: epoch, new: state, old: old, reason: reason, ledger: ledger)
+    }
+
     private func record(
-        epoch: UInt64, new: ServerFacts, old: String, ledger: LedgerSession
+        epoch: UInt64, new: ServerFacts, old: String, reason: String, ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "record the promotion"
         try await logged(ledger, what) { () async throws(MySQLError) in
@@ -135,7 +141,7 @@ extension Act {
                 INSERT IGNORE INTO repl_watchdog.history
                     (epoch, primary_uuid, old_uuid, agent, reason, executed)
                 VALUES (\(epoch), \(SQLText.literal(new.uuid)), \(SQLText.literal(old)),
-                    \(SQLText.literal(configuration.agent.name)), 'the routers lead to the replica',
+                    \(SQLText.literal(configuration.agent.name)), \(SQLText.literal(reason)),
                     \(SQLText.literal(new.executed.description)))
                 """, what)
             // An older row of this epoch may have come with the drain: without a record of its own the promotion

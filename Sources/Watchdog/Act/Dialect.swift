@@ -11,6 +11,7 @@ struct Dialect: Sendable {
     var start: String { "START \(replica)" }
     var stop: String { "STOP \(replica)" }
     var startReceiver: String { "START \(replica) IO_THREAD" }
+    var startApplier: String { "START \(replica) SQL_THREAD" }
     var stopReceiver: String { "STOP \(replica) IO_THREAD" }
     /// Ends replication for good. Only the channel: never RESET MASTER on a server that survives.
     var resetAll: String { "RESET \(replica) ALL" }
@@ -28,7 +29,7 @@ struct Dialect: Sendable {
         parts += [
             "\(word)_USER=\(SQLText.literal(user))", "\(word)_PASSWORD=\(SQLText.literal(password.reveal()))",
             "\(word)_AUTO_POSITION=1", "\(word)_CONNECT_RETRY=2", "\(word)_RETRY_COUNT=0",
-            "\(word)_HEARTBEAT_PERIOD=2",
+            "\(word)_HEARTBEAT_PERIOD=1",
         ]
         switch tls {
         case .disabled, .preferred: parts.append("\(word)_SSL=0")

@@ -85,7 +85,7 @@ final class LedgerSession: Sendable {
 
     /// Makes the ledger if need be and announces this agent. One writer at a time, so that the order of ids is the
     /// order in which rows become visible: otherwise two agents could each see itself first.
-    func scan(seen: String) async throws(MySQLError) {
+    func scan(seen: String, witness: Witness = Witness()) async throws(MySQLError) {
         try await allowWriting()
         let name = LedgerSchema.scanLock(cluster)
         guard try await lock(name, wait: 5) else {
@@ -95,7 +95,7 @@ final class LedgerSession: Sendable {
         }
         do {
             for statement in LedgerSchema.create { try await run(statement, "make the ledger") }
-            try await write(.scan(host: agent), epoch: 0, seen: seen)
+            try await write(.scan(host: agent), epoch: 0, seen: seen, witness: witness)
             try await run("SELECT RELEASE_LOCK(\(SQLText.literal(name)))", "give the scan lock back")
         } catch {
             // A lock taken twice must be given back twice: with the session it goes for certain.
@@ -105,17 +105,27 @@ final class LedgerSession: Sendable {
     }
 
     /// Writes MAST. The unique key on the epoch refuses a second one.
-    func master(epoch: UInt64, seen: String) async throws(MySQLError) {
-        try await write(.mast(host: agent), epoch: epoch, seen: seen, master: true)
+    func master(epoch: UInt64, seen: String, witness: Witness = Witness()) async throws(MySQLError) {
+        try await write(.mast(host: agent), epoch: epoch, seen: seen, master: true, witness: witness)
     }
 
-    func write(_ signal: Signal, epoch: UInt64, seen: String, master: Bool = false) async throws(MySQLError) {
+    /// What the writer knows of the primary: what it was last seen to have executed, and whether that is all.
+    struct Witness: Sendable {
+        var executed = GTIDSet()
+        var sync = false
+    }
+
+    func write(
+        _ signal: Signal, epoch: UInt64, seen: String, master: Bool = false, witness: Witness = Witness()
+    ) async throws(MySQLError) {
         try await run(
             """
-            INSERT INTO ongoing_failover.status (event, agent, epoch, seen, session, agent_lock, master_epoch, at)
+            INSERT INTO ongoing_failover.status (event, agent, epoch, seen, session, agent_lock, master_epoch, at,
+                witnessed, sync)
             VALUES (\(SQLText.literal(signal.description)), \(SQLText.literal(agent)), \(epoch),
                 \(SQLText.literal(seen)), CONNECTION_ID(),
-                \(SQLText.literal(LedgerSchema.agentLock(cluster, agent))), \(master ? "\(epoch)" : "NULL"), UTC_TIMESTAMP(6))
+                \(SQLText.literal(LedgerSchema.agentLock(cluster, agent))), \(master ? "\(epoch)" : "NULL"), UTC_TIMESTAMP(6),
+                \(SQLText.literal(witness.executed.description)), \(witness.sync ? 1 : 0))
             """, "write \(signal)")
     }
 

@@ -11,8 +11,7 @@ actor Rounds {
     private let decide: Decide
     private let act: Act
     private var memory: Memory
-    /// This agent's part in an operation, if it has one.
-    private var session: LedgerSession?
+    private let part: Part
     private var lastState: ClusterState?
     private var lastStep: Step?
     private var failures = 0
@@ -32,6 +31,7 @@ actor Rounds {
         diagnose = Diagnose(configuration)
         decide = Decide(configuration)
         act = Act(configuration: configuration, router: router, logger: logger)
+        part = Part(configuration: configuration, act: act, logger: logger)
         memory = Memory(directory: configuration.workingDirectory)
     }
 
@@ -77,8 +77,7 @@ actor Rounds {
 
     /// Gives up this agent's part: the session ends, and with it the locks.
     func leave() async {
-        await session?.close()
-        session = nil
+        await part.leave()
     }
 
     private func pause(_ duration: Duration) async {
@@ -157,16 +156,7 @@ actor Rounds {
             routerFailures = 0
             standing.routerFailed = false
         }
-        guard let session else { return standing }
-        do {
-            standing.holdsLock = try await session.holdsOperationLock()
-            standing.server = session.server
-            standing.session = session.id
-        } catch {
-            logger.warning("the ledger session is lost", metadata: ["error": "\(error)"])
-            session.connection.abort()
-            self.session = nil
-        }
+        await part.describe(&standing)
         return standing
     }
 
@@ -208,7 +198,7 @@ actor Rounds {
         guard hopeless else { return .failed(error, gaveUp: false) }
         failures = 0
         quietUntil = .after(.seconds(30))
-        if let session, let ledger = decide.activeLedger(seen), ledger.kind == .recover,
+        if let session = part.session, let ledger = decide.activeLedger(seen), ledger.kind == .recover,
             ledger.server == session.server,
             seen.facts(ledger.server.other)?.rebuilding == nil
         {
@@ -225,125 +215,31 @@ actor Rounds {
     // MARK: Steps
 
     private func perform(_ step: Step, _ seen: Observation, _ standing: Standing) async throws(AgentError) {
+        if case .route(let server) = step {
+            try await route(to: server, seen)
+            return
+        }
         let ledger = decide.activeLedger(seen)
-        let epoch = ledger?.master?.epoch ?? 0
-        var routed = ""
-        if case .leadsTo(let uuid) = seen.router { routed = uuid }
-        switch step {
-        case .none, .wait: break
-        case .scan(let server):
-            let session = try await join(server)
-            try await signal(session, .scan(host: configuration.agent.name), epoch: 0, seen: routed)
-        case .lock(let server):
-            let session = try await join(server)
-            let won = try await act.onServer("take the operation lock") { () async throws(MySQLError) in
-                try await session.takeOperationLock()
-            }
-            if !won { await pause(.milliseconds(100)) }
-        case .master(let server):
-            let session = try await join(server)
-            let next = decide.nextEpoch(seen, standing)
-            try await signal(session, .mast(host: configuration.agent.name), epoch: next, seen: routed)
-        case .withdraw:
-            if let session {
-                try await act.onServer("give the operation lock back") { () async throws(MySQLError) in
-                    try await session.giveBackOperationLock()
-                }
-            }
-            await leave()
-        case .follow(let server):
-            let session = try await join(server)
-            try await signal(session, .folo(host: configuration.agent.name), epoch: epoch, seen: routed)
-        case .announce(let kind, let target):
-            let session = try await join(target)
-            try await signal(session, .oper(kind), epoch: epoch, seen: routed)
-            try await signal(
-                session, .targ(socket: configuration.servers[target].description), epoch: epoch, seen: routed)
-        case .route(let server):
-            guard let uuid = seen.facts(server)?.uuid else {
-                throw AgentError(.refused, "\(act.name(server)) does not answer: the router stays as it is")
-            }
-            let act = act
-            if let session {
-                try await act.keeping([session.connection]) { () async throws(AgentError) in
-                    try await act.route(to: server, uuid: uuid)
-                }
-            } else {
+        try await part.perform(
+            step,
+            Part.Context(
+                seen: seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: decide.nextEpoch(seen, standing),
+                ledger: ledger))
+        if case .abort = step { quietUntil = .after(.seconds(30)) }
+    }
+
+    private func route(to server: ServerID, _ seen: Observation) async throws(AgentError) {
+        guard let uuid = seen.facts(server)?.uuid else {
+            throw AgentError(.refused, "\(act.name(server)) does not answer: the router stays as it is")
+        }
+        let act = act
+        if let session = part.session {
+            try await act.keeping([session.connection]) { () async throws(AgentError) in
                 try await act.route(to: server, uuid: uuid)
             }
-            routerFailures = 0
-        case .confirmFollower:
-            guard let session else { throw AgentError(.refused, "no session to send FOOK on") }
-            try await signal(session, .fook(host: configuration.agent.name), epoch: epoch, seen: routed)
-        default:
-            guard let session else { throw AgentError(.refused, "the operation lock is not held any more") }
-            try await lead(step, seen, session, ledger: ledger, epoch: epoch, routed)
+        } else {
+            try await act.route(to: server, uuid: uuid)
         }
-    }
-
-    private func lead(
-        _ step: Step, _ seen: Observation, _ session: LedgerSession, ledger: Ledger?, epoch: UInt64, _ routed: String
-    ) async throws(AgentError) {
-        let act = act
-        let awake = [session.connection]
-        switch step {
-        case .fence(let server):
-            try await act.keeping(awake) { () async throws(AgentError) in try await act.fence(server, ledger: session) }
-        case .drain(let from, let to): try await act.drain(from: from, to: to, ledger: session)
-        case .promote(let server, let undrained):
-            try await act.promote(server, undrained: undrained, epoch: epoch, ledger: session)
-        case .open(let server): try await act.openPrimary(server, ledger: session)
-        case .resume(let replica, let primary):
-            try await act.keeping(awake) { () async throws(AgentError) in
-                try await act.resume(replica, from: primary, ledger: session)
-            }
-        case .rebuild(let replica, let primary, let why):
-            let reopen = ledger?.kind == .recover
-            try await act.keeping(awake) { () async throws(AgentError) in
-                try await act.rebuild(replica, from: primary, why: why, epoch: epoch, reopen: reopen, ledger: session)
-            }
-        case .confirmMaster:
-            try await signal(session, .maok(host: configuration.agent.name), epoch: epoch, seen: routed)
-        case .terminate(let missing, let keepClosed):
-            try await act.terminate(
-                seen, missing: missing, keepClosed: keepClosed, began: ledger?.kind != nil, ledger: session)
-            await leave()
-        case .abort(let why):
-            try await act.abort(seen, why, kind: ledger?.kind, ledger: session)
-            quietUntil = .after(.seconds(30))
-            await leave()
-        default: break
-        }
-    }
-
-    /// This agent's session on a server; opened if there is none.
-    private func join(_ server: ServerID) async throws(AgentError) -> LedgerSession {
-        if let session, session.server == server, session.isOpen { return session }
-        await leave()
-        let opened = try await act.onServer("take part in an operation") { () async throws(MySQLError) in
-            try await LedgerSession.open(
-                configuration.connectionOptions(configuration.servers[server]), server: server,
-                agent: configuration.agent.name, cluster: configuration.cluster, deadline: .after(.seconds(8)))
-        }
-        guard let opened else {
-            throw AgentError(
-                .alreadyRunning,
-                "an agent named \(configuration.agent.name) is connected already: every agent needs its own agent.name")
-        }
-        session = opened
-        return opened
-    }
-
-    private func signal(
-        _ session: LedgerSession, _ signal: Signal, epoch: UInt64, seen: String
-    ) async throws(AgentError) {
-        try await act.onServer("write \(signal)") { () async throws(MySQLError) in
-            switch signal {
-            case .scan: try await session.scan(seen: seen)
-            case .mast: try await session.master(epoch: epoch, seen: seen)
-            default: try await session.write(signal, epoch: epoch, seen: seen)
-            }
-        }
-        logger.notice("signal", metadata: ["event": "\(signal)", "epoch": "\(epoch)", "server": "\(session.server)"])
+        routerFailures = 0
     }
 }

@@ -56,6 +56,8 @@ public struct Configuration: Sendable {
         public var restart: [String]
         public var stop: [String]
         public var destinations: Destinations
+        /// The operator's word that the router stops when its agent dies or hangs (systemd: BindsTo=, WatchdogSec=).
+        public var bound = false
     }
 
     public struct Safety: Sendable {
@@ -64,6 +66,18 @@ public struct Configuration: Sendable {
         public var drainTimeout: Duration
         /// Longest time for a whole operation, dump and import included.
         public var operationTimeout: Duration
+        /// No automatic failover for so long after one that has finished; zero: never held back.
+        public var blockPeriod: Duration = .seconds(3600)
+        public var failoversPerDay = 3
+        /// Makes sure that a server is off: run with its address as the last argument; empty: there is none.
+        public var fenceCommand: [String] = []
+    }
+
+    /// What the servers list as this client's program. With the agents' initiative it says which configuration this
+    /// agent goes by, so that others can tell how theirs differs.
+    var programName: String {
+        initiative == .router
+            ? "repl-watchdog" : "repl-watchdog \(ConfigurationDigest(self).description)"
     }
 
     /// How to reach one of the servers, or the router, with the agent's account.
@@ -71,7 +85,7 @@ public struct Configuration: Sendable {
         var options = ConnectionOptions(address: address, user: credentials.user, password: credentials.password)
         options.tls = credentials.tls
         options.tlsCAFile = credentials.caFile
-        options.programName = "repl-watchdog"
+        options.programName = programName
         return options
     }
 }

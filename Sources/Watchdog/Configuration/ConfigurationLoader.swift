@@ -93,8 +93,11 @@ extension Configuration {
         "servers.b": ["address"],
         "credentials": ["user", "password", "password_file", "tls", "ca_file"],
         "replication": ["user", "password", "password_file", "peer"],
-        "router": ["address", "config_file", "section", "restart", "stop", "destinations"],
-        "safety": ["max_lost_transactions", "drain_timeout", "operation_timeout"],
+        "router": ["address", "config_file", "section", "restart", "stop", "destinations", "bound"],
+        "safety": [
+            "max_lost_transactions", "drain_timeout", "operation_timeout", "block_period", "max_failovers_per_day",
+            "fence_command",
+        ],
     ]
 
     private static func read(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Configuration? {
@@ -133,6 +136,9 @@ extension Configuration {
                     reader.exists("agents") ? "agents" : "initiative",
                     "initiative = \"agents\" decides by majority and needs at least three names in 'agents', "
                         + "not \(agents.count)")
+            }
+            if initiative == .agents, agents.count > AgentSet.limit {
+                reader.report("agents", "'agents' names \(agents.count) agents, at most \(AgentSet.limit) can vote")
             }
             return initiative
         }
@@ -259,10 +265,16 @@ extension Configuration {
                 "router.destinations = \"\(destinations.rawValue)\" cannot go with initiative = "
                     + "\"\(initiative.rawValue)\": \(why); use \"\(usual.rawValue)\"")
         }
-        guard let address, let file, let section, let restart, let stop, let destinations else { return nil }
+        if initiative == .agents, !reader.exists("router.stop") {
+            reader.report(
+                reader.exists("router") ? "router" : "initiative",
+                "initiative = \"agents\" needs 'router.stop': an agent that has lost touch closes its router with it")
+        }
+        let bound = defaulted(&reader, "router.bound", false) { $0.bool($1) }
+        guard let address, let file, let section, let restart, let stop, let destinations, let bound else { return nil }
         return Router(
             address: address, configFile: file, section: section, restart: restart, stop: stop,
-            destinations: destinations)
+            destinations: destinations, bound: bound)
     }
 
     private static func readSafety(_ reader: inout TOMLReader) -> Safety? {
@@ -281,8 +293,18 @@ extension Configuration {
                 "safety.drain_timeout (\(DurationText.format(drain))) must be shorter than safety.operation_timeout "
                     + "(\(DurationText.format(operation))): draining is a part of the operation")
         }
-        guard let lost, let drain, let operation else { return nil }
-        return Safety(maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation)
+        let block = defaulted(
+            &reader, "safety.block_period", .seconds(3600)
+        ) { $0.duration($1, in: .zero ... .seconds(7 * 86_400)) }
+        let perDay = defaulted(&reader, "safety.max_failovers_per_day", 3) { $0.int($1, in: 1...1_000) }
+        let fence = defaulted(&reader, "safety.fence_command", []) { $0.strings($1) }
+        if reader.exists("safety.fence_command"), let fence, fence.first?.isEmpty ?? true {
+            reader.report("safety.fence_command", "'safety.fence_command' must name a program")
+        }
+        guard let lost, let drain, let operation, let block, let perDay, let fence else { return nil }
+        return Safety(
+            maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation, blockPeriod: block,
+            failoversPerDay: perDay, fenceCommand: fence)
     }
 
     /// `password` or `password_file` of a table, or the environment's.

@@ -99,6 +99,15 @@ struct TOMLReader {
         return result
     }
 
+    mutating func bool(_ path: String) -> Bool? {
+        guard let value = find(path) else { return nil }
+        guard let bool = value.bool else {
+            wrong(path, value, "true or false")
+            return nil
+        }
+        return bool
+    }
+
     mutating func int(_ path: String, in range: ClosedRange<Int>) -> Int? {
         guard let value = find(path) else { return nil }
         guard let int = value.int else {

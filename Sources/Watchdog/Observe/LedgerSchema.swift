@@ -20,7 +20,9 @@ enum LedgerSchema {
             session BIGINT UNSIGNED NOT NULL,
             agent_lock VARCHAR(64) NOT NULL,
             master_epoch BIGINT UNSIGNED NULL UNIQUE,
-            at DATETIME(6) NOT NULL
+            at DATETIME(6) NOT NULL,
+            witnessed MEDIUMTEXT NULL,
+            sync TINYINT NOT NULL DEFAULT 0
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
         """,
     ]
@@ -29,7 +31,7 @@ enum LedgerSchema {
     static let read = """
         SELECT id, event, agent, epoch, seen, session,
             IFNULL(IS_USED_LOCK(agent_lock) = session, 0) AS alive,
-            TIMESTAMPDIFF(MICROSECOND, at, UTC_TIMESTAMP(6)) DIV 1000 AS age
+            TIMESTAMPDIFF(MICROSECOND, at, UTC_TIMESTAMP(6)) DIV 1000 AS age, witnessed, sync
         FROM ongoing_failover.status ORDER BY id
         """
 
@@ -52,6 +54,19 @@ enum LedgerSchema {
             agent VARCHAR(255) NOT NULL,
             reason TEXT NOT NULL,
             executed MEDIUMTEXT NOT NULL,
+            at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
+    /// What operators asked for: `pause` and `ack`. Replicated, so that both servers say the same.
+    static let createControl = [
+        "CREATE DATABASE IF NOT EXISTS repl_watchdog",
+        """
+        CREATE TABLE IF NOT EXISTS repl_watchdog.control (
+            name VARCHAR(64) NOT NULL PRIMARY KEY,
+            value VARCHAR(255) NOT NULL,
+            until TIMESTAMP(6) NULL,
             at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
         """,

@@ -111,7 +111,7 @@ struct ServerProbe: Sendable {
     }
 
     /// Rows of a table that another agent may drop at any moment; nil if it just did.
-    private static func table(
+    static func table(
         _ connection: MySQLConnection, _ sql: String, _ purpose: String, _ deadline: Deadline
     ) async throws(MySQLError) -> [Row]? {
         do {
@@ -130,6 +130,7 @@ struct ServerProbe: Sendable {
             id: id, signal: signal, agent: row.string("agent") ?? "",
             epoch: row.string("epoch").flatMap { UInt64($0) } ?? 0, seen: row.string("seen") ?? "",
             session: row.string("session").flatMap { UInt64($0) } ?? 0, alive: row.int("alive") == 1,
-            age: row.int("age") ?? 0)
+            age: row.int("age") ?? 0, witnessed: row.string("witnessed").flatMap { GTIDSet($0) } ?? GTIDSet(),
+            sync: row.int("sync") == 1)
     }
 }

@@ -30,9 +30,9 @@ extension Govern {
         let unfinished = view.ledger?.server == replica && view.ledger?.kind != nil
         gates.append(
             Gate(
-                name: "pause", holds: !quorum.control.paused || unfinished,
+                name: "pause", holds: !quorum.control.paused || unfinished || quorum.failoverAsked,
                 text: quorum.control.paused ? "paused by an operator (resume)" : "not paused"))
-        gates.append(flapping(quorum.control, unfinished))
+        gates.append(flapping(quorum.control, unfinished || quorum.failoverAsked))
         gates.append(loss(view, facts))
         return gates
     }

@@ -16,8 +16,9 @@ public struct QuorumFacts: Sendable, Hashable {
     /// Changes whenever the receiver here has heard from its source.
     public var receiverMark: UInt64 = 0
     public var control = Control()
-    /// Somebody waits here for a switchover to this server, or for a failover with loss.
+    /// An operator waits here for a switchover to this server, for a failover to it, for one with loss.
     public var switchoverAsked = false
+    public var failoverAsked = false
     public var lossAccepted = false
 
     public init() {}

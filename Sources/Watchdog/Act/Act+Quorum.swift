@@ -1,0 +1,191 @@
+import Logging
+import MySQLWire
+
+/// The steps of the agents' initiative. They run over the ledger session, which holds the operation lock: a frozen
+/// operation master finds it gone.
+extension Act {
+    /// Runs the operator's command that makes sure that a server is off. Bounded by 10 s.
+    func fenceCommand(_ id: ServerID) async -> Bool {
+        let arguments = configuration.safety.fenceCommand + ["\(configuration.servers[id])"]
+        do {
+            try await RouterCommand.run(
+                arguments, purpose: "make sure that \(name(id)) is off", deadline: .after(.seconds(10)))
+            logger.notice("fence command succeeded", metadata: ["server": "\(name(id))"])
+            return true
+        } catch {
+            logger.error("fence command failed", metadata: ["server": "\(name(id))", "error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Stops the receiver: what has arrived by now is all that will.
+    func silence(_ id: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "stop the receiver of \(name(id))"
+        try await onServer(what) { () async throws(MySQLError) in
+            try await ledger.run(Dialect(version: ledger.version).stopReceiver, what)
+        }
+        logger.notice("receiver stopped", metadata: ["server": "\(name(id))"])
+    }
+
+    /// Waits a few seconds for what has arrived to be applied; the next look decides whether to go on.
+    func settle(_ id: ServerID, ledger: LedgerSession) async throws(AgentError) {
+        let what = "let \(name(id)) apply what has arrived"
+        let dialect = Dialect(version: ledger.version)
+        try await onServer(what) { () async throws(MySQLError) in
+            let status = try await ledger.run(dialect.status, what)
+            guard let channel = status.rows.first.map(ReplicationChannel.init) else { return }
+            if !channel.applierRuns, channel.applierErrno == 0 { try await ledger.run(dialect.startApplier, what) }
+            try await ledger.run(
+                "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(channel.retrieved.description)), 3)", what)
+        }
+    }
+
+    /// Promotes a server whose source is lost. What is found under the lock decides once more.
+    func seize(
+        _ new: ServerID, reason: String, acceptLoss: Bool, epoch: UInt64, ledger: LedgerSession
+    ) async throws(AgentError) {
+        let what = "promote \(name(new))"
+        let dialect = Dialect(version: ledger.version)
+        try await onServer(what) { () async throws(MySQLError) in
+            try await ledger.run("SET GLOBAL read_only = ON", what)
+            try await ledger.run(
+                "SET GLOBAL super_read_only = OFF", "let the promotion be recorded (read_only stays ON)")
+            try await ledger.run(dialect.stop, what)
+        }
+        let state = try await onServer(what) { () async throws(MySQLError) in
+            try await ServerProbe.facts(
+                ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+        }
+        let recorded = state.promotion.map { $0.primary == state.uuid && $0.epoch >= epoch } ?? false
+        let unapplied = (state.channels.first?.retrieved ?? GTIDSet()).subtracting(state.executed)
+        guard recorded || unapplied.isEmpty || acceptLoss else {
+            try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.start, what) }
+            throw AgentError(.refused, "\(what): it has not applied \(unapplied), replication was resumed")
+        }
+        if !recorded {
+            try await seal(new, state, old: state.channels.first?.sourceUUID ?? "", epoch: epoch, reason, ledger)
+        }
+        try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.resetAll, what) }
+        logger.notice(
+            "promoted",
+            metadata: ["server": "\(name(new))", "epoch": "\(epoch)", "gtid_executed": "\(state.executed)"])
+    }
+
+    /// Opens the primary. If the other server answers, it is held by the operation lock and looked at meanwhile; if it
+    /// does not and nothing was promoted, a majority of agents must see the primary at this very moment.
+    func openPrimary(
+        _ id: ServerID, seen: Observation, recorded: Bool, ledger: LedgerSession
+    ) async throws(AgentError) {
+        let what = "open \(name(id)) as primary"
+        if seen.facts(id.other) != nil {
+            try await guarding(id.other, ledger, what) { session async throws(AgentError) in
+                let other = try await onServer(what) { () async throws(MySQLError) in
+                    try await QuorumProbe(configuration).facts(session.connection, deadline: .after(.seconds(8)))
+                }
+                guard other.readOnly || other.superReadOnly else {
+                    throw AgentError(.refused, "\(what): \(name(id.other)) takes writes")
+                }
+                if !recorded {
+                    guard other.quorum?.votes.isEmpty == true, Ledger.campaign(other.ledger, on: id.other) == nil,
+                        other.promotion?.primary != other.uuid || other.promotion?.epoch == 0
+                            || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
+                    else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
+                }
+                try await unlock(id, what, promoted: recorded, check: nil, ledger)
+            }
+        } else {
+            let check = recorded ? nil : QuorumLocks(configuration).majority(.alive)
+            try await unlock(id, what, promoted: recorded, check: check, ledger)
+        }
+        logger.notice("opened", metadata: ["server": "\(name(id))"])
+    }
+
+    private func unlock(
+        _ id: ServerID, _ what: String, promoted: Bool, check: String?, _ ledger: LedgerSession
+    ) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            // Whatever happens to it, it starts closed.
+            try await ledger.run("SET PERSIST_ONLY super_read_only = ON", "let \(name(id)) start closed")
+            if promoted {
+                // Without a replica a semi-synchronous primary would hold every commit. No agent takes the new primary
+                // for synchronous before it has seen a replica acknowledge.
+                let plugin = try await ledger.run(
+                    """
+                    SELECT 1 FROM performance_schema.global_variables
+                    WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
+                    """, what)
+                if !plugin.rows.isEmpty {
+                    try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what)
+                }
+            }
+        }
+        if let check {
+            let answer = try await onServer(what) { () async throws(MySQLError) in
+                try await ledger.run("SELECT \(check)", "count the agents that see the primary")
+            }
+            guard answer.rows.first?.int(0) == 1 else {
+                throw AgentError(.refused, "\(what): no majority of agents sees it any more")
+            }
+        }
+        try await onServer(what) { () async throws(MySQLError) in
+            try await ledger.run("SET GLOBAL super_read_only = OFF", what)
+            try await ledger.run("SET GLOBAL read_only = OFF", what)
+        }
+    }
+
+    /// Semi-synchronous replication on or off, over the standing session on the primary. Off only while a majority of
+    /// agents has put on disk that it is.
+    func synchronous(_ id: ServerID, _ on: Bool, post: Post) async throws(AgentError) {
+        let what = on ? "let \(name(id)) wait for its replica" : "let \(name(id)) go on without its replica"
+        let value = on ? "1" : "IF(\(QuorumLocks(configuration).majority(.async)), 0, 1)"
+        try await onServer(what) { () async throws(MySQLError) in
+            try await post.run("SET GLOBAL rpl_semi_sync_source_enabled = \(value)", what)
+        }
+        logger.notice(on ? "synchronous" : "asynchronous", metadata: ["server": "\(name(id))"])
+    }
+
+    /// The end of an operation of the agents' initiative: the ledger goes, and a server that is not primary is closed.
+    func conclude(
+        _ seen: Observation, primary: ServerID?, missing: [String], ledger: LedgerSession
+    ) async throws(AgentError) {
+        if !missing.isEmpty {
+            logger.warning(
+                "ended without the confirmation of some followers",
+                metadata: ["agents": "\(missing.joined(separator: ", "))"])
+        }
+        let other = ledger.server.other
+        if let facts = seen.facts(other), facts.ledger != nil, other != primary {
+            let what = "clear \(name(other))"
+            try await guarding(other, ledger, what) { session async throws(AgentError) in
+                try await onServer(what) { () async throws(MySQLError) in
+                    try await session.run("SET GLOBAL read_only = ON", what)
+                    try await session.run("SET GLOBAL super_read_only = OFF", what)
+                    try await session.run("DROP DATABASE IF EXISTS ongoing_failover", "drop a stale ledger")
+                    try await session.run("SET GLOBAL super_read_only = ON", what)
+                }
+            }
+        }
+        try await dropLedger(ledger, close: ledger.server != primary)
+    }
+
+    /// Undoes a campaign before its promotion: the replica goes on as it was.
+    func undo(_ why: String, _ seen: Observation, primary: ServerID?, ledger: LedgerSession) async throws(AgentError) {
+        logger.error("operation given up", metadata: ["why": "\(why)"])
+        let server = ledger.server
+        if server != primary, let facts = seen.facts(server), !facts.channels.isEmpty {
+            let what = "let \(name(server)) replicate again"
+            try await onServer(what) { () async throws(MySQLError) in
+                try await ledger.run(Dialect(version: ledger.version).start, what)
+            }
+        }
+        try await dropLedger(ledger, close: server != primary)
+    }
+
+    private func dropLedger(_ ledger: LedgerSession, close: Bool) async throws(AgentError) {
+        try await onServer("end the operation") { () async throws(MySQLError) in
+            try await ledger.dropLedger()
+            if close { try await ledger.run("SET GLOBAL super_read_only = ON", "close the replica") }
+        }
+        logger.notice("ledger dropped", metadata: ["server": "\(name(ledger.server))"])
+    }
+}

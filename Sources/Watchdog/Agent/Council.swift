@@ -1,0 +1,284 @@
+import Logging
+import MySQLWire
+import Synchronization
+
+/// The loop of the agents' initiative: look, ask `Govern`, carry its orders out. Whatever takes longer than a look (the
+/// router, a rebuild) goes on beside it, so that votes and leases are kept up meanwhile.
+actor Council {
+    private let configuration: Configuration
+    private let logger: Logger
+    private let rules: QuorumRules
+    private let probe: QuorumProbe
+    private let part: Part
+    private let act: Act
+    private let hand: RouterHand
+    private let file: KeptFile
+    private var govern: Govern
+    private var written: Kept
+    private var writtenAt = ContinuousClock.now
+    private var posts: [ServerID: Post] = [:]
+    private var pingers: [ServerID: Task<Void, Never>] = [:]
+    private var opening: [ServerID: Task<Void, Never>] = [:]
+    private let born = ContinuousClock.now
+    private let bell: Bell
+    private var lastStep: Step?
+    private var lastState: String?
+    private var fenced: (epoch: UInt64, done: Bool)?
+    private var long: Task<Void, Never>?
+    private var failures = 0
+    private var quietUntil = Deadline.after(.zero)
+    private let watchdog = SupervisorNotice()
+
+    /// Looks follow each other this closely while something is under way.
+    private static let quick = Duration.milliseconds(60)
+
+    init(configuration: Configuration, logger: Logger) throws(AgentError) {
+        self.configuration = configuration
+        self.logger = logger
+        let rules = QuorumRules(configuration)
+        self.rules = rules
+        probe = QuorumProbe(configuration)
+        let router = RouterControl(configuration: configuration)
+        act = Act(configuration: configuration, router: router, logger: logger)
+        part = Part(configuration: configuration, act: act, logger: logger)
+        let bell = Bell()
+        self.bell = bell
+        hand = RouterHand(configuration, router, logger) { bell.ring() }
+        file = KeptFile(directory: configuration.workingDirectory)
+        written = try file.read()
+        govern = Govern(rules: rules, configuration: configuration, kept: written)
+    }
+
+    func untilCancelled() async {
+        watchdog.ready()
+        while !Task.isCancelled {
+            let began = ContinuousClock.now
+            let urgent = await round()
+            watchdog.alive()
+            let rest = (urgent ? Self.quick : configuration.agent.interval) - began.duration(to: .now)
+            await bell.wait(max(rest, .milliseconds(10)))
+        }
+        long?.cancel()
+        await long?.value
+        await hand.rest()
+        await part.leave()
+        for post in posts.values { post.close() }
+        for pinger in pingers.values { pinger.cancel() }
+    }
+
+    private func clock(_ instant: ContinuousClock.Instant = .now) -> Int64 { born.duration(to: instant).milliseconds }
+
+    // MARK: One round
+
+    private func round() async -> Bool {
+        let asked = clock()
+        async let a = probe.look(
+            configuration.connectionOptions(configuration.servers.a), deadline: .after(configuration.agent.probeTimeout)
+        )
+        async let b = probe.look(
+            configuration.connectionOptions(configuration.servers.b), deadline: .after(configuration.agent.probeTimeout)
+        )
+        let seen = await Observation(a: a, b: b, router: hand.view)
+        let sight = Sight(
+            seen: seen, askedAt: asked, now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
+            pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut)
+        var standing = Standing(agent: configuration.agent.name)
+        if long == nil { await part.describe(&standing) }
+        standing.routerFailed = await hand.failed
+        if let epoch = seen.activeLedger?.master?.epoch, fenced?.epoch == epoch { standing.fenced = fenced?.done }
+        man(seen)
+
+        var orders = govern(sight, standing)
+        do {
+            try remember(govern.kept)
+        } catch {
+            // What is not on disk is not promised: nothing that rests on it may be done.
+            logger.error("the state cannot be kept", metadata: ["error": "\(error)"])
+            orders.step = .none("the state cannot be kept")
+            orders.locks = .init()
+        }
+        await giveBack(orders.locks)
+        if orders.router == .cut { await hand.cut() }
+        await take(orders.locks)
+        if case .lead(let id) = orders.router, let uuid = seen.facts(id)?.uuid { await hand.lead(to: id, uuid: uuid) }
+        report(sight, orders)
+        let acted = await carryOut(orders.step, sight, standing)
+        return orders.urgent || acted
+    }
+
+    /// Disk before deed; what may be lost (how far the primary was seen) only every few seconds.
+    private func remember(_ kept: Kept) throws(AgentError) {
+        guard kept.differsInPromises(from: written) || kept != written && writtenAt.duration(to: .now) > .seconds(5)
+        else { return }
+        try file.write(kept)
+        written = kept
+        writtenAt = .now
+    }
+
+    // MARK: Posts
+
+    /// Opens a post where a server answers and none is held; beside the loop.
+    private func man(_ seen: Observation) {
+        for id in ServerID.allCases {
+            if let post = posts[id], post.pong == nil {
+                posts[id] = nil
+                pingers[id]?.cancel()
+            }
+            guard posts[id] == nil, opening[id] == nil, seen.facts(id) != nil else { continue }
+            opening[id] = Task { await self.open(id) }
+        }
+    }
+
+    private func open(_ id: ServerID) async {
+        defer { opening[id] = nil }
+        do {
+            guard let post = try await Post.open(configuration, id, deadline: .after(configuration.agent.probeTimeout))
+            else {
+                logger.info("another session of this agent's name is present", metadata: ["server": "\(act.name(id))"])
+                return
+            }
+            guard !Task.isCancelled, posts[id] == nil else { return post.close() }
+            posts[id] = post
+            let bell = bell
+            pingers[id] = Task {
+                await post.ping()
+                bell.ring()
+            }
+            bell.ring()
+        } catch {
+            logger.info("no post", metadata: ["server": "\(act.name(id))", "error": "\(error)"])
+        }
+    }
+
+    private func wanted(_ locks: Orders.Locks, _ id: ServerID) -> Set<QuorumLocks.Kind> {
+        var set: Set<QuorumLocks.Kind> = []
+        if locks.alive == id { set.insert(.alive) }
+        if locks.async == id { set.insert(.async) }
+        if locks.voteOn == id, let vote = locks.vote { set.insert(vote == .cut ? .cut : .dead) }
+        return set
+    }
+
+    /// Locks that are not wanted any more. A post that cannot give one back is closed: the server takes it.
+    private func giveBack(_ locks: Orders.Locks) async {
+        for (id, post) in posts {
+            for kind in await post.held.subtracting(wanted(locks, id)) {
+                do { try await post.hold(kind, false) } catch { post.close() }
+            }
+        }
+    }
+
+    private func take(_ locks: Orders.Locks) async {
+        for (id, post) in posts {
+            for kind in wanted(locks, id).subtracting(await post.held) {
+                do {
+                    try await post.hold(kind, true)
+                } catch {
+                    logger.info("lock not taken", metadata: ["lock": "\(kind)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    // MARK: Steps
+
+    /// - Returns: whether something was done, so that the next look should come at once.
+    private func carryOut(_ step: Step, _ sight: Sight, _ standing: Standing) async -> Bool {
+        guard long == nil else { return false }
+        switch step {
+        case .none:
+            await part.leave()
+            return false
+        case .wait: return true
+        case .scan, .lock, .master: if !quietUntil.hasPassed { return false }
+        default: break
+        }
+        let ledger = sight.seen.activeLedger
+        let primary = govern.primary
+        let context = Part.Context(
+            seen: sight.seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: govern.nextEpochForMaster(sight.seen),
+            witness: .init(executed: govern.kept.executed, sync: govern.kept.sync), primary: primary, ledger: ledger)
+        switch step {
+        case .rebuild, .resume, .fence, .drain, .settle:
+            // Takes its time: the loop goes on.
+            long = Task { await self.finish(step, context) }
+            return true
+        default:
+            await attempt(step, context, standing)
+            return true
+        }
+    }
+
+    private func finish(_ step: Step, _ context: Part.Context) async {
+        await attempt(step, context, nil)
+        long = nil
+        bell.ring()
+    }
+
+    private func attempt(_ step: Step, _ context: Part.Context, _ standing: Standing?) async {
+        do {
+            switch step {
+            case .fenceCommand(let server):
+                fenced = (context.epoch, await act.fenceCommand(server))
+            case .loosen(let server), .tighten(let server):
+                guard let post = posts[server] else { return }
+                var on = false
+                if case .tighten = step { on = true }
+                try await act.synchronous(server, on, post: post)
+            default: try await part.perform(step, context)
+            }
+            failures = 0
+        } catch {
+            logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
+            failures += 1
+            if failures >= 3 {
+                // Others may have a better road.
+                failures = 0
+                quietUntil = .after(.seconds(10))
+                await part.leave()
+            } else {
+                await bell.wait(.milliseconds(200))
+            }
+        }
+    }
+
+    // MARK: Reports
+
+    private func report(_ sight: Sight, _ orders: Orders) {
+        let diagnosis = govern.diagnosis(sight)
+        if diagnosis.state.rawValue != lastState {
+            lastState = diagnosis.state.rawValue
+            logger.notice(
+                "state",
+                metadata: [
+                    "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
+                ])
+        }
+        guard orders.step != lastStep else { return }
+        lastStep = orders.step
+        switch orders.step {
+        case .none, .wait: logger.info("step", metadata: ["step": "\(orders.step)"])
+        default: logger.notice("step", metadata: ["step": "\(orders.step)"])
+        }
+    }
+}
+
+/// Ends a pause early.
+final class Bell: Sendable {
+    private let rung = Mutex(false)
+
+    func ring() { rung.withLock { $0 = true } }
+
+    /// Waits until somebody rings, at most so long. In slices: a bell that is missed costs one of them.
+    func wait(_ duration: Duration) async {
+        let end = Deadline.after(duration)
+        while !end.hasPassed, !Task.isCancelled {
+            if rung.withLock({ state in
+                defer { state = false }
+                return state
+            }) {
+                return
+            }
+            try? await Task.sleep(for: min(.milliseconds(40), end.remaining))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import Glibc
+
+/// `Kept` on disk: lines of `key=value`, written whole or not at all, and synced.
+struct KeptFile: Sendable {
+    let path: String
+
+    init(directory: String) { path = "\(directory)/repl-watchdog.quorum" }
+
+    /// - Returns: an empty memory if there is no file.
+    /// - Throws: if there is one that cannot be read as a whole: an agent that has forgotten its promises must not vote.
+    func read() throws(AgentError) -> Kept {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return Kept() }
+            throw AgentError(.workingDirectory, "\(path) cannot be opened: \(systemText(errno))")
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            guard count >= 0, bytes.count < 16 << 20 else {
+                throw AgentError(.workingDirectory, "\(path) cannot be read: \(systemText(errno))")
+            }
+            if count == 0 { break }
+            bytes += buffer[..<count]
+        }
+        guard let kept = Self.parse(String(decoding: bytes, as: UTF8.self)) else {
+            throw AgentError(
+                .workingDirectory,
+                "\(path) is damaged: what this agent has promised is not known. Stop the agent for a minute, see with "
+                    + "'status' on another host that no operation is under way, and remove the file")
+        }
+        return kept
+    }
+
+    func write(_ kept: Kept) throws(AgentError) {
+        try WorkingDirectory.write(Self.text(kept), to: path)
+        do {
+            try AtomicFile.flushDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
+        } catch {
+            throw AgentError(.workingDirectory, "\(path): \(error.message)")
+        }
+    }
+
+    static func text(_ kept: Kept) -> String {
+        var lines = ["epoch=\(kept.epoch)", "primary=\(kept.primary)", "executed=\(kept.executed)"]
+        lines += ServerID.allCases.map { "uuid_\($0)=\(kept.uuids[$0] ?? "")" }
+        lines += ["sync=\(kept.sync ? 1 : 0)", "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end"]
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    static func parse(_ text: String) -> Kept? {
+        var fields: [String: String] = [:]
+        let lines = text.split(separator: "\n")
+        guard lines.last == "end" else { return nil }
+        for line in lines.dropLast() {
+            let sides = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard sides.count == 2 else { return nil }
+            fields[sides[0]] = sides[1]
+        }
+        var kept = Kept()
+        guard let epoch = fields["epoch"].flatMap({ UInt64($0) }), let primary = fields["primary"],
+            let executed = fields["executed"].flatMap({ GTIDSet($0) }), let promise = fields["promise"]
+        else { return nil }
+        kept.epoch = epoch
+        kept.primary = primary
+        kept.executed = executed
+        kept.sync = fields["sync"] == "1"
+        for id in ServerID.allCases {
+            if let uuid = fields["uuid_\(id)"], !uuid.isEmpty { kept.uuids[id] = uuid }
+        }
+        if !promise.isEmpty {
+            let sides = promise.split(separator: "@").map(String.init)
+            guard sides.count == 2, let epoch = UInt64(sides[0]), let on = ServerID(rawValue: sides[1]) else {
+                return nil
+            }
+            kept.promise = Kept.Promise(epoch: epoch, on: on)
+        }
+        return kept
+    }
+}

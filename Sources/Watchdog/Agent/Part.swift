@@ -1,0 +1,177 @@
+import Logging
+import MySQLWire
+
+/// An agent's part in an operation: its ledger session, and the steps that go over it. Owned by one loop.
+final class Part {
+    private let configuration: Configuration
+    private let logger: Logger
+    let act: Act
+    private(set) var session: LedgerSession?
+
+    /// What the steps need besides the look: what `Decide` or `Govern` knew when it chose them.
+    struct Context {
+        var seen: Observation
+        var epoch: UInt64 = 0
+        var nextEpoch: UInt64
+        var witness = LedgerSession.Witness()
+        var primary: ServerID?
+        var ledger: Ledger?
+    }
+
+    init(configuration: Configuration, act: Act, logger: Logger) {
+        self.configuration = configuration
+        self.act = act
+        self.logger = logger
+    }
+
+    /// Gives this agent's part up: the session ends, and with it the locks.
+    func leave() async {
+        await session?.close()
+        session = nil
+    }
+
+    /// Fills in what the session holds; forgets one that is lost.
+    func describe(_ standing: inout Standing) async {
+        guard let session else { return }
+        do {
+            standing.holdsLock = try await session.holdsOperationLock()
+            standing.server = session.server
+            standing.session = session.id
+        } catch {
+            logger.warning("the ledger session is lost", metadata: ["error": "\(error)"])
+            session.connection.abort()
+            self.session = nil
+        }
+    }
+
+    /// Carries a step out. Those that belong to no ledger (`none`, `wait`, `route`, `loosen`, `tighten`,
+    /// `fenceCommand`) are the loop's own.
+    func perform(_ step: Step, _ context: Context) async throws(AgentError) {
+        let host = configuration.agent.name
+        switch step {
+        case .none, .wait, .route, .loosen, .tighten, .fenceCommand: break
+        case .scan(let server):
+            try await signal(try await join(server), .scan(host: host), epoch: 0, context)
+        case .lock(let server):
+            let session = try await join(server)
+            let won = try await act.onServer("take the operation lock") { () async throws(MySQLError) in
+                try await session.takeOperationLock()
+            }
+            if !won { try? await Task.sleep(for: .milliseconds(100)) }
+        case .master(let server):
+            try await signal(try await join(server), .mast(host: host), epoch: context.nextEpoch, context)
+        case .withdraw:
+            if let session {
+                try await act.onServer("give the operation lock back") { () async throws(MySQLError) in
+                    try await session.giveBackOperationLock()
+                }
+            }
+            await leave()
+        case .follow(let server):
+            try await signal(try await join(server), .folo(host: host), epoch: context.epoch, context)
+        case .announce(let kind, let target):
+            let session = try await join(target)
+            try await signal(session, .oper(kind), epoch: context.epoch, context)
+            try await signal(
+                session, .targ(socket: configuration.servers[target].description), epoch: context.epoch, context)
+        case .confirmFollower:
+            guard let session else { throw AgentError(.refused, "no session to send FOOK on") }
+            try await signal(session, .fook(host: host), epoch: context.epoch, context)
+        default:
+            guard let session else { throw AgentError(.refused, "the operation lock is not held any more") }
+            try await lead(step, session, context)
+        }
+    }
+
+    private func lead(_ step: Step, _ session: LedgerSession, _ context: Context) async throws(AgentError) {
+        let act = act
+        let awake = [session.connection]
+        let seen = context.seen
+        let epoch = context.epoch
+        let agents = configuration.initiative == .agents
+        switch step {
+        case .fence(let server):
+            try await act.keeping(awake) { () async throws(AgentError) in try await act.fence(server, ledger: session) }
+        case .drain(let from, let to): try await act.drain(from: from, to: to, ledger: session)
+        case .silence(let server): try await act.silence(server, ledger: session)
+        case .settle(let server): try await act.settle(server, ledger: session)
+        case .promote(let server, let undrained):
+            try await act.promote(
+                server, undrained: undrained, epoch: epoch,
+                reason: agents ? "switchover: asked for by an operator" : "the routers lead to the replica",
+                ledger: session)
+        case .seize(let server, let reason):
+            try await act.seize(
+                server, reason: reason, acceptLoss: seen.facts(server)?.quorum?.lossAccepted == true, epoch: epoch,
+                ledger: session)
+        case .open(let server):
+            guard agents else { return try await act.openPrimary(server, ledger: session) }
+            let recorded = context.ledger?.kind == .failover
+            try await act.keeping(awake) { () async throws(AgentError) in
+                try await act.openPrimary(server, seen: seen, recorded: recorded, ledger: session)
+            }
+        case .resume(let replica, let primary):
+            try await act.keeping(awake) { () async throws(AgentError) in
+                try await act.resume(replica, from: primary, ledger: session)
+            }
+        case .rebuild(let replica, let primary, let why):
+            let reopen = context.ledger?.kind == .recover && !agents
+            try await act.keeping(awake) { () async throws(AgentError) in
+                try await act.rebuild(replica, from: primary, why: why, epoch: epoch, reopen: reopen, ledger: session)
+            }
+        case .confirmMaster:
+            try await signal(session, .maok(host: configuration.agent.name), epoch: epoch, context)
+        case .terminate(let missing, let keepClosed):
+            if agents {
+                try await act.conclude(seen, primary: context.primary, missing: missing, ledger: session)
+            } else {
+                try await act.terminate(
+                    seen, missing: missing, keepClosed: keepClosed, began: context.ledger?.kind != nil, ledger: session)
+            }
+            await leave()
+        case .abort(let why):
+            if agents {
+                try await act.undo(why, seen, primary: context.primary, ledger: session)
+            } else {
+                try await act.abort(seen, why, kind: context.ledger?.kind, ledger: session)
+            }
+            await leave()
+        default: break
+        }
+    }
+
+    /// This agent's session on a server; opened if there is none.
+    private func join(_ server: ServerID) async throws(AgentError) -> LedgerSession {
+        if let session, session.server == server, session.isOpen { return session }
+        await leave()
+        let configuration = configuration
+        let opened = try await act.onServer("take part in an operation") { () async throws(MySQLError) in
+            try await LedgerSession.open(
+                configuration.connectionOptions(configuration.servers[server]), server: server,
+                agent: configuration.agent.name, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+        }
+        guard let opened else {
+            throw AgentError(
+                .alreadyRunning,
+                "an agent named \(configuration.agent.name) is connected already: every agent needs its own agent.name")
+        }
+        session = opened
+        return opened
+    }
+
+    private func signal(
+        _ session: LedgerSession, _ signal: Signal, epoch: UInt64, _ context: Context
+    ) async throws(AgentError) {
+        var routed = ""
+        if case .leadsTo(let uuid) = context.seen.router { routed = uuid }
+        let witness = context.witness
+        try await act.onServer("write \(signal)") { () async throws(MySQLError) in
+            switch signal {
+            case .scan: try await session.scan(seen: routed, witness: witness)
+            case .mast: try await session.master(epoch: epoch, seen: routed, witness: witness)
+            default: try await session.write(signal, epoch: epoch, seen: routed, witness: witness)
+            }
+        }
+        logger.notice("signal", metadata: ["event": "\(signal)", "epoch": "\(epoch)", "server": "\(session.server)"])
+    }
+}

@@ -1,0 +1,40 @@
+import MySQLWire
+
+/// What agents must agree on to decide together, in short: agents whose digests differ do not count each other's votes,
+/// and the parts tell where they differ.
+struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
+    /// Raised when agents of two versions must not work together.
+    static let protocolVersion = 1
+
+    let agents: String
+    let servers: String
+    let safety: String
+
+    init(_ configuration: Configuration) {
+        agents = Self.hash(configuration.agents.joined(separator: "\n"))
+        servers = Self.hash("\(configuration.servers.a)\n\(configuration.servers.b)")
+        safety = Self.hash("\(configuration.safety.maxLostTransactions) \(configuration.router.bound)")
+    }
+
+    /// Eight hexadecimal digits of everything.
+    var short: String { Self.hash(description) }
+
+    var description: String {
+        "protocol=\(Self.protocolVersion) agents=\(agents) servers=\(servers) safety=\(safety)"
+    }
+
+    /// Which parts differ from another agent's program name.
+    func differences(from program: String) -> String {
+        let theirs = Set(program.split(separator: " ").map(String.init))
+        let parts = description.split(separator: " ").map(String.init).filter { !theirs.contains($0) }
+        let names = parts.compactMap { $0.split(separator: "=").first.map(String.init) }
+        return names.isEmpty ? "nothing that is known" : names.joined(separator: ", ")
+    }
+
+    private static func hash(_ text: String) -> String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let digits = String((hash ^ hash >> 32) & 0xffff_ffff, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

@@ -1,0 +1,258 @@
+import MySQLWire
+
+/// The names of the locks by which agents tell each other what they see. They write nothing, work on a server that is
+/// closed, and end with the session that holds them.
+struct QuorumLocks: Sendable {
+    let cluster: String
+    let agents: [String]
+    let digest: String
+
+    init(_ configuration: Configuration) {
+        cluster = configuration.cluster
+        agents = configuration.agents
+        digest = ConfigurationDigest(configuration).short
+    }
+
+    enum Kind: String, Sendable, CaseIterable {
+        /// Sees the server as the primary it should be.
+        case alive
+        /// Votes against the other server: silent, and this host's router is closed.
+        case cut
+        /// Votes against the other server: its process is gone.
+        case dead
+        /// Has put on disk that the primary goes on without its replica.
+        case async
+        /// Is connected, and goes by this configuration.
+        case here
+    }
+
+    /// Only agents of one configuration count each other: its digest is in the name.
+    func name(_ kind: Kind, _ agent: String) -> String {
+        LedgerSchema.lock(cluster, "\(kind.rawValue):\(digest):\(agent)")
+    }
+
+    /// Held by an agent of any configuration.
+    func presence(_ agent: String) -> String { LedgerSchema.lock(cluster, "present:\(agent)") }
+
+    static func switchover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:switchover") }
+    static func failover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:failover") }
+    static func loss(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:accept-loss") }
+
+    /// An expression with a digit for every agent: 1 where the lock is held.
+    func column(_ kind: Kind) -> String { column(agents.map { name(kind, $0) }) }
+
+    var presenceColumn: String { column(agents.map(presence)) }
+
+    private func column(_ names: [String]) -> String {
+        "CONCAT(" + names.map { "IS_USED_LOCK(\(SQLText.literal($0))) IS NOT NULL" }.joined(separator: ",") + ")"
+    }
+
+    /// An expression that is true while a majority holds the lock.
+    func majority(_ kind: Kind) -> String {
+        let sum = agents.map { "(IS_USED_LOCK(\(SQLText.literal(name(kind, $0)))) IS NOT NULL)" }
+            .joined(separator: " + ")
+        return "(\(sum)) >= \(agents.count / 2 + 1)"
+    }
+
+    static func set(_ digits: String?) -> AgentSet {
+        AgentSet((digits ?? "").enumerated().filter { $0.element == "1" }.map(\.offset))
+    }
+}
+
+/// The questions of the agents' initiative, three statements a look.
+struct QuorumProbe: Sendable {
+    let locks: QuorumLocks
+    let cluster: String
+
+    init(_ configuration: Configuration) {
+        locks = QuorumLocks(configuration)
+        cluster = configuration.cluster
+    }
+
+    func look(_ options: ConnectionOptions, deadline: Deadline) async -> ServerView {
+        let connection: MySQLConnection
+        do {
+            connection = try await MySQLConnection.connect(options, deadline: deadline)
+        } catch {
+            return ServerProbe.classify(error)
+        }
+        do {
+            let facts = try await facts(connection, deadline: deadline)
+            await connection.close()
+            return .up(facts)
+        } catch {
+            connection.abort()
+            return ServerProbe.classify(error)
+        }
+    }
+
+    private var sql: String {
+        """
+        SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
+            \(locks.column(.here)), \(locks.presenceColumn),
+            IS_USED_LOCK(\(SQLText.literal(QuorumLocks.switchover(cluster)))) IS NOT NULL,
+            (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.failover(cluster)))) IS NOT NULL)
+                + 2 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.loss(cluster)))) IS NOT NULL),
+            IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) IS NOT NULL,
+            @@server_uuid, CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ',
+                @@global.super_read_only), @@global.gtid_executed, @@global.gtid_purged,
+            (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
+                FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%'),
+            (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
+                WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients')),
+            (SELECT variable_value FROM performance_schema.persisted_variables
+                WHERE variable_name = 'super_read_only'),
+            (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
+                last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
+                FROM performance_schema.replication_connection_status),
+            (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
+                WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog'))
+        """
+    }
+
+    func facts(_ connection: MySQLConnection, deadline: Deadline) async throws(MySQLError) -> ServerFacts {
+        let version = connection.serverVersion
+        let answer = try await connection.query(sql, purpose: "read the server's state", deadline: deadline)
+        let words = answer.rows.first?.string(10)?.split(separator: " ") ?? []
+        guard let row = answer.rows.first, let uuid = row.string(9), words.count == 4, let id = UInt64(words[0]),
+            let executed = GTIDSet(row.string(11) ?? ""), let purged = GTIDSet(row.string(12) ?? "")
+        else {
+            throw MySQLError(
+                .protocolViolation, phase: .reply, server: connection.address.description,
+                purpose: "read the server's state", message: "the answer cannot be read")
+        }
+        var facts = ServerFacts(
+            uuid: uuid.lowercased(), serverID: id, version: version, gtidMode: words[1] == "ON",
+            readOnly: words[2] == "1", superReadOnly: words[3] == "1", executed: executed, purged: purged,
+            operationLocked: row.int(8) == 1)
+        facts.channels = try await connection.query(
+            Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
+        ).rows.map { ReplicationChannel($0) }
+        var quorum = quorum(row)
+        let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
+        quorum.control = try await readTables(connection, tables, into: &facts, deadline: deadline)
+        quorum.strangers = try await strangers(connection, row, deadline: deadline)
+        facts.quorum = quorum
+        return facts
+    }
+
+    private func quorum(_ row: Row) -> QuorumFacts {
+        var quorum = QuorumFacts()
+        quorum.alive = QuorumLocks.set(row.string(0))
+        quorum.cut = QuorumLocks.set(row.string(1))
+        quorum.dead = QuorumLocks.set(row.string(2))
+        quorum.async = QuorumLocks.set(row.string(3))
+        quorum.switchoverAsked = row.int(6) == 1
+        let asked = row.int(7) ?? 0
+        quorum.failoverAsked = asked & 1 != 0
+        quorum.lossAccepted = asked & 2 != 0
+        quorum.semiSync = SemiSync(variables: row.string(13), status: row.string(14))
+        quorum.bootsClosed = row.string(15) == "ON"
+        var mark: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in (row.string(16) ?? "").utf8 { mark = (mark ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        quorum.receiverMark = mark
+        return quorum
+    }
+
+    // MARK: What lies in tables
+
+    private func readTables(
+        _ connection: MySQLConnection, _ tables: Set<String>, into facts: inout ServerFacts, deadline: Deadline
+    ) async throws(MySQLError) -> Control {
+        var control = Control()
+        if tables.contains("ongoing_failover.status"),
+            let rows = try await ServerProbe.table(connection, LedgerSchema.read, "read the ledger", deadline)
+        {
+            facts.ledger = rows.compactMap(ServerProbe.ledgerRow)
+        }
+        if tables.contains("ongoing_rebuild.marker"),
+            let row = try await ServerProbe.table(
+                connection, "SELECT source, epoch, saved FROM ongoing_rebuild.marker", "look for a rebuild", deadline)?
+                .first
+        {
+            facts.rebuilding = RebuildMarker(
+                source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
+        }
+        var parts: [String] = []
+        if tables.contains("repl_watchdog.history") {
+            parts.append(
+                """
+                (SELECT 'history', h.epoch, h.primary_uuid,
+                    (SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
+                        FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%'),
+                    (SELECT COUNT(*) FROM repl_watchdog.history
+                        WHERE reason NOT LIKE 'switchover%' AND at > NOW() - INTERVAL 1 DAY)
+                    FROM repl_watchdog.history h ORDER BY h.epoch DESC LIMIT 1)
+                """)
+        }
+        if tables.contains("repl_watchdog.control") {
+            parts.append(
+                """
+                (SELECT name, value, '', IF(until IS NULL OR until > NOW(6), 1, 0), 0 FROM repl_watchdog.control)
+                """)
+        }
+        guard !parts.isEmpty,
+            let rows = try await ServerProbe.table(
+                connection, parts.joined(separator: " UNION ALL "), "read the history", deadline)
+        else { return control }
+        for row in rows {
+            switch row.string(0) {
+            case "history":
+                facts.promotion = Promotion(
+                    epoch: UInt64(row.string(1) ?? "") ?? 0, primary: (row.string(2) ?? "").lowercased())
+                control.lastFailover = row.string(3).flatMap { Int64($0) }
+                control.failoversToday = Int(row.string(4) ?? "") ?? 0
+            case "pause": control.paused = row.string(3) == "1"
+            case "ack": control.acknowledged = UInt64(row.string(1) ?? "") ?? 0
+            default: break
+            }
+        }
+        return control
+    }
+
+    /// Configured agents that are connected here with another configuration, and in what it differs.
+    private func strangers(
+        _ connection: MySQLConnection, _ row: Row, deadline: Deadline
+    ) async throws(MySQLError) -> [String: String] {
+        let others = QuorumLocks.set(row.string(5)).subtracting(QuorumLocks.set(row.string(4)))
+        guard !others.isEmpty else { return [:] }
+        var out: [String: String] = [:]
+        for name in others.names(locks.agents) {
+            let found = try await connection.query(
+                """
+                SELECT attr_value FROM performance_schema.session_connect_attrs
+                WHERE attr_name = 'program_name' AND processlist_id = IS_USED_LOCK(\(SQLText.literal(locks.presence(name))))
+                """, purpose: "see how another agent's configuration differs", deadline: deadline)
+            out[name] = found.rows.first?.string(0) ?? ""
+        }
+        return out
+    }
+}
+
+extension SemiSync {
+    /// Reads `name=value,name=value` of the server's variables and status.
+    init(variables: String?, status: String?) {
+        self.init()
+        func pairs(_ text: String?) -> [String: String] {
+            var out: [String: String] = [:]
+            for part in (text ?? "").split(separator: ",") {
+                let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
+                if sides.count == 2 { out[sides[0].lowercased()] = sides[1] }
+            }
+            return out
+        }
+        let set = pairs(variables)
+        let now = pairs(status)
+        guard let enabled = set["rpl_semi_sync_source_enabled"] else { return }
+        installed = true
+        self.enabled = enabled == "ON"
+        active = now["rpl_semi_sync_source_status"] == "ON"
+        clients = Int(now["rpl_semi_sync_source_clients"] ?? "") ?? 0
+        // An hour: longer than any replica's restart, so that a commit is never acknowledged for want of patience.
+        withoutFallback =
+            set["rpl_semi_sync_source_wait_point"] == "AFTER_SYNC"
+            && set["rpl_semi_sync_source_wait_no_replica"] == "ON"
+            && (Int(set["rpl_semi_sync_source_timeout"] ?? "") ?? 0) >= 3_600_000
+            && (Int(set["rpl_semi_sync_source_wait_for_replica_count"] ?? "") ?? 0) >= 1
+    }
+}

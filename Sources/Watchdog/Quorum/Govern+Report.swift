@@ -1,0 +1,92 @@
+import MySQLWire
+
+extension QuorumRules {
+    /// Longest time for closing a router, in milliseconds.
+    static let cutLimit: Int64 = 2_000
+
+    init(_ configuration: Configuration) {
+        self.init(
+            agents: configuration.agents, own: configuration.agents.firstIndex(of: configuration.agent.name) ?? 0,
+            interval: configuration.agent.interval.milliseconds,
+            probeTimeout: configuration.agent.probeTimeout.milliseconds,
+            blockPeriod: configuration.safety.blockPeriod.milliseconds,
+            failoversPerDay: configuration.safety.failoversPerDay,
+            maxLost: UInt64(configuration.safety.maxLostTransactions), bound: configuration.router.bound,
+            fenceCommand: !configuration.safety.fenceCommand.isEmpty,
+            drainTimeout: configuration.safety.drainTimeout.milliseconds)
+    }
+}
+
+extension Govern {
+    /// The primary as this agent knows it.
+    var primary: ServerID? { ServerID.allCases.first { !kept.primary.isEmpty && kept.uuids[$0] == kept.primary } }
+
+    /// The epoch of a MAST row: the one that was promised just now, if one was.
+    func nextEpochForMaster(_ seen: Observation) -> UInt64 {
+        if let promise = kept.promise, promise.epoch > seen.highestEpoch { return promise.epoch }
+        return nextEpoch(seen)
+    }
+
+    /// The state in the four words, with what stands behind it.
+    public func diagnosis(_ sight: Sight) -> Diagnosis {
+        let view = View(sight, self)
+        if let doubt = view.doubt { return Diagnosis(.ambiguous, [doubt]) }
+        guard let primary = view.primary, let replica = view.replica else {
+            return Diagnosis(.unknown, ["the primary is not known"])
+        }
+        var evidence = ["\(primary) is the primary" + (kept.epoch > 0 ? " of epoch \(kept.epoch)" : "")]
+        let (want, hold) = want(view)
+        if let hold { evidence.append(hold) }
+        for (name, how) in ServerID.allCases.compactMap({ view.quorum($0)?.strangers }).flatMap({ $0 }) {
+            evidence.append(
+                "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
+        }
+        var own: [String] = []
+        for id in ServerID.allCases {
+            if case .ownFault = view.sight.seen[id] { own.append("\(id) \(view.sight.seen[id].reason)") }
+        }
+        if !own.isEmpty { return Diagnosis(.unknown, primary: primary, own + evidence) }
+        guard let facts = view.facts(primary) else {
+            evidence.insert("\(primary) \(view.sight.seen[primary].reason)", at: 1)
+            let state: ClusterState = want == nil && view.ledger == nil ? .down : .failover
+            return Diagnosis(state, primary: primary, evidence)
+        }
+        guard let other = view.facts(replica) else {
+            evidence.append("\(replica) \(view.sight.seen[replica].reason)")
+            return Diagnosis(.down, primary: primary, evidence)
+        }
+        var diagnosis: Diagnosis
+        if case .switchover? = want {
+            diagnosis = Diagnosis(.failover, primary: primary, evidence)
+        } else if other.rebuilding == nil, other.channels.first?.health == .running {
+            evidence.append("replication runs")
+            diagnosis = Diagnosis(.ok, primary: primary, evidence)
+        } else {
+            diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
+        }
+        if facts.readOnly { diagnosis.closed.append(primary) }
+        diagnosis.evidence += advice(view, primary)
+        return diagnosis
+    }
+
+    /// What makes a failover impossible or lossy while all is well.
+    private func advice(_ view: View, _ primary: ServerID) -> [String] {
+        guard let quorum = view.quorum(primary) else { return [] }
+        var out: [String] = []
+        if !kept.sync, rules.maxLost == 0 {
+            out.append(
+                quorum.semiSync.installed
+                    ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
+                    : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
+        }
+        if quorum.control.paused { out.append("paused by an operator") }
+        let missing = rules.everybody.subtracting(quorum.alive).names(rules.agents)
+        if !missing.isEmpty { out.append("\(missing.joined(separator: ", ")) not at work on \(primary)") }
+        return out
+    }
+
+    /// The gates of a failover and the lease of this host's router, as they stand.
+    public func explanation(_ sight: Sight) -> (diagnosis: Diagnosis, gates: [Gate]) {
+        (diagnosis(sight), gates(View(sight, self)))
+    }
+}

@@ -1,0 +1,178 @@
+import Logging
+import MySQLWire
+
+/// Moves the local router beside the agent's loop: stopping and starting it takes longer than a look may. One move at a
+/// time; closing goes before everything.
+actor RouterHand {
+    private let router: RouterControl
+    private let configuration: Configuration
+    private let logger: Logger
+    private var state = State.unknown
+    private var verified = ContinuousClock.now
+    private var move: (goal: Goal, task: Task<Void, Never>)?
+    private(set) var failures = 0
+    private var failedAt = ContinuousClock.now
+    /// Wakes the loop when a move has ended.
+    private let ended: @Sendable () -> Void
+
+    enum State: Sendable, Hashable {
+        case unknown
+        /// Its port refuses connections.
+        case cut
+        /// Its port led to this server when last asked.
+        case leads(uuid: String)
+    }
+
+    private enum Goal: Hashable {
+        case cut
+        case lead(ServerID, uuid: String)
+    }
+
+    /// How often a router that should be right is asked whether it is.
+    private static let rhythm = Duration.seconds(5)
+    private static let patience = 3
+
+    init(
+        _ configuration: Configuration, _ router: RouterControl, _ logger: Logger,
+        ended: @escaping @Sendable () -> Void
+    ) {
+        self.configuration = configuration
+        self.router = router
+        self.logger = logger
+        self.ended = ended
+    }
+
+    var isCut: Bool { state == .cut && move == nil }
+
+    var view: RouterView {
+        switch state {
+        case .leads(let uuid): .leadsTo(uuid: uuid)
+        case .cut: .noAnswer("closed by this agent")
+        case .unknown: .noAnswer("not asked yet, or it does not answer")
+        }
+    }
+
+    /// The router could not be moved several times over; it is tried again after a minute.
+    var failed: Bool { failures >= Self.patience && failedAt.duration(to: .now) < .seconds(60) }
+
+    // MARK: Orders
+
+    func cut() async {
+        if case (.cut, _)? = move { return }
+        if state == .cut, verified.duration(to: .now) < .seconds(1) { return }
+        // A turn that is under way must not open what is to be closed.
+        if let move {
+            move.task.cancel()
+            await move.task.value
+        }
+        begin(.cut)
+    }
+
+    func lead(to id: ServerID, uuid: String) async {
+        guard !failed else { return }
+        if case (.lead(id, uuid: uuid), _)? = move { return }
+        if let move {
+            if move.goal != .cut { move.task.cancel() }
+            await move.task.value
+        }
+        if state == .leads(uuid: uuid) {
+            guard verified.duration(to: .now) >= Self.rhythm else { return }
+            begin(.lead(id, uuid: uuid))
+            return
+        }
+        begin(.lead(id, uuid: uuid))
+    }
+
+    /// Ends what is under way; the router stays as it is.
+    func rest() async {
+        move?.task.cancel()
+        await move?.task.value
+    }
+
+    private func begin(_ goal: Goal) {
+        let task = Task { await self.work(goal) }
+        move = (goal, task)
+    }
+
+    private func work(_ goal: Goal) async {
+        switch goal {
+        case .cut: await close()
+        case .lead(let id, let uuid): await turn(id, uuid)
+        }
+        if move?.goal == goal { move = nil }
+        ended()
+    }
+
+    // MARK: Moves
+
+    private func close() async {
+        if state == .cut, await !answers() {
+            verified = .now
+            return
+        }
+        state = .unknown
+        do {
+            try await router.stop(deadline: .after(.milliseconds(QuorumRules.cutLimit)))
+        } catch {
+            logger.error("the router is not closed", metadata: ["error": "\(error)"])
+        }
+        guard await !answers() else {
+            logger.error(
+                "the router still takes connections", metadata: ["address": "\(configuration.router.address)"])
+            return
+        }
+        state = .cut
+        verified = .now
+        logger.warning("router closed", metadata: ["address": "\(configuration.router.address)"])
+    }
+
+    /// Whether somebody takes connections at the router's port.
+    private func answers() async -> Bool {
+        do {
+            _ = try await router.identity(deadline: .after(.milliseconds(500)))
+            return true
+        } catch {
+            return error.code != .refused
+        }
+    }
+
+    private func turn(_ id: ServerID, _ uuid: String) async {
+        let target = configuration.servers[id]
+        if state == .leads(uuid: uuid) {
+            // Only a router that is gone or leads elsewhere is touched: one whose server is busy would lose everybody's
+            // sessions for nothing.
+            do {
+                let led = try await router.identity(deadline: .after(configuration.agent.probeTimeout)).lowercased()
+                if led == uuid, !Task.isCancelled {
+                    verified = .now
+                    return
+                }
+            } catch {
+                guard error.code == .refused else {
+                    verified = .now
+                    return
+                }
+            }
+        }
+        if Task.isCancelled { return }
+        state = .unknown
+        do {
+            let report = try await router.turn(
+                to: target, other: configuration.servers[id.other], expectedUUID: uuid, deadline: .after(.seconds(20)))
+            state = .leads(uuid: uuid)
+            verified = .now
+            failures = 0
+            logger.notice(
+                "router turned",
+                metadata: [
+                    "server": "\(id) (\(target))", "file_changed": "\(report.changedFile)",
+                    "restarted": "\(report.restarted)",
+                ])
+        } catch {
+            guard !Task.isCancelled else { return }
+            failures += 1
+            failedAt = .now
+            logger.error("the router could not be turned", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import ArgumentParser
+import Glibc
+import MySQLWire
+import Watchdog
+
+struct ExplainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain",
+        abstract: "Which conditions of an automatic failover hold at this moment, who voted, what is missing.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let agent = Agent(configuration: try common.councilConfiguration(), logger: try common.logger())
+        let (status, gates) = await agent.explain()
+        try Output.line(status.text())
+        try Output.line("a failover, condition by condition:")
+        for gate in gates {
+            try Output.line("  \(gate.holds ? "yes" : "no ")  \(gate.name): \(gate.text)")
+        }
+        throw ExitCode(status.exitStatus)
+    }
+}
+
+/// Runs something that an operator asks for and prints how it went.
+private func ask(_ common: CommonOptions, _ body: (Agent) async throws(AgentError) -> String) async throws {
+    signal(SIGPIPE, SIG_IGN)
+    let agent = Agent(configuration: try common.councilConfiguration(), logger: try common.logger())
+    let answer: String
+    do throws(AgentError) {
+        answer = try await body(agent)
+    } catch {
+        Output.complain("\(error)")
+        throw ExitCode(error.exitStatus)
+    }
+    try Output.line(answer)
+}
+
+struct SwitchoverCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "switchover",
+        abstract: "Make the replica the primary, without loss; the agents do it while this command waits.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "How long to wait; an interrupted or expired request is withdrawn.")
+    var timeout = Duration.seconds(60)
+
+    func run() async throws {
+        let timeout = timeout
+        try await ask(common) { agent throws(AgentError) in try await agent.switchover(deadline: .after(timeout)) }
+    }
+}
+
+struct FailoverCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "failover",
+        abstract: "Let the agents replace a lost primary in spite of a pause or a block period.",
+        discussion: """
+            A majority of the agents must have lost the primary all the same. With --accept-loss also although \
+            transactions are lost: what is known of them is listed by 'explain', and saved when the old primary returns.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Flag(help: "Also if transactions are lost; see 'explain' first.")
+    var acceptLoss = false
+
+    @Option(help: "How long to wait; an interrupted or expired request is withdrawn.")
+    var timeout = Duration.seconds(60)
+
+    func run() async throws {
+        let timeout = timeout
+        let acceptLoss = acceptLoss
+        try await ask(common) { agent throws(AgentError) in
+            try await agent.failover(acceptLoss: acceptLoss, deadline: .after(timeout))
+        }
+    }
+}
+
+struct PauseCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pause", abstract: "Hold automatic operations of all agents back.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(name: .customLong("for"), help: "For how long; otherwise until 'resume'.")
+    var duration: Duration?
+
+    func run() async throws {
+        let duration = duration
+        try await ask(common) { agent throws(AgentError) in try await agent.pause(for: duration) }
+    }
+}
+
+struct ResumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "resume", abstract: "End a pause.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await ask(common) { agent throws(AgentError) in try await agent.resume() }
+    }
+}
+
+struct AckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ack", abstract: "Acknowledge the last failover: the next automatic one may come at once.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        try await ask(common) { agent throws(AgentError) in try await agent.acknowledge() }
+    }
+}
