@@ -91,33 +91,35 @@ extension Act {
                             || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
                     else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
                 }
-                try await unlock(id, what, promoted: recorded, check: nil, ledger)
+                try await unlock(id, what, check: nil, ledger)
             }
         } else {
             let check = recorded ? nil : QuorumLocks(configuration).majority(.alive)
-            try await unlock(id, what, promoted: recorded, check: check, ledger)
+            try await unlock(id, what, check: check, ledger)
         }
         logger.notice("opened", metadata: ["server": "\(name(id))"])
     }
 
+    /// A semi-synchronous source without a replica holds every commit, that of its own promotion first. No agent takes
+    /// the new primary for synchronous before it has seen a replica acknowledge (`Kept.sync`).
+    func loosenBeforePromotion(_ ledger: LedgerSession) async throws(AgentError) {
+        let what = "let the new primary commit without a replica"
+        try await onServer(what) { () async throws(MySQLError) in
+            let enabled = try await ledger.run(
+                """
+                SELECT 1 FROM performance_schema.global_variables
+                WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
+                """, what)
+            if !enabled.rows.isEmpty { try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what) }
+        }
+    }
+
     private func unlock(
-        _ id: ServerID, _ what: String, promoted: Bool, check: String?, _ ledger: LedgerSession
+        _ id: ServerID, _ what: String, check: String?, _ ledger: LedgerSession
     ) async throws(AgentError) {
         try await onServer(what) { () async throws(MySQLError) in
             // Whatever happens to it, it starts closed.
             try await ledger.run("SET PERSIST_ONLY super_read_only = ON", "let \(name(id)) start closed")
-            if promoted {
-                // Without a replica a semi-synchronous primary would hold every commit. No agent takes the new primary
-                // for synchronous before it has seen a replica acknowledge.
-                let plugin = try await ledger.run(
-                    """
-                    SELECT 1 FROM performance_schema.global_variables
-                    WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
-                    """, what)
-                if !plugin.rows.isEmpty {
-                    try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what)
-                }
-            }
         }
         if let check {
             let answer = try await onServer(what) { () async throws(MySQLError) in

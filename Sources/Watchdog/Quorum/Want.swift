@@ -47,8 +47,7 @@ extension Govern {
         if other.quorum?.control.paused == true || quorum.control.paused { return (nil, "paused by an operator") }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
-        case .running? where other.superReadOnly && view.ledger == nil: return (nil, nil)
-        case .running? where view.ledger?.server == replica: return (nil, nil)
+        case .running? where other.superReadOnly || view.ledger?.server == replica: return (nil, nil)
         case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
         default: return (.recover(primary), nil)
         }
