@@ -126,7 +126,7 @@ extension Act {
     func seal(
         _ new: ServerID, _ state: ServerFacts, old: String, epoch: UInt64, _ reason: String, _ ledger: LedgerSession
     ) async throws(AgentError) {
-        if configuration.initiative == .agents { try await loosenBeforePromotion(ledger) }
+        if configuration.initiative == .agents { try await commitAlone(ledger) }
         await enableEvents(ledger)
         try await record(epoch: epoch, new: state, old: old, reason: reason, ledger: ledger)
     }

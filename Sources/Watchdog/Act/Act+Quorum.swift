@@ -24,6 +24,7 @@ extension Act {
         try await onServer(what) { () async throws(MySQLError) in
             try await ledger.run(Dialect(version: ledger.version).stopReceiver, what)
         }
+        try await commitAlone(ledger)
         logger.notice("receiver stopped", metadata: ["server": "\(name(id))"])
     }
 
@@ -91,36 +92,25 @@ extension Act {
                             || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
                     else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
                 }
-                try await unlock(id, what, check: nil, ledger)
+                try await unlock(id, what, promoted: recorded, check: nil, ledger)
             }
         } else {
             let check = recorded ? nil : QuorumLocks(configuration).majority(.alive)
-            try await unlock(id, what, check: check, ledger)
+            try await unlock(id, what, promoted: recorded, check: check, ledger)
         }
         logger.notice("opened", metadata: ["server": "\(name(id))"])
     }
 
-    /// A semi-synchronous source without a replica holds every commit, that of its own promotion first. No agent takes
-    /// the new primary for synchronous before it has seen a replica acknowledge (`Kept.sync`).
-    func loosenBeforePromotion(_ ledger: LedgerSession) async throws(AgentError) {
-        let what = "let the new primary commit without a replica"
-        try await onServer(what) { () async throws(MySQLError) in
-            let enabled = try await ledger.run(
-                """
-                SELECT 1 FROM performance_schema.global_variables
-                WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
-                """, what)
-            if !enabled.rows.isEmpty { try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what) }
-        }
-    }
-
     private func unlock(
-        _ id: ServerID, _ what: String, check: String?, _ ledger: LedgerSession
+        _ id: ServerID, _ what: String, promoted: Bool, check: String?, _ ledger: LedgerSession
     ) async throws(AgentError) {
         try await onServer(what) { () async throws(MySQLError) in
             // Whatever happens to it, it starts closed.
             try await ledger.run("SET PERSIST_ONLY super_read_only = ON", "let \(name(id)) start closed")
         }
+        // A primary that is opened again may be taken for synchronous by the agents: it must be so before its first
+        // commit. After a promotion none takes it for that (`Kept.sync`), and it has no replica yet.
+        if !promoted { try await waitForReplica(ledger) }
         if let check {
             let answer = try await onServer(what) { () async throws(MySQLError) in
                 try await ledger.run("SELECT \(check)", "count the agents that see the primary")
@@ -133,17 +123,6 @@ extension Act {
             try await ledger.run("SET GLOBAL super_read_only = OFF", what)
             try await ledger.run("SET GLOBAL read_only = OFF", what)
         }
-    }
-
-    /// Semi-synchronous replication on or off, over the standing session on the primary. Off only while a majority of
-    /// agents has put on disk that it is.
-    func synchronous(_ id: ServerID, _ on: Bool, post: Post) async throws(AgentError) {
-        let what = on ? "let \(name(id)) wait for its replica" : "let \(name(id)) go on without its replica"
-        let value = on ? "1" : "IF(\(QuorumLocks(configuration).majority(.async)), 0, 1)"
-        try await onServer(what) { () async throws(MySQLError) in
-            try await post.run("SET GLOBAL rpl_semi_sync_source_enabled = \(value)", what)
-        }
-        logger.notice(on ? "synchronous" : "asynchronous", metadata: ["server": "\(name(id))"])
     }
 
     /// The end of an operation of the agents' initiative: the ledger goes, and a server that is not primary is closed.

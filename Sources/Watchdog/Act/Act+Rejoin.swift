@@ -12,6 +12,7 @@ extension Act {
                 if state.channels.isEmpty {
                     try await changeSource(session, to: primary)
                 }
+                try await calm(session)
                 try await session.run(session.dialect.start, what)
             }
             try await settle(session, what)
@@ -60,6 +61,7 @@ extension Act {
             try await copy(session, replica, primary, options: options, deadline: deadline, what)
             try await onServer(what) { () async throws(MySQLError) in
                 try await changeSource(session, to: primary)
+                try await calm(session)
                 try await session.run(session.dialect.start, what)
             }
             try await settle(session, what)

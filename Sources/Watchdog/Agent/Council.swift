@@ -219,11 +219,12 @@ actor Council {
             switch step {
             case .fenceCommand(let server):
                 fenced = (context.epoch, await act.fenceCommand(server))
-            case .loosen(let server), .tighten(let server):
-                guard let post = posts[server] else { return }
-                var on = false
-                if case .tighten = step { on = true }
-                try await act.synchronous(server, on, post: post)
+            case .loosen(let server):
+                if let post = posts[server] { try await act.loosen(server, post: post) }
+            case .tighten(let server):
+                if let post = posts[server] { try await act.tighten(server, post: post) }
+            case .calm(let server):
+                if let post = posts[server] { try await act.calm(server, post: post) }
             default: try await part.perform(step, context)
             }
             failures = 0

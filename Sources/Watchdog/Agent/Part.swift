@@ -44,12 +44,12 @@ final class Part {
         }
     }
 
-    /// Carries a step out. Those that belong to no ledger (`none`, `wait`, `route`, `loosen`, `tighten`,
+    /// Carries a step out. Those that belong to no ledger (`none`, `wait`, `route`, `loosen`, `tighten`, `calm`,
     /// `fenceCommand`) are the loop's own.
     func perform(_ step: Step, _ context: Context) async throws(AgentError) {
         let host = configuration.agent.name
         switch step {
-        case .none, .wait, .route, .loosen, .tighten, .fenceCommand: break
+        case .none, .wait, .route, .loosen, .tighten, .calm, .fenceCommand: break
         case .scan(let server):
             try await signal(try await join(server), .scan(host: host), epoch: 0, context)
         case .lock(let server):

@@ -48,6 +48,8 @@ public enum Step: Sendable, Hashable {
     case loosen(ServerID)
     /// Let the primary wait for its replica again.
     case tighten(ServerID)
+    /// Let a replica's own applier commit without waiting for replicas that it does not have.
+    case calm(ServerID)
 
     // Bringing the other server back
     /// Replicate by GTID from where it stands.

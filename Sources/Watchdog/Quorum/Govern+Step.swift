@@ -42,6 +42,11 @@ extension Govern {
         guard let primary = view.primary, let facts = view.facts(primary), let quorum = facts.quorum, view.fit,
             !facts.superReadOnly, !facts.readOnly, quorum.semiSync.installed, view.ledger == nil
         else { return nil }
+        if let replica = view.facts(primary.other), replica.quorum?.semiSync.enabled == true, replica.superReadOnly,
+            !replica.channels.isEmpty
+        {
+            return .calm(primary.other)
+        }
         if quorum.semiSync.enabled, quorum.semiSync.clients == 0, letsGo(view) {
             if rules.isMajority(quorum.async) || broken.contains(.asyncUnrecorded) { return .loosen(primary) }
         }

@@ -1,0 +1,71 @@
+import Logging
+import MySQLWire
+
+/// `rpl_semi_sync_source_enabled` belongs to the agents: on where commits are to wait for a replica, off everywhere
+/// else. On a replica it would hold the applier's own commits, on a new primary the record of its promotion.
+/// https://dev.mysql.com/doc/refman/8.4/en/replication-semisync.html
+///
+/// Each statement decides by what the server is at that very moment: an agent that was held up does no harm with it.
+extension Act {
+    private static let installed = """
+        SELECT COUNT(*) FROM performance_schema.global_variables WHERE variable_name = 'rpl_semi_sync_source_enabled'
+        """
+
+    /// Lets the primary go on without its replica, while a majority of agents has put on disk that it does.
+    func loosen(_ id: ServerID, post: Post) async throws(AgentError) {
+        let what = "let \(name(id)) go on without its replica"
+        let majority = QuorumLocks(configuration).majority(.async)
+        try await onServer(what) { () async throws(MySQLError) in
+            try await post.run("SET GLOBAL rpl_semi_sync_source_enabled = IF(\(majority), 0, 1)", what)
+        }
+        logger.warning("asynchronous", metadata: ["server": "\(name(id))"])
+    }
+
+    func tighten(_ id: ServerID, post: Post) async throws(AgentError) {
+        let what = "let \(name(id)) wait for its replica"
+        try await onServer(what) { () async throws(MySQLError) in
+            try await post.run(
+                """
+                SET GLOBAL rpl_semi_sync_source_enabled =
+                    IF(@@global.read_only, @@global.rpl_semi_sync_source_enabled, 1)
+                """, what)
+        }
+        logger.notice("synchronous", metadata: ["server": "\(name(id))"])
+    }
+
+    func calm(_ id: ServerID, post: Post) async throws(AgentError) {
+        let what = "let \(name(id)) apply without waiting for replicas of its own"
+        try await onServer(what) { () async throws(MySQLError) in
+            try await post.run(
+                """
+                SET GLOBAL rpl_semi_sync_source_enabled =
+                    IF(@@global.super_read_only, 0, @@global.rpl_semi_sync_source_enabled)
+                """, what)
+        }
+    }
+
+    /// Off on the server of the ledger, which is not open.
+    func commitAlone(_ ledger: LedgerSession) async throws(AgentError) {
+        try await set(ledger, "0", "let \(name(ledger.server)) commit without a replica")
+    }
+
+    /// On on the server of the ledger, which is about to be opened again.
+    func waitForReplica(_ ledger: LedgerSession) async throws(AgentError) {
+        try await set(ledger, "1", "let \(name(ledger.server)) wait for its replica")
+    }
+
+    private func set(_ ledger: LedgerSession, _ value: String, _ what: String) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            guard try await ledger.run(Self.installed, what).rows.first?.int(0) == 1 else { return }
+            try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = \(value)", what)
+        }
+    }
+
+    /// Off on a server that is to become a replica.
+    func calm(_ session: ServerSession) async throws(MySQLError) {
+        guard configuration.initiative == .agents else { return }
+        let what = "let \(name(session.server)) apply without waiting for replicas of its own"
+        guard try await session.run(Self.installed, what).rows.first?.int(0) == 1 else { return }
+        try await session.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what)
+    }
+}
