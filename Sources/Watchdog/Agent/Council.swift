@@ -16,6 +16,8 @@ actor Council {
     private var govern: Govern
     private var written: Kept
     private var writtenAt = ContinuousClock.now
+    private var lookouts: [ServerID: Lookout] = [:]
+    private var silent: [ServerID: ServerView] = [:]
     private var posts: [ServerID: Post] = [:]
     private var pingers: [ServerID: Task<Void, Never>] = [:]
     private var opening: [ServerID: Task<Void, Never>] = [:]
@@ -71,16 +73,12 @@ actor Council {
     // MARK: One round
 
     private func round() async -> Bool {
-        let asked = clock()
-        async let a = probe.look(
-            configuration.connectionOptions(configuration.servers.a), deadline: .after(configuration.agent.probeTimeout)
-        )
-        async let b = probe.look(
-            configuration.connectionOptions(configuration.servers.b), deadline: .after(configuration.agent.probeTimeout)
-        )
+        for id in ServerID.allCases where lookouts[id] == nil { lookouts[id] = look(at: id) }
+        let (a, askedA) = await take(.a)
+        let (b, askedB) = await take(.b)
         let seen = await Observation(a: a, b: b, router: hand.view)
         let sight = Sight(
-            seen: seen, askedAt: asked, now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
+            seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
             pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut)
         var standing = Standing(agent: configuration.agent.name)
         if long == nil { await part.describe(&standing) }
@@ -104,6 +102,49 @@ actor Council {
         report(sight, orders)
         let acted = await carryOut(orders.step, sight, standing)
         return orders.urgent || acted
+    }
+
+    /// A question to one server that is under way.
+    private struct Lookout {
+        let asked: Int64
+        let answer = Answer()
+        var task: Task<Void, Never>?
+
+        final class Answer: Sendable {
+            private let box = Mutex<ServerView?>(nil)
+            var view: ServerView? { box.withLock { $0 } }
+            func put(_ view: ServerView) { box.withLock { $0 = view } }
+        }
+    }
+
+    private func look(at id: ServerID) -> Lookout {
+        var lookout = Lookout(asked: clock())
+        let answer = lookout.answer
+        let probe = probe
+        let options = configuration.connectionOptions(configuration.servers[id])
+        let deadline = Deadline.after(configuration.agent.probeTimeout)
+        lookout.task = Task { answer.put(await probe.look(options, deadline: deadline)) }
+        return lookout
+    }
+
+    /// What a server says. One that was silent the last time is not waited for: what it says counts when it comes, from
+    /// the moment when it was asked, and until then it is silent still.
+    private func take(_ id: ServerID) async -> (ServerView, Int64) {
+        guard let lookout = lookouts[id] else { return (.downSoft("not asked"), clock()) }
+        if let last = silent[id] {
+            let end = Deadline.after(.milliseconds(40))
+            while lookout.answer.view == nil, !end.hasPassed { try? await Task.sleep(for: .milliseconds(4)) }
+            guard lookout.answer.view != nil else { return (last, clock()) }
+        } else {
+            await lookout.task?.value
+        }
+        lookouts[id] = nil
+        let view = lookout.answer.view ?? .downSoft("no answer")
+        switch view {
+        case .downSoft, .stalled: silent[id] = view
+        case .up, .refusing, .downHard, .ownFault: silent[id] = nil
+        }
+        return (view, lookout.asked)
     }
 
     /// Disk before deed; what may be lost (how far the primary was seen) only every few seconds.

@@ -66,7 +66,9 @@ public struct Govern: Sendable {
         orders.router = router(view, orders.locks)
         orders.urgent =
             view.evidence != nil || view.ledger != nil
-            || view.primary.flatMap { tracks[$0] }.map { $0.refusals > 0 } ?? false
+            || view.primary.flatMap { tracks[$0] }.map {
+                $0.refusals > 0 || view.now - $0.life > rules.downAfter / 2
+            } ?? false
         return orders
     }
 
