@@ -63,9 +63,13 @@ struct ConfigurationTests {
     @Test("agents: three names, and each router lists the primary only")
     func agents() throws {
         let list = "initiative = \"agents\"\nagents = [\n  \"web1\", # first\n  \"web2\",\n  \"web3\"\n]"
-        let c = try Self.parse(Self.text(after: ("cluster", list)))
+        let text = Self.text(after: ("cluster", list))
+        // An agent that has lost touch must be able to close its router.
+        let error = #expect(throws: ConfigurationError.self) { try Self.parse(text) }
+        #expect(error?.description.contains("needs 'router.stop'") == true)
+        let c = try Self.parse(text.replacing("[router]\n", with: "[router]\nstop = [\"true\"]\n"))
         #expect(c.initiative == .agents && c.agents == ["web1", "web2", "web3"])
-        #expect(c.router.destinations == .primaryOnly)
+        #expect(c.router.destinations == .primaryOnly && !c.router.bound && c.safety.blockPeriod == .seconds(3600))
     }
 
     /// What is wrong, the line it must be reported on, and what the report must say.

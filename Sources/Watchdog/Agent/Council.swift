@@ -29,7 +29,8 @@ actor Council {
     private var long: Task<Void, Never>?
     private var failures = 0
     private var quietUntil = Deadline.after(.zero)
-    private let watchdog = SupervisorNotice()
+    private let leaseGuard: LeaseGuard
+    private var lastStanding: Standing
 
     /// Looks follow each other this closely while something is under way.
     private static let quick = Duration.milliseconds(60)
@@ -46,22 +47,26 @@ actor Council {
         let bell = Bell()
         self.bell = bell
         hand = RouterHand(configuration, router, logger) { bell.ring() }
+        leaseGuard = LeaseGuard(hand)
+        lastStanding = Standing(agent: configuration.agent.name)
         file = KeptFile(directory: configuration.workingDirectory)
         written = try file.read()
         govern = Govern(rules: rules, configuration: configuration, kept: written)
     }
 
     func untilCancelled() async {
-        watchdog.ready()
+        let leaseGuard = leaseGuard
+        let watching = Task { await leaseGuard.watch() }
         while !Task.isCancelled {
             let began = ContinuousClock.now
             let urgent = await round()
-            watchdog.alive()
             let rest = (urgent ? Self.quick : configuration.agent.interval) - began.duration(to: .now)
             await bell.wait(max(rest, .milliseconds(10)))
         }
         long?.cancel()
         await long?.value
+        watching.cancel()
+        await watching.value
         await hand.rest()
         await part.leave()
         for post in posts.values { post.close() }
@@ -80,8 +85,12 @@ actor Council {
         let sight = Sight(
             seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
             pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut)
-        var standing = Standing(agent: configuration.agent.name)
-        if long == nil { await part.describe(&standing) }
+        var standing = lastStanding
+        if long == nil {
+            standing = Standing(agent: configuration.agent.name)
+            await part.describe(&standing)
+            lastStanding = standing
+        }
         standing.routerFailed = await hand.failed
         if let epoch = seen.activeLedger?.master?.epoch, fenced?.epoch == epoch { standing.fenced = fenced?.done }
         man(seen)
@@ -95,12 +104,15 @@ actor Council {
             orders.step = .none("the state cannot be kept")
             orders.locks = .init()
         }
+        leaseGuard.set(
+            orders.router == .cut || govern.needsNoLease
+                ? nil : born.advanced(by: .milliseconds(govern.leaseUntil)))
         await giveBack(orders.locks)
         if orders.router == .cut { await hand.cut() }
         await take(orders.locks)
         if case .lead(let id) = orders.router, let uuid = seen.facts(id)?.uuid { await hand.lead(to: id, uuid: uuid) }
         report(sight, orders)
-        let acted = await carryOut(orders.step, sight, standing)
+        let acted = await carryOut(orders.step, sight)
         return orders.urgent || acted
     }
 
@@ -223,7 +235,7 @@ actor Council {
     // MARK: Steps
 
     /// - Returns: whether something was done, so that the next look should come at once.
-    private func carryOut(_ step: Step, _ sight: Sight, _ standing: Standing) async -> Bool {
+    private func carryOut(_ step: Step, _ sight: Sight) async -> Bool {
         guard long == nil else { return false }
         switch step {
         case .none:
@@ -238,24 +250,18 @@ actor Council {
         let context = Part.Context(
             seen: sight.seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: govern.nextEpochForMaster(sight.seen),
             witness: .init(executed: govern.kept.executed, sync: govern.kept.sync), primary: primary, ledger: ledger)
-        switch step {
-        case .rebuild, .resume, .fence, .drain, .settle:
-            // Takes its time: the loop goes on.
-            long = Task { await self.finish(step, context) }
-            return true
-        default:
-            await attempt(step, context, standing)
-            return true
-        }
+        // Whatever a server makes of it, the loop goes on.
+        long = Task { await self.finish(step, context) }
+        return true
     }
 
     private func finish(_ step: Step, _ context: Part.Context) async {
-        await attempt(step, context, nil)
+        await attempt(step, context)
         long = nil
         bell.ring()
     }
 
-    private func attempt(_ step: Step, _ context: Part.Context, _ standing: Standing?) async {
+    private func attempt(_ step: Step, _ context: Part.Context) async {
         do {
             switch step {
             case .fenceCommand(let server):
@@ -278,7 +284,7 @@ actor Council {
                 quietUntil = .after(.seconds(10))
                 await part.leave()
             } else {
-                await bell.wait(.milliseconds(200))
+                try? await Task.sleep(for: .milliseconds(200))
             }
         }
     }

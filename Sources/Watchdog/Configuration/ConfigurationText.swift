@@ -10,6 +10,7 @@ extension Configuration {
         cluster = "shop"
 
         # "router": the router moves first, the agents put things in order when both servers answer again.
+        # "agents": three or more daemons decide by majority and replace a dead primary at once (documentation: Guarantees).
         initiative = "router"
 
         # Every agent's name. Optional with initiative = "router".
@@ -48,12 +49,17 @@ extension Configuration {
         section = "routing:mysql_failover"
         restart = ["systemctl", "restart", "mysqlrouter"]
         stop = ["systemctl", "stop", "mysqlrouter"]
-        destinations = "primary-first"   # what goes with initiative = "router": both servers, the primary first
+        destinations = "primary-first"   # with initiative = "router": both servers; with "agents": "primary-only"
+        bound = false                    # true: the router stops when its agent dies or hangs (Packaging/systemd)
 
         [safety]
-        max_lost_transactions = 0        # not used yet: for initiative = "agents"
-        drain_timeout = "60s"            # not used yet: the drain goes on while the applier runs
         operation_timeout = "6h"         # longest time for a whole operation, dump and import included
+        # The rest is for initiative = "agents".
+        max_lost_transactions = 0        # 0: only what a semi-synchronous primary cannot have lost is replaced without asking
+        drain_timeout = "60s"            # longest wait for what the replica has received to be applied
+        block_period = "1h"              # after a failover no automatic one for so long; 'ack' lifts it, "0s" switches it off
+        max_failovers_per_day = 3
+        # fence_command = ["/usr/local/sbin/power-off"]   # makes sure that a server is off; gets its address, 0 means done
 
         """#
 
@@ -107,10 +113,14 @@ extension Configuration {
         add("restart", quoted(router.restart))
         if !router.stop.isEmpty { add("stop", quoted(router.stop)) }
         add("destinations", quoted(router.destinations.rawValue))
+        add("bound", String(router.bound))
         lines += ["", "[safety]"]
         add("max_lost_transactions", String(safety.maxLostTransactions))
         add("drain_timeout", quoted(safety.drainTimeout))
         add("operation_timeout", quoted(safety.operationTimeout))
+        add("block_period", quoted(safety.blockPeriod))
+        add("max_failovers_per_day", String(safety.failoversPerDay))
+        if !safety.fenceCommand.isEmpty { add("fence_command", quoted(safety.fenceCommand)) }
         return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -86,6 +86,7 @@ extension Govern {
 
     /// What becomes of the router. A vote for silence rests on a closed router, and voids the lease.
     mutating func router(_ view: View, _ locks: Orders.Locks) -> Orders.Router {
+        needsNoLease = false
         if let target = early(view) {
             return view.now < leaseUntil ? .lead(to: target) : .cut
         }
@@ -96,6 +97,7 @@ extension Govern {
             // look at the replica.
             lapsed = true
             leaseUntil = .min
+            needsNoLease = true
             return .keep
         case .silent:
             guard view.facts(primary.other) != nil else { break }

@@ -21,6 +21,8 @@ public struct Govern: Sendable {
     var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
     var lapsed = true
+    /// The router leads to a process that is gone, and that starts closed.
+    var needsNoLease = false
     var majoritySince: Int64?
     var waitingSince: Int64?
     var promisedSince: (epoch: UInt64, at: Int64)?
