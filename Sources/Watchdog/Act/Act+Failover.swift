@@ -136,7 +136,9 @@ extension Act {
     ) async throws(AgentError) {
         let what = "record the promotion"
         try await logged(ledger, what) { () async throws(MySQLError) in
-            for statement in LedgerSchema.createHistory { try await ledger.run(statement, what) }
+            for statement in LedgerSchema.createHistory + LedgerSchema.createControl {
+                try await ledger.run(statement, what)
+            }
             try await ledger.run(
                 """
                 INSERT IGNORE INTO repl_watchdog.history

@@ -18,6 +18,7 @@ actor Council {
     private var writtenAt = ContinuousClock.now
     private var lookouts: [ServerID: Lookout] = [:]
     private var silent: [ServerID: ServerView] = [:]
+    private var recorded: [ServerID: Bool] = [:]
     private var posts: [ServerID: Post] = [:]
     private var pingers: [ServerID: Task<Void, Never>] = [:]
     private var opening: [ServerID: Task<Void, Never>] = [:]
@@ -135,7 +136,8 @@ actor Council {
         let probe = probe
         let options = configuration.connectionOptions(configuration.servers[id])
         let deadline = Deadline.after(configuration.agent.probeTimeout)
-        lookout.task = Task { answer.put(await probe.look(options, deadline: deadline)) }
+        let recorded = recorded[id] ?? false
+        lookout.task = Task { answer.put(await probe.look(options, recorded: recorded, deadline: deadline)) }
         return lookout
     }
 
@@ -152,6 +154,7 @@ actor Council {
         }
         lookouts[id] = nil
         let view = lookout.answer.view ?? .downSoft("no answer")
+        if let quorum = view.facts?.quorum { recorded[id] = quorum.recorded }
         switch view {
         case .downSoft, .stalled: silent[id] = view
         case .up, .refusing, .downHard, .ownFault: silent[id] = nil

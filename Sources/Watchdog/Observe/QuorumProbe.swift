@@ -59,7 +59,8 @@ struct QuorumLocks: Sendable {
     }
 }
 
-/// The questions of the agents' initiative, three statements a look.
+/// The questions of the agents' initiative: two statements a look, three before the first promotion, more while an
+/// operation is under way.
 struct QuorumProbe: Sendable {
     let locks: QuorumLocks
     let cluster: String
@@ -69,7 +70,8 @@ struct QuorumProbe: Sendable {
         cluster = configuration.cluster
     }
 
-    func look(_ options: ConnectionOptions, deadline: Deadline) async -> ServerView {
+    /// - Parameter recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
+    func look(_ options: ConnectionOptions, recorded: Bool = false, deadline: Deadline) async -> ServerView {
         let connection: MySQLConnection
         do {
             connection = try await MySQLConnection.connect(options, deadline: deadline)
@@ -77,7 +79,7 @@ struct QuorumProbe: Sendable {
             return ServerProbe.classify(error)
         }
         do {
-            let facts = try await facts(connection, deadline: deadline)
+            let facts = try await facts(connection, recorded: recorded, deadline: deadline)
             await connection.close()
             return .up(facts)
         } catch {
@@ -86,7 +88,20 @@ struct QuorumProbe: Sendable {
         }
     }
 
-    private var sql: String {
+    private static let history = """
+        (SELECT CONCAT_WS(' ', h.epoch, h.primary_uuid,
+            IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
+                FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%'), '-'),
+            (SELECT COUNT(*) FROM repl_watchdog.history
+                WHERE reason NOT LIKE 'switchover%' AND at > NOW() - INTERVAL 1 DAY))
+            FROM repl_watchdog.history h ORDER BY h.epoch DESC LIMIT 1)
+        """
+    private static let control = """
+        (SELECT GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0)))
+            FROM repl_watchdog.control)
+        """
+
+    private func sql(_ recorded: Bool) -> String {
         """
         SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
             \(locks.column(.here)), \(locks.presenceColumn),
@@ -106,13 +121,25 @@ struct QuorumProbe: Sendable {
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
                 FROM performance_schema.replication_connection_status),
             (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
-                WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog'))
+                WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog')),
+            \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL")
         """
     }
 
-    func facts(_ connection: MySQLConnection, deadline: Deadline) async throws(MySQLError) -> ServerFacts {
+    func facts(
+        _ connection: MySQLConnection, recorded: Bool = false, deadline: Deadline
+    ) async throws(MySQLError) -> ServerFacts {
         let version = connection.serverVersion
-        let answer = try await connection.query(sql, purpose: "read the server's state", deadline: deadline)
+        var recorded = recorded
+        let answer: ResultSet
+        do {
+            answer = try await connection.query(sql(recorded), purpose: "read the server's state", deadline: deadline)
+        } catch {
+            guard recorded, let number = error.number, [1049, 1146].contains(number) else { throw error }
+            // It was there a moment ago: the server is being rebuilt.
+            recorded = false
+            answer = try await connection.query(sql(false), purpose: "read the server's state", deadline: deadline)
+        }
         let words = answer.rows.first?.string(10)?.split(separator: " ") ?? []
         guard let row = answer.rows.first, let uuid = row.string(9), words.count == 4, let id = UInt64(words[0]),
             let executed = GTIDSet(row.string(11) ?? ""), let purged = GTIDSet(row.string(12) ?? "")
@@ -130,7 +157,9 @@ struct QuorumProbe: Sendable {
         ).rows.map { ReplicationChannel($0) }
         var quorum = quorum(row)
         let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
-        quorum.control = try await readTables(connection, tables, into: &facts, deadline: deadline)
+        quorum.recorded = tables.isSuperset(of: ["repl_watchdog.history", "repl_watchdog.control"])
+        quorum.control = try await readTables(
+            connection, tables, recorded ? row : nil, into: &facts, deadline: deadline)
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         facts.quorum = quorum
         return facts
@@ -157,9 +186,9 @@ struct QuorumProbe: Sendable {
     // MARK: What lies in tables
 
     private func readTables(
-        _ connection: MySQLConnection, _ tables: Set<String>, into facts: inout ServerFacts, deadline: Deadline
+        _ connection: MySQLConnection, _ tables: Set<String>, _ record: Row?, into facts: inout ServerFacts,
+        deadline: Deadline
     ) async throws(MySQLError) -> Control {
-        var control = Control()
         if tables.contains("ongoing_failover.status"),
             let rows = try await ServerProbe.table(connection, LedgerSchema.read, "read the ledger", deadline)
         {
@@ -173,37 +202,34 @@ struct QuorumProbe: Sendable {
             facts.rebuilding = RebuildMarker(
                 source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
         }
-        var parts: [String] = []
-        if tables.contains("repl_watchdog.history") {
-            parts.append(
-                """
-                (SELECT 'history', h.epoch, h.primary_uuid,
-                    (SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
-                        FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%'),
-                    (SELECT COUNT(*) FROM repl_watchdog.history
-                        WHERE reason NOT LIKE 'switchover%' AND at > NOW() - INTERVAL 1 DAY)
-                    FROM repl_watchdog.history h ORDER BY h.epoch DESC LIMIT 1)
-                """)
-        }
-        if tables.contains("repl_watchdog.control") {
-            parts.append(
-                """
-                (SELECT name, value, '', IF(until IS NULL OR until > NOW(6), 1, 0), 0 FROM repl_watchdog.control)
-                """)
-        }
-        guard !parts.isEmpty,
+        if let record { return Self.note(record.string(18), record.string(19), &facts) }
+        let parts = [
+            tables.contains("repl_watchdog.history") ? Self.history : "NULL",
+            tables.contains("repl_watchdog.control") ? Self.control : "NULL",
+        ]
+        guard parts != ["NULL", "NULL"],
             let rows = try await ServerProbe.table(
-                connection, parts.joined(separator: " UNION ALL "), "read the history", deadline)
-        else { return control }
-        for row in rows {
-            switch row.string(0) {
-            case "history":
-                facts.promotion = Promotion(
-                    epoch: UInt64(row.string(1) ?? "") ?? 0, primary: (row.string(2) ?? "").lowercased())
-                control.lastFailover = row.string(3).flatMap { Int64($0) }
-                control.failoversToday = Int(row.string(4) ?? "") ?? 0
-            case "pause": control.paused = row.string(3) == "1"
-            case "ack": control.acknowledged = UInt64(row.string(1) ?? "") ?? 0
+                connection, "SELECT " + parts.joined(separator: ", "), "read the history", deadline),
+            let row = rows.first
+        else { return Control() }
+        return Self.note(row.string(0), row.string(1), &facts)
+    }
+
+    /// Reads `epoch uuid age count` and `name value active,...`.
+    private static func note(_ history: String?, _ entries: String?, _ facts: inout ServerFacts) -> Control {
+        var control = Control()
+        let words = (history ?? "").split(separator: " ").map(String.init)
+        if words.count == 4 {
+            facts.promotion = Promotion(epoch: UInt64(words[0]) ?? 0, primary: words[1].lowercased())
+            control.lastFailover = Int64(words[2])
+            control.failoversToday = Int(words[3]) ?? 0
+        }
+        for entry in (entries ?? "").split(separator: ",") {
+            let words = entry.split(separator: " ").map(String.init)
+            guard words.count == 3 else { continue }
+            switch words[0] {
+            case "pause": control.paused = words[2] == "1"
+            case "ack": control.acknowledged = UInt64(words[1]) ?? 0
             default: break
             }
         }

@@ -16,6 +16,8 @@ public struct QuorumFacts: Sendable, Hashable {
     /// Changes whenever the receiver here has heard from its source.
     public var receiverMark: UInt64 = 0
     public var control = Control()
+    /// `repl_watchdog` has its tables.
+    public var recorded = false
     /// An operator waits here for a switchover to this server, for a failover to it, for one with loss.
     public var switchoverAsked = false
     public var failoverAsked = false

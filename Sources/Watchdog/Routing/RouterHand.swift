@@ -95,12 +95,13 @@ actor RouterHand {
     }
 
     private func work(_ goal: Goal) async {
+        let before = state
         switch goal {
         case .cut: await close()
         case .lead(let id, let uuid): await turn(id, uuid)
         }
         if move?.goal == goal { move = nil }
-        ended()
+        if state != before { ended() }
     }
 
     // MARK: Moves
