@@ -61,11 +61,19 @@ extension Act {
         }
     }
 
-    /// Off on a server that is to become a replica.
+    /// A server that is to become a replica: it waits for nobody, and acknowledges if it can.
     func calm(_ session: ServerSession) async throws(MySQLError) {
         guard configuration.initiative == .agents else { return }
         let what = "let \(name(session.server)) apply without waiting for replicas of its own"
-        guard try await session.run(Self.installed, what).rows.first?.int(0) == 1 else { return }
-        try await session.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF", what)
+        let found = try await session.run(
+            """
+            SELECT variable_name FROM performance_schema.global_variables
+            WHERE variable_name IN ('rpl_semi_sync_source_enabled', 'rpl_semi_sync_replica_enabled')
+            """, what)
+        for row in found.rows {
+            guard let variable = row.string(0) else { continue }
+            let value = variable.lowercased().hasSuffix("source_enabled") ? "OFF" : "ON"
+            try await session.run("SET GLOBAL \(variable) = \(value)", what)
+        }
     }
 }

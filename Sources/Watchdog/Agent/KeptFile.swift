@@ -46,7 +46,7 @@ struct KeptFile: Sendable {
     static func text(_ kept: Kept) -> String {
         var lines = ["epoch=\(kept.epoch)", "primary=\(kept.primary)", "executed=\(kept.executed)"]
         lines += ServerID.allCases.map { "uuid_\($0)=\(kept.uuids[$0] ?? "")" }
-        lines += ["sync=\(kept.sync ? 1 : 0)", "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end"]
+        lines += ["operation=\(kept.operation)", "sync=\(kept.sync ? 1 : 0)", "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end"]
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -67,6 +67,7 @@ struct KeptFile: Sendable {
         kept.primary = primary
         kept.executed = executed
         kept.sync = fields["sync"] == "1"
+        kept.operation = fields["operation"].flatMap { UInt64($0) } ?? 0
         for id in ServerID.allCases {
             if let uuid = fields["uuid_\(id)"], !uuid.isEmpty { kept.uuids[id] = uuid }
         }

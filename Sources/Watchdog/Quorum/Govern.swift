@@ -77,6 +77,7 @@ public struct Govern: Sendable {
     // MARK: What a look teaches
 
     private mutating func learn(_ sight: Sight) {
+        kept.operation = max(kept.operation, sight.seen.highestEpoch)
         for id in ServerID.allCases {
             guard let facts = sight.seen.facts(id) else { continue }
             if kept.uuids[id] != facts.uuid { kept.uuids[id] = facts.uuid }
@@ -149,12 +150,11 @@ public struct Govern: Sendable {
         }
     }
 
-    /// How long the primary has been waiting for a replica that does not come. After a while this agent puts on disk
+    /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk
     /// that the primary may go on without it; when a majority has, it may.
     private mutating func noteWaiting(_ view: View) {
         guard let primary = view.primary, let quorum = view.facts(primary)?.quorum, quorum.semiSync.enabled,
-            quorum.semiSync.clients == 0, view.facts(primary.other)?.channels.first?.health != .running,
-            kept.promise == nil
+            quorum.semiSync.clients == 0, kept.promise == nil
         else {
             waitingSince = nil
             return
@@ -188,7 +188,7 @@ public struct Govern: Sendable {
     /// The epoch of the next operation: higher than every one that was ever seen.
     public func nextEpoch(_ seen: Observation) -> UInt64 {
         if broken.contains(.epochReused) { return max(1, kept.epoch) }
-        return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0) + 1
+        return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0, kept.operation) + 1
     }
 
     func nextEpoch(_ view: View) -> UInt64 { nextEpoch(view.sight.seen) }

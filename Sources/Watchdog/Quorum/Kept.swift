@@ -11,6 +11,8 @@ public struct Kept: Sendable, Hashable {
     public var promise: Promise?
     /// What the primary was last seen to have executed. Written to disk now and then only.
     public var executed = GTIDSet()
+    /// The highest epoch of an operation that this agent has seen; written to disk now and then only.
+    public var operation: UInt64 = 0
     /// Semi-synchronous without fallback when the primary of `epoch` was last seen.
     public var sync = false
 
