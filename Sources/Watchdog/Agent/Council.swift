@@ -278,6 +278,8 @@ actor Council {
             default: try await part.perform(step, context)
             }
             failures = 0
+            // What was called off is left alone for a moment.
+            if case .abort = step { quietUntil = .after(.seconds(3)) }
         } catch {
             logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
             failures += 1

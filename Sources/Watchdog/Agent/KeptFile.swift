@@ -46,7 +46,10 @@ struct KeptFile: Sendable {
     static func text(_ kept: Kept) -> String {
         var lines = ["epoch=\(kept.epoch)", "primary=\(kept.primary)", "executed=\(kept.executed)"]
         lines += ServerID.allCases.map { "uuid_\($0)=\(kept.uuids[$0] ?? "")" }
-        lines += ["operation=\(kept.operation)", "sync=\(kept.sync ? 1 : 0)", "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end"]
+        lines += [
+            "operation=\(kept.operation)", "sync=\(kept.sync ? 1 : 0)",
+            "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end",
+        ]
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -303,7 +303,9 @@ public struct Decide: Sendable {
             }
             return .wait("\(replica) does not reach \(primary): \(error)")
         case .stopped?, nil:
-            if !surplus.isEmpty {
+            // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
+            // it is lost.
+            if !surplus.subtracting(surplus.from(uuid: source.uuid)).isEmpty {
                 return .rebuild(replica, from: primary, why: "it holds \(surplus), which \(primary) lacks")
             }
             if !purged.isEmpty {

@@ -68,7 +68,10 @@ extension Govern {
         let gate = loss(
             missing: witnessed(ledger, master).subtracting(new.executed), sync: synced(ledger, master),
             accepted: new.quorum?.lossAccepted == true)
-        guard gate.holds else { return .abort(gate.text) }
+        guard gate.holds else {
+            refusal = gate.text
+            return .abort(gate.text)
+        }
         return .seize(target, reason: "\(target.other) is lost: \(gate.text)")
     }
 

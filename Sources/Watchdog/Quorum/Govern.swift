@@ -25,6 +25,8 @@ public struct Govern: Sendable {
     var needsNoLease = false
     var majoritySince: Int64?
     var waitingSince: Int64?
+    /// What those who followed this agent's campaign knew to be lost: it does not campaign again for nothing.
+    var refusal: String?
     var promisedSince: (epoch: UInt64, at: Int64)?
     var plannedSince: (epoch: UInt64, at: Int64)?
     var settlingSince: (epoch: UInt64, at: Int64)?
@@ -59,6 +61,7 @@ public struct Govern: Sendable {
         settlePromise(sight)
         let view = View(sight, self)
         noteSync(view)
+        if view.evidence == nil { refusal = nil }
         noteWaiting(view)
         renewLease(view)
         var orders = Orders()

@@ -60,9 +60,12 @@ struct View: Sendable {
         }
     }
 
-    /// The replica holds transactions that the primary itself made and lacks now.
+    /// The replica holds transactions that the primary itself made and lacks now. Only of a closed one: an open primary
+    /// that waits for an acknowledgement does not list what its replica already has.
     private static func lost(_ replica: ServerFacts?, _ primary: ServerFacts) -> Bool {
-        guard let replica, replica.rebuilding == nil, replica.channels.first?.health != .running else { return false }
+        guard primary.readOnly || primary.superReadOnly, let replica, replica.rebuilding == nil,
+            replica.channels.first?.health != .running
+        else { return false }
         return !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
     }
 

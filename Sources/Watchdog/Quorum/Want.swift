@@ -26,6 +26,7 @@ extension Govern {
             view.evidence != nil, quorum.votes.contains(rules.own)
         {
             if let why = gates(view).first(where: { !$0.holds && $0.before })?.text { return (nil, why) }
+            if let refusal, !quorum.lossAccepted { return (nil, refusal) }
             return (.failover(replica), nil)
         }
         guard let facts = view.facts(primary), let quorum = facts.quorum else {
