@@ -85,7 +85,7 @@ import Testing
         try #require(test.isRunning, "\(test.output)")
         let pids = words.compactMap { Int32($0) }
         let folders = words.filter { $0.hasPrefix("/") }
-        #expect(pids.count == 3 && folders.count == 3)
+        #expect(pids.count == 3 && folders.count == (HostNetwork.isPossible ? 6 : 3))
         for pid in pids { #expect(Glibc.kill(pid, 0) == 0) }
         await test.kill()
         try await eventually("the servers and the router are gone, and their folders", within: .seconds(40)) {
@@ -109,7 +109,9 @@ import Testing
                 // A router that an agent has turned is no child of the test program: it must go as well.
                 try await router.control("restart")
                 let pids = [cluster.a.pid, cluster.b.pid, router.pid].compactMap { $0 }.map(String.init)
-                let folders = [cluster.a.folder.path, cluster.b.folder.path, router.folder.path]
+                var folders = [cluster.a.folder.path, cluster.b.folder.path, router.folder.path]
+                let network = HostNetwork.isPossible ? try HostNetwork(hosts: ["one", "two"]) : nil
+                folders += (network?.namespaces ?? []).map { "/run/netns/\($0)" }
                 try (pids + folders + ["end", ""]).joined(separator: "\n")
                     .write(toFile: report, atomically: true, encoding: .utf8)
                 try await Task.sleep(for: .seconds(120))

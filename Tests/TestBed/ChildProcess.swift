@@ -11,7 +11,11 @@ final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - input: a descriptor to read from; nil: nothing to read.
     ///   - output: the file that standard output and standard error are appended to.
-    init(_ command: [String], input: Int32? = nil, output: String, environment: [String: String] = [:]) throws {
+    ///   - keepsErrors: false: standard error goes nowhere.
+    init(
+        _ command: [String], input: Int32? = nil, output: String, keepsErrors: Bool = true,
+        environment: [String: String] = [:]
+    ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -21,7 +25,11 @@ final class ChildProcess: Sendable {
             posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         }
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        if keepsErrors {
+            posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

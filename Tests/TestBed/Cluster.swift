@@ -72,7 +72,7 @@ extension MySQLServer {
     public func replicate(from source: MySQLServer) async throws {
         try await sql(
             """
-            CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = \(source.port),
+            CHANGE REPLICATION SOURCE TO SOURCE_HOST = '\(source.place.address)', SOURCE_PORT = \(source.port),
               SOURCE_USER = 'repl', SOURCE_PASSWORD = 'repl-secret', SOURCE_AUTO_POSITION = 1,
               GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400,
               SOURCE_HEARTBEAT_PERIOD = 1;

@@ -24,9 +24,13 @@ public final class MySQLRouter: Sendable {
     public let port: UInt16
     public let folder: GuardedFolder
     private let reserved: [LoopbackPort]
+    private let place: Place
 
     public static let section = "routing:mysql_failover"
+    /// As the programs of its own host reach it, whatever the namespace.
     public var address: ServerAddress { .tcp(host: "127.0.0.1", port: port) }
+    /// As this process reaches it.
+    var outerAddress: ServerAddress { .tcp(host: place.address, port: port) }
     public var hostAndPort: String { "127.0.0.1:\(port)" }
     public var configFile: String { folder.path + "/mysqlrouter.conf" }
     /// What an agent runs to restart this router, as it would run `systemctl restart mysqlrouter`.
@@ -43,8 +47,11 @@ public final class MySQLRouter: Sendable {
     }
 
     /// - Parameter destinations: `host:port`, in the order in which next-available tries them.
-    init(name: String, destinations: [String]) throws {
+    init(
+        name: String, destinations: [String], strategy: String = "next-available", place: Place = .loopback
+    ) throws {
         self.name = name
+        self.place = place
         reserved = [try LoopbackPort(), try LoopbackPort()]
         port = reserved[0].number
         folder = try GuardedFolder(name)
@@ -62,17 +69,17 @@ public final class MySQLRouter: Sendable {
 
             # Where the application connects.
             [routing:mysql_failover]
-            bind_address = 127.0.0.1:\(port)
+            bind_address = \(place.bindAddress):\(port)
             connect_timeout = 3
             client_connect_timeout = 9
             # first the primary, then the replica
             destinations = \(destinations.joined(separator: ","))
-            routing_strategy = next-available
+            routing_strategy = \(strategy)
             protocol = classic
 
             # Reports may be old, they read from either.
             [routing:reports]
-            bind_address = 127.0.0.1:\(reserved[1].number)
+            bind_address = \(place.bindAddress):\(reserved[1].number)
             destinations = \(destinations.reversed().joined(separator: ","))
             routing_strategy = round-robin
             protocol = classic
@@ -86,7 +93,7 @@ public final class MySQLRouter: Sendable {
 
     /// Runs `router-ctl start`, `stop` or `restart`.
     public func control(_ verb: String) async throws {
-        let child = try ChildProcess(controlCommand(verb), output: folder.path + "/control.log")
+        let child = try ChildProcess(place.command(controlCommand(verb)), output: folder.path + "/control.log")
         guard await child.wait() == 0 else { throw TestBedError(folder.read("control.log")) }
     }
 

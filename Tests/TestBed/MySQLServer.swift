@@ -17,11 +17,12 @@ public final class MySQLServer: Sendable {
     public let folder: GuardedFolder
     private let reserved: LoopbackPort
     private let options: [String]
+    let place: Place
     private let process = Mutex<ChildProcess?>(nil)
 
-    public var address: ServerAddress { .tcp(host: "127.0.0.1", port: port) }
+    public var address: ServerAddress { .tcp(host: place.address, port: port) }
     /// The address as it is written in configurations.
-    public var hostAndPort: String { "127.0.0.1:\(port)" }
+    public var hostAndPort: String { "\(place.address):\(port)" }
     public var socketPath: String { folder.path + "/s" }
     /// The process that runs now; nil when none does.
     public var pid: pid_t? { process.withLock { $0.flatMap { $0.status == nil ? $0.pid : nil } } }
@@ -37,10 +38,11 @@ public final class MySQLServer: Sendable {
             address: address, user: account.user, password: Secret(account.password), database: database)
     }
 
-    init(kind: Kind, name: String, options: [String]) throws {
+    init(kind: Kind, name: String, options: [String], place: Place = .loopback) throws {
         self.kind = kind
         self.name = name
         self.options = options
+        self.place = place
         reserved = try LoopbackPort()
         port = reserved.number
         folder = try GuardedFolder(name)
@@ -61,11 +63,15 @@ public final class MySQLServer: Sendable {
     /// - Parameter additional: options for this start only.
     public func start(_ additional: [String] = []) async throws {
         guard pid == nil else { throw TestBedError("server \(name) runs already") }
-        let child = try folder.spawn("mysqld", log: "error.log", try command() + options + additional)
+        let child = try folder.spawn(
+            "mysqld", log: "error.log", place.command(try command() + options + additional))
         process.withLock { $0 = child }
         try await eventually("server \(name) answers", within: .seconds(60)) {
             if child.status != nil { return true }
-            guard LoopbackPort.answers(port) else { return false }
+            // A port in another namespace cannot be asked from here; the socket is there a little before it listens.
+            guard place.namespace == nil ? LoopbackPort.answers(port) : access(socketPath, F_OK) == 0 else {
+                return false
+            }
             return try await sql("SELECT 1") == [["1"]]
         }
         guard child.status == nil else {
@@ -76,7 +82,7 @@ public final class MySQLServer: Sendable {
     private func command() throws -> [String] {
         let shared = [
             "--datadir=\(folder.path)/data", "--socket=\(socketPath)", "--pid-file=\(folder.path)/data/mysqld.pid",
-            "--port=\(port)", "--bind-address=127.0.0.1", "--server-id=\(port)", "--log-bin=binlog",
+            "--port=\(port)", "--bind-address=\(place.bindAddress)", "--server-id=\(port)", "--log-bin=binlog",
             "--relay-log=relay", "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--max-allowed-packet=64M",
         ]
         let bin = try ServerFiles.located().bin

@@ -1,0 +1,143 @@
+import Foundation
+import Synchronization
+
+/// Something that goes wrong in a cluster of hosts, with the number it has in the project's list of scenarios.
+public struct Fault: Sendable, CustomStringConvertible {
+    public enum Expectation: Sendable {
+        /// The other server becomes the primary.
+        case failover
+        /// The primary stays the primary.
+        case stays
+        case either
+
+        func violation(before: String, after: String) -> String? {
+            switch self {
+            case .failover where before == after: "\(before) is still the primary"
+            case .stays where before != after: "\(after) was promoted without need"
+            default: nil
+            }
+        }
+    }
+
+    public let scenario: String
+    public let name: String
+    public let expectation: Expectation
+    /// Only where each host has a network of its own.
+    public let needsNetwork: Bool
+    /// How often it comes in a random mix, beside the others.
+    public let weight: Int
+    let run: @Sendable (Context) async throws -> Void
+
+    public var description: String { "\(scenario) \(name)" }
+
+    init(
+        _ scenario: String, _ name: String, _ expectation: Expectation, network: Bool = false, weight: Int = 1,
+        _ run: @escaping @Sendable (Context) async throws -> Void
+    ) {
+        (self.scenario, self.name, self.expectation, self.run) = (scenario, name, expectation, run)
+        (self.needsNetwork, self.weight) = (network, weight)
+    }
+
+    /// - Throws: where there is no such scenario.
+    public static func named(_ scenario: String) throws -> Fault {
+        guard let fault = all.first(where: { $0.scenario == scenario }) else {
+            throw TestBedError("no scenario \(scenario); there are \(all.map(\.scenario).joined(separator: " "))")
+        }
+        return fault
+    }
+
+    /// What a fault works with, and what it has to say.
+    final class Context: Sendable {
+        let trial: Trial
+        let primary: MySQLServer
+        private struct State {
+            var random: SeededGenerator
+            var began: ContinuousClock.Instant?
+            var notes: [String] = []
+            var violations: [String] = []
+        }
+        private let state: Mutex<State>
+
+        init(_ trial: Trial, primary: MySQLServer, seed: UInt64) {
+            self.trial = trial
+            self.primary = primary
+            state = Mutex(State(random: SeededGenerator(seed: seed)))
+        }
+
+        var cluster: HostCluster { trial.cluster }
+        var replica: MySQLServer { cluster.other(than: primary) }
+        var began: ContinuousClock.Instant? { state.withLock { $0.began } }
+        var notes: [String] { state.withLock { $0.notes } }
+        var violations: [String] { state.withLock { $0.violations } }
+
+        /// The fault is there from now on.
+        func begin() { state.withLock { $0.began = $0.began ?? .now } }
+        func note(_ text: String) { state.withLock { $0.notes.append(text) } }
+        func violation(_ text: String) { state.withLock { $0.violations.append(text) } }
+
+        /// A duration between two bounds, in steps of a millisecond.
+        func between(_ low: Duration, _ high: Duration) -> Duration {
+            let (from, to) = (Int(low / .milliseconds(1)), Int(high / .milliseconds(1)))
+            return .milliseconds(state.withLock { Int.random(in: from...to, using: &$0.random) })
+        }
+
+        func anyBackend() -> Backend { backendsAtRandom()[0] }
+
+        func backendsAtRandom() -> [Backend] {
+            state.withLock { cluster.backends.shuffled(using: &$0.random) }
+        }
+
+        func chance() -> Bool { state.withLock { Bool.random(using: &$0.random) } }
+
+        func wait(_ duration: Duration) async { await pause(duration) }
+
+        /// Waits until rows are acknowledged by another server than the primary of before.
+        func failedOver(within limit: Duration = .seconds(40)) async throws {
+            let start = began ?? .now
+            let former = primary.savedUUID
+            try await eventually("a row is acknowledged by \(replica.name)", within: limit) {
+                trial.writers.log.acknowledged(since: start).contains { $0.server != former }
+            }
+        }
+
+        /// Watches for `duration` that the replica is not opened.
+        func nothingPromoted(for duration: Duration) async {
+            let end = ContinuousClock.now.advanced(by: duration)
+            while .now < end {
+                let closed = try? await replica.ask("SELECT @@GLOBAL.super_read_only")
+                if closed == [["0"]] {
+                    violation("\(replica.name) was opened")
+                    return
+                }
+                await pause(.milliseconds(200))
+            }
+        }
+
+        func network() throws -> HostNetwork {
+            guard let network = cluster.network else { throw TestBedError("this needs networks of their own") }
+            return network
+        }
+
+        /// A cut for some time.
+        func cut(_ duration: Duration, _ make: (HostNetwork) throws -> Void) async throws {
+            let network = try network()
+            begin()
+            try make(network)
+            await pause(duration)
+            try network.heal()
+        }
+    }
+}
+
+/// The same numbers for the same seed, on every machine (SplitMix64).
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+    public init(seed: UInt64) { state = seed }
+    public mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import MySQLWire
+
+extension HostCluster {
+    /// The one primary of a cluster in which everything is as it should be: one server open, the other closed and
+    /// replicating from it, semi-sync in force, no ledger anywhere, every router leading to the primary.
+    /// - Throws: `TestBedError` that names the first thing that is not so.
+    public func whole() async throws -> MySQLServer {
+        var open: [MySQLServer] = []
+        for server in servers {
+            let row = try await server.ask(
+                """
+                SELECT @@GLOBAL.super_read_only, @@GLOBAL.read_only,
+                  (SELECT COUNT(*) FROM information_schema.schemata
+                    WHERE schema_name IN ('ongoing_failover', 'ongoing_rebuild'))
+                """
+            ).first ?? []
+            guard row.count == 3, row[2] == "0" else { throw TestBedError("an operation is under way on \(server.name)") }
+            switch (row[0], row[1]) {
+            case ("0", "0"): open.append(server)
+            case ("1", _): break
+            default: throw TestBedError("\(server.name) is half closed: read_only without super_read_only")
+            }
+        }
+        guard open.count == 1 else {
+            throw TestBedError(open.isEmpty ? "no server is open" : "both servers are open")
+        }
+        let primary = open[0]
+        try await replicates(other(than: primary), from: primary)
+        for backend in backends {
+            guard try await backend.serverBehindRouter() == primary.savedUUID else {
+                throw TestBedError("the router of \(backend.name) does not lead to \(primary.name)")
+            }
+        }
+        return primary
+    }
+
+    public func other(than server: MySQLServer) -> MySQLServer { server.name == a.name ? b : a }
+
+    private func replicates(_ replica: MySQLServer, from primary: MySQLServer) async throws {
+        let channels = try await replica.ask(
+            """
+            SELECT c.port, s.service_state, w.service_state, s.last_error_number
+            FROM performance_schema.replication_connection_configuration c
+            JOIN performance_schema.replication_connection_status s USING (channel_name)
+            JOIN performance_schema.replication_applier_status w USING (channel_name)
+            """)
+        guard channels.count == 1, channels[0] == ["\(primary.port)", "ON", "ON", "0"] else {
+            throw TestBedError("\(replica.name) does not replicate from \(primary.name): \(channels)")
+        }
+        let of = try await primary.ask("SELECT COUNT(*) FROM performance_schema.replication_connection_configuration")
+        guard of == [["0"]] else { throw TestBedError("\(primary.name) is open and has a source of its own") }
+        guard options.semiSync else { return }
+        let semiSync = try await primary.ask(
+            """
+            SELECT variable_value FROM performance_schema.global_status
+            WHERE variable_name IN ('Rpl_semi_sync_source_clients', 'Rpl_semi_sync_source_status')
+            ORDER BY variable_name
+            """)
+        guard semiSync == [["1"], ["ON"]] else {
+            throw TestBedError("semi-sync on \(primary.name), replicas and status: \(semiSync)")
+        }
+    }
+
+    /// Waits until the cluster is whole and stays so for `hold`, while every host's writers get on.
+    /// - Returns: the primary.
+    @discardableResult
+    public func settled(
+        _ writers: Writers? = nil, hold: Duration = .seconds(2), within limit: Duration = .seconds(90)
+    ) async throws -> MySQLServer {
+        var since: (primary: MySQLServer, at: ContinuousClock.Instant)?
+        var found = a
+        try await eventually("the cluster is whole again", within: limit, every: .milliseconds(250)) {
+            do {
+                found = try await whole()
+                if let writers {
+                    let recent = writers.log.acknowledged(since: .now - .seconds(2))
+                    let hosts = Set(recent.map { writers.host(of: $0.row.writer) })
+                    guard hosts.count == backends.count else {
+                        throw TestBedError("in the last 2 s only the writers of hosts \(hosts.sorted()) got on")
+                    }
+                }
+            } catch {
+                since = nil
+                throw error
+            }
+            guard let from = since, from.primary.name == found.name else {
+                since = (found, .now)
+                throw TestBedError("whole only just now")
+            }
+            return from.at.duration(to: .now) >= hold
+        }
+        return found
+    }
+
+    /// The servers that were promoted, in order, as the primary's own history has it.
+    public func promotions(on primary: MySQLServer) async throws -> [String] {
+        do {
+            return try await primary.ask("SELECT primary_uuid FROM repl_watchdog.history ORDER BY epoch")
+                .compactMap { $0.first ?? nil }
+        } catch let error as MySQLError where error.number == 1049 || error.number == 1146 {
+            return []
+        }
+    }
+
+    /// Rows that stand in the dumps which agents have saved in their working directories.
+    public func savedRows() throws -> Set<RowID> {
+        var rows: Set<RowID> = []
+        for backend in backends {
+            let files = (try? FileManager.default.contentsOfDirectory(atPath: backend.workingDirectory)) ?? []
+            for file in files where file.hasSuffix(".sql.gz") {
+                let (status, data) = try captured("/bin/gzip", ["-dc", "\(backend.workingDirectory)/\(file)"])
+                guard status == 0 else { throw TestBedError("\(backend.workingDirectory)/\(file) is damaged") }
+                for match in String(decoding: data, as: UTF8.self).matches(of: #/\((\d+),(\d+),'row /#) {
+                    rows.insert(RowID(writer: Int(match.1) ?? 0, n: Int(match.2) ?? 0))
+                }
+            }
+        }
+        return rows
+    }
+}

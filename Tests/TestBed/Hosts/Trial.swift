@@ -1,0 +1,102 @@
+import Foundation
+import MySQLWire
+import Synchronization
+
+/// A cluster under load, and the faults that are done to it one after the other, each judged when the cluster is whole
+/// again.
+public final class Trial: Sendable {
+    public let cluster: HostCluster
+    public let writers: Writers
+    public let observer: Observer
+    private let first: String
+    /// Promotions that a test did itself, without agents.
+    private let byHand = Mutex<[String]>([])
+
+    /// Waits until agents (or the test) have opened a primary, and starts the writers.
+    public init(_ cluster: HostCluster, perSecond: Int = 100) async throws {
+        self.cluster = cluster
+        writers = Writers(cluster, perSecond: perSecond)
+        observer = Observer(cluster)
+        let primary = try await cluster.settled(hold: .zero, within: .seconds(60))
+        first = primary.savedUUID
+        observer.noteReplica(cluster.other(than: primary))
+        writers.start()
+        observer.start()
+        try await cluster.settled(writers, hold: .seconds(1))
+    }
+
+    public func notePromotion(of server: MySQLServer) { byHand.withLock { $0.append(server.savedUUID) } }
+
+    /// One fault from its beginning to the judgement.
+    public struct Round: Sendable {
+        public var fault: Fault
+        public var before: String
+        public var after: String
+        public var outage: Outage
+        /// From the fault until all was whole again, the time that the fault itself lasted included.
+        public var whole: Duration
+        public var notes: [String]
+        public var verdict: Verdict
+        public var wasFailover: Bool { before != after }
+    }
+
+    /// Does `fault`, waits until the cluster is whole again, and judges.
+    /// - Throws: where the cluster does not become whole.
+    public func round(_ fault: Fault, seed: UInt64) async throws -> Round {
+        let before = try await cluster.settled(writers, hold: .milliseconds(500))
+        observer.noteReplica(cluster.other(than: before))
+        let context = Fault.Context(self, primary: before, seed: seed)
+        do {
+            try await fault.run(context)
+        } catch {
+            try? cluster.network?.heal()
+            throw TestBedError("\(fault): \(error)")
+        }
+        let after = try await cluster.settled(writers)
+        let end = ContinuousClock.now
+        let began = context.began ?? end
+        let outage = Outage(writers.log, fault: began, end: end)
+        var verdict = try await judge(primary: after)
+        if let problem = fault.expectation.violation(before: before.name, after: after.name) {
+            verdict.violations.append("\(fault): \(problem)")
+        }
+        verdict.violations += context.violations
+        return Round(
+            fault: fault, before: before.name, after: after.name, outage: outage, whole: began.duration(to: end),
+            notes: context.notes, verdict: verdict)
+    }
+
+    /// What must hold at any time in which the cluster is whole, the writers at work.
+    public func judge(primary: MySQLServer) async throws -> Verdict {
+        let writes = writers.log.all
+        let rows = try await Oracle.rows(of: primary)
+        var verdict = Oracle.judgeRows(
+            writes, primary: rows, saved: cluster.options.semiSync ? nil : try cluster.savedRows())
+        let promotions = try await [first] + cluster.promotions(on: primary) + byHand.withLock { $0 }
+        verdict.violations += Oracle.judgeOrder(writes, promotions: promotions)
+        verdict.violations += observer.errant.map { "errant: \($0)" }
+        return verdict
+    }
+
+    /// Ends the writers and judges what is left: the same on both servers, nothing of an operation anywhere.
+    public func finish() async throws -> Verdict {
+        await writers.stop()
+        let primary = try await cluster.settled(within: .seconds(60))
+        let replica = cluster.other(than: primary)
+        try await replica.catchUp(with: primary, within: .seconds(60))
+        var verdict = try await judge(primary: primary)
+        await observer.stop()
+        var (executed, checksums): ([String], [[[String]]]) = ([], [])
+        for server in [primary, replica] {
+            executed.append(try await server.gtidExecuted())
+            checksums.append(try await server.sql("CHECKSUM TABLE shop.written"))
+        }
+        if executed[0] != executed[1] {
+            verdict.violations.append("gtid_executed differs: \(executed[0]) on the primary, \(executed[1]) on the replica")
+        }
+        if checksums[0] != checksums[1] {
+            verdict.violations.append("checksums differ: \(checksums[0]) on the primary, \(checksums[1]) on the replica")
+        }
+        return verdict
+    }
+}
