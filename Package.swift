@@ -64,7 +64,8 @@ let package = Package(
             swiftSettings: settings),
 
         // Starts and stops the real servers and routers of the tests.
-        .target(name: "TestBed", dependencies: ["MySQLWire"], path: "Tests/TestBed", swiftSettings: settings),
+        .target(
+            name: "TestBed", dependencies: ["MySQLWire", "COpenSSL"], path: "Tests/TestBed", swiftSettings: settings),
         // The demo's writer: inserts through a router and keeps what was acknowledged.
         .executableTarget(
             name: "demo-writer", dependencies: ["MySQLWire"], path: "Tests/DemoWriter", swiftSettings: settings),

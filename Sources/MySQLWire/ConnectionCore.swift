@@ -97,7 +97,8 @@ final class ConnectionCore: Sendable {
     }
 
     func error(_ failure: Failure, _ phase: MySQLError.Phase, _ purpose: String) -> MySQLError {
-        failure.error(phase: phase, server: address.description, purpose: purpose)
+        // Only the call that held the lease sees a violation, and the connection is closed by then.
+        session.located(failure).error(phase: phase, server: address.description, purpose: purpose)
     }
 }
 

@@ -43,6 +43,8 @@ public struct ConnectionOptions: Sendable {
     public var publicKeyRetrieval: PublicKeyRetrieval = .loopbackOnly
     /// Sent as the connection attribute `program_name` (performance_schema.session_connect_attrs).
     public var programName = "MySQLWire"
+    /// Sent as the connection attribute `program_version`; nil: none.
+    public var programVersion: String?
     /// Longest merged packet that is taken from the server, in bytes.
     public var maxPacketSize = 1 << 30
 

@@ -1,8 +1,12 @@
 /// One COM_QUERY under way: sends it and reads its reply, packet by packet.
 /// Lives inside a call that holds the connection's lease.
 struct Exchange: ~Copyable {
-    /// Most that `readAll` collects, in bytes of values; larger answers are for `stream`.
+    /// Most memory that collected rows may take, in bytes, as `cost` reckons it; larger answers are for `stream`.
     static let maximumCollected = 256 << 20
+
+    /// What a row takes: its bytes, and what arrays and their elements take besides. A server that sends nothing but
+    /// NULLs fills memory too.
+    static func cost(of bytes: Int, columns: Int, each stride: Int) -> Int { 64 + bytes + columns * stride }
 
     let session: Session
     private var machine: ResultSetMachine
@@ -96,19 +100,61 @@ struct Exchange: ~Copyable {
                 var values: [[UInt8]?] = []
                 values.reserveCapacity(batch.columnCount)
                 for column in 0..<batch.columnCount {
-                    let range = batch.range(row: row, column: column)
-                    collected += range?.count ?? 0
-                    values.append(range.map { Array(batch.bytes[$0]) })
+                    values.append(batch.range(row: row, column: column).map { Array(batch.bytes[$0]) })
                 }
-                guard collected <= Self.maximumCollected else {
-                    throw Failure(.limit, "an answer of more than \(Self.maximumCollected) bytes; stream it")
-                }
+                try collect(values, &collected)
                 rows.append(Row(columns: columns, values: values))
             }
         }
         return ResultSet(
             columns: columns, rows: rows, affectedRows: summary.affectedRows, lastInsertID: summary.lastInsertID,
             warnings: summary.warnings, gtids: gtids)
+    }
+
+    private func collect(_ values: [[UInt8]?], _ collected: inout Int) throws(Failure) {
+        let bytes = values.reduce(0) { $0 + ($1.map { $0.isEmpty ? 0 : 32 + $0.count } ?? 0) }
+        collected += Self.cost(of: bytes, columns: values.count, each: MemoryLayout<[UInt8]?>.stride)
+        guard collected <= Self.maximumCollected else {
+            throw Failure(.limit, "an answer that takes more than \(Self.maximumCollected) bytes; stream it")
+        }
+    }
+
+    /// All result sets.
+    mutating func readEvery(_ deadline: Deadline) async throws(Failure) -> [ResultSet] {
+        var results: [ResultSet] = []
+        var current = ResultSet()
+        var collected = 0
+        while true {
+            // Packets that are there already come without a wait: the deadline counts for them all the same.
+            if Task.isCancelled { throw .cancelled }
+            if deadline.hasPassed { throw .timeout }
+            let range = try await session.read(deadline)
+            switch try receive(range) {
+            case .read: continue
+            case .columns(let definitions):
+                columns = definitions
+                current.columns = definitions
+                collected += definitions.count * 256
+            case .row:
+                var offsets: [(start: Int32, length: Int32)] = []
+                try decodeRow(range, into: &offsets)
+                let values = offsets.map { place in
+                    place.length < 0
+                        ? nil : Array(session.framer.buffer[Int(place.start)..<Int(place.start + place.length)])
+                }
+                try collect(values, &collected)
+                current.rows.append(Row(columns: current.columns, values: values))
+            case .nextResult(let ok):
+                results.append(current.ended(by: ok))
+                current = ResultSet()
+                try collect([], &collected)
+            case .end(let ok):
+                results.append(current.ended(by: ok))
+                hasEnded = true
+                return results
+            case .failed(let error): throw failure(error)
+            }
+        }
     }
 
     /// Reads what is left of the reply and drops it.
@@ -147,7 +193,7 @@ struct Exchange: ~Copyable {
     private mutating func makeBatch(_ offsets: [(start: Int32, length: Int32)]) -> RowBatch? {
         if offsets.isEmpty { return nil }
         offsetsHint = offsets.count
-        return RowBatch(bytes: session.framer.detach(), columnCount: columns.count, offsets: offsets)
+        return RowBatch(bytes: session.framer.detach(), columns: columns, offsets: offsets)
     }
 
     /// An ERR packet in its place ends the reply; one that came outside the numbering is the server's farewell.

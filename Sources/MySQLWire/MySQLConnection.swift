@@ -26,11 +26,11 @@ public final class MySQLConnection: Sendable {
         try await connect(options, without: [], deadline: deadline)
     }
 
-    /// The same without some capabilities, for tests of the older forms of the protocol.
-    static func connect(_ options: ConnectionOptions, without: Capabilities, deadline: Deadline)
-        async throws(MySQLError) -> MySQLConnection
-    {
-        var opening = Opening(options: options, deadline: deadline, without: without)
+    /// The same without some capabilities, for tests of the older forms of the protocol, and with other name servers.
+    static func connect(
+        _ options: ConnectionOptions, without: Capabilities, resolver: Resolver = .shared, deadline: Deadline
+    ) async throws(MySQLError) -> MySQLConnection {
+        var opening = Opening(options: options, deadline: deadline, without: without, resolver: resolver)
         let opened: Opening.Opened
         do throws(Failure) {
             opened = try await opening.run()
@@ -55,7 +55,7 @@ public final class MySQLConnection: Sendable {
     /// - Parameters:
     ///   - sql: one statement; CLIENT_MULTI_STATEMENTS is never offered.
     ///   - purpose: what it is for, in words for an error message.
-    /// - Throws: `limit` if the values of the answer are longer than 256 MiB together.
+    /// - Throws: `limit` if the answer would take more than 256 MiB of memory.
     public func query(_ sql: String, purpose: String = "", deadline: Deadline) async throws(MySQLError) -> ResultSet {
         try await query(Array(sql.utf8), purpose: purpose, deadline: deadline)
     }
@@ -69,6 +69,25 @@ public final class MySQLConnection: Sendable {
             let result = try await exchange.readAll(deadline)
             core.end()
             return result
+        } catch {
+            core.finish(error)
+            throw core.error(error, exchange.phase, purpose)
+        }
+    }
+
+    /// Runs one statement and reads all its result sets, as a procedure may have several; the last one tells what the
+    /// statement itself did.
+    /// - Throws: as `query`; an ERR packet in any of them is thrown.
+    public func queryAll(_ sql: String, purpose: String = "", deadline: Deadline) async throws(MySQLError)
+        -> [ResultSet]
+    {
+        let session = try begin(purpose)
+        var exchange = Exchange(session: session)
+        do throws(Failure) {
+            try await exchange.send(Array(sql.utf8), deadline)
+            let results = try await exchange.readEvery(deadline)
+            core.end()
+            return results
         } catch {
             core.finish(error)
             throw core.error(error, exchange.phase, purpose)

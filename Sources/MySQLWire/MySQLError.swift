@@ -1,5 +1,8 @@
 /// Why a call to a server failed. Names the server and what the call was for; never holds a password.
-public struct MySQLError: Error, Sendable, CustomStringConvertible {
+///
+/// Its description does not quote the statement either, which may hold a password of its own: not the part that a
+/// server repeats in a syntax error. `debugDescription` (`String(reflecting:)`) does.
+public struct MySQLError: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// What kind of failure it was. Further kinds may be added, so a switch over it needs a default.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Value: String, Sendable {
@@ -74,20 +77,21 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
     /// The number of the server's ERR packet, if there was one.
     public var number: UInt16? { serverError?.number }
 
-    public var description: String {
+    public var description: String { text(serverError.map { "\($0)" }) }
+    public var debugDescription: String { text(serverError?.debugDescription) }
+
+    private func text(_ server: String?) -> String {
         let what = purpose.isEmpty ? "" : " (\(purpose))"
-        if let serverError {
-            return "\(server)\(what): \(serverError)"
-        }
-        return "\(server)\(what): \(code) during \(phase.rawValue): \(message)"
+        return "\(self.server)\(what): " + (server ?? "\(code) during \(phase.rawValue): \(message)")
     }
 }
 
 /// An ERR packet. https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
-public struct ServerError: Sendable, Hashable, CustomStringConvertible {
+public struct ServerError: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
     public var number: UInt16
     /// Five characters; empty in an ERR packet that came before the handshake.
     public var sqlState: String
+    /// As the server sent it, at most 4,096 bytes. That of a syntax error quotes the statement.
     public var message: String
 
     public init(number: UInt16, sqlState: String, message: String) {
@@ -96,7 +100,22 @@ public struct ServerError: Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
-    public var description: String {
+    /// Without the part of the statement that a syntax error quotes.
+    public var description: String { text(Self.quoting.contains(number) ? withoutQuotation : message) }
+
+    public var debugDescription: String { text(message) }
+
+    /// ER_PARSE_ERROR, ER_SYNTAX_ERROR.
+    private static let quoting: [UInt16] = [1064, 1149]
+
+    private var withoutQuotation: String {
+        guard let first = message.firstIndex(of: "'"), let last = message.lastIndex(of: "'"), first < last else {
+            return message
+        }
+        return message[...first] + "…" + message[last...]
+    }
+
+    private func text(_ message: String) -> String {
         "ERROR \(number)\(sqlState.isEmpty ? "" : " (\(sqlState))"): \(message)"
     }
 }

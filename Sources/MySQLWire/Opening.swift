@@ -7,13 +7,17 @@ struct Opening {
     let deadline: Deadline
     /// Capabilities not to offer, for tests of the older forms of the protocol.
     var without: Capabilities = []
+    private let resolver: Resolver
     /// How far it came, for the error.
     private(set) var phase = MySQLError.Phase.resolve
 
-    init(options: ConnectionOptions, deadline: Deadline, without: Capabilities = []) {
+    init(
+        options: ConnectionOptions, deadline: Deadline, without: Capabilities = [], resolver: Resolver = .shared
+    ) {
         self.options = options
         self.deadline = deadline
         self.without = without
+        self.resolver = resolver
     }
 
     struct Opened {
@@ -36,7 +40,7 @@ struct Opening {
             return try await shakeHands(session, isLoopback: isLoopback, start: start, connected: connected)
         } catch {
             session.transport.close()
-            throw error
+            throw session.located(error)
         }
     }
 
@@ -68,8 +72,8 @@ struct Opening {
             }
             return (try await Channel.connect(to: address, reactor: reactor, deadline: deadline), true)
         case .tcp(let host, let port):
-            let addresses = try await Resolver.shared.resolve(
-                host: host, port: port, reactor: reactor, deadline: deadline)
+            let found = try await resolver.resolve(host: host, port: port, reactor: reactor, deadline: deadline)
+            let addresses = found.list
             phase = .connect
             var last = Failure(.resolve, "\(host) has no address")
             for (index, address) in addresses.enumerated() {
@@ -77,13 +81,16 @@ struct Opening {
                 let share = deadline.remaining / (addresses.count - index)
                 let until = index == addresses.count - 1 ? deadline : min(deadline, .after(share))
                 do throws(Failure) {
-                    return (
-                        try await Channel.connect(to: address, reactor: reactor, deadline: until), address.isLoopback
-                    )
+                    let channel = try await Channel.connect(to: address, reactor: reactor, deadline: until)
+                    resolver.remember(address, host: host, port: port)
+                    return (channel, address.isLoopback)
                 } catch {
-                    if error.code == .cancelled || deadline.hasPassed { throw error }
                     last = error
+                    if error.code == .cancelled || deadline.hasPassed { break }
                 }
+            }
+            if let remembered = found.remembered {
+                last.message += ", at the address where the name was reached before: \(remembered.message)"
             }
             throw last
         }
@@ -117,7 +124,7 @@ struct Opening {
             keyRetrieval: options.publicKeyRetrieval)
         response.authentication = try machine.begin()
         response.plugin = machine.plugin.rawValue
-        try await session.send(response.encode(), deadline)
+        try await session.send(try response.encode(), deadline)
         let (ok, how) = try await session.authenticate(&machine, deadline)
         session.capabilities = capabilities
         session.framer.limit = options.maxPacketSize
@@ -214,9 +221,9 @@ struct Opening {
     }
 
     private var attributes: [(name: String, value: String)] {
-        [
+        return [
             ("_client_name", "MySQLWire"), ("_os", "Linux"), ("_pid", String(getpid())),
             ("program_name", String(options.programName.prefix(128))),
-        ]
+        ] + (options.programVersion.map { [("program_version", String($0.prefix(128)))] } ?? [])
     }
 }

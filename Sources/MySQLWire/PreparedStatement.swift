@@ -24,8 +24,7 @@ public final class PreparedStatement: Sendable {
 
     /// Executes it and reads the whole answer, of several result sets the first.
     /// - Parameter values: one for each parameter.
-    /// - Throws: `conversion` if their number is another, `limit` if the answer's packets are longer than 256 MiB
-    ///   together.
+    /// - Throws: `conversion` if their number is another, `limit` if the answer would take more than 256 MiB.
     public func execute(_ values: [SQLValue] = [], purpose: String = "", deadline: Deadline) async throws(MySQLError)
         -> TypedResultSet
     {

@@ -24,6 +24,18 @@ public struct ResultSet: Sendable {
     }
 }
 
+extension ResultSet {
+    /// The same with what the packet at its end says.
+    func ended(by ok: OKPacket) -> ResultSet {
+        var copy = self
+        copy.affectedRows = ok.affectedRows
+        copy.lastInsertID = ok.lastInsertID
+        copy.warnings = ok.warnings
+        copy.gtids = ok.gtids
+        return copy
+    }
+}
+
 /// One row in the text protocol: bytes as the server sent them, nil for NULL.
 public struct Row: Sendable {
     public let columns: [ColumnDefinition]

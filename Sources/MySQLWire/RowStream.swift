@@ -78,13 +78,15 @@ public final class RowStream: Sendable {
 public struct RowBatch: Sendable {
     /// Backing store of all values of the batch.
     public let bytes: [UInt8]
+    public let columns: [ColumnDefinition]
     public let columnCount: Int
     /// Row after row, column after column: start and length in `bytes`; length -1 is NULL.
     let offsets: [(start: Int32, length: Int32)]
 
-    init(bytes: [UInt8], columnCount: Int, offsets: [(start: Int32, length: Int32)]) {
+    init(bytes: [UInt8], columns: [ColumnDefinition], offsets: [(start: Int32, length: Int32)]) {
         self.bytes = bytes
-        self.columnCount = columnCount
+        self.columns = columns
+        columnCount = columns.count
         self.offsets = offsets
     }
 

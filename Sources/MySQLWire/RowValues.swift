@@ -3,7 +3,7 @@ extension Row {
     /// A value that must be there.
     /// - Parameters:
     ///   - name: the column's name, compared without regard to case.
-    ///   - type: `Int64`, `UInt64`, `Int`, `Double`, `Bool`, `String` or `[UInt8]`.
+    ///   - type: `Int64`, `UInt64`, `Int`, `Double`, `Bool`, `String`, `SQLDateTime`, `SQLTime` or `[UInt8]`.
     /// - Throws: `conversion` where there is no such column, the value is NULL, the column's type is another, or the
     ///   value lies outside of the range.
     public func value<Value: SQLConvertible>(_ name: String, as type: Value.Type = Value.self) throws(MySQLError)
@@ -37,11 +37,7 @@ extension Row {
             throw Self.failure(label(index), "does not exist")
         }
         guard let bytes = values[index] else { return nil }
-        guard let value = Value(sqlText: bytes, column: columns[index]) else {
-            throw Self.failure(
-                label(index), "of type \(columns[index].type) holds no \(Value.self) that could be given exactly")
-        }
-        return value
+        return try columns[index].convert(bytes)
     }
 
     private func label(_ index: Int) -> String {
@@ -49,8 +45,41 @@ extension Row {
     }
 
     /// Names the column and the type, never the value: it may be a secret.
-    private static func failure(_ column: String, _ what: String) -> MySQLError {
+    static func failure(_ column: String, _ what: String) -> MySQLError {
         MySQLError(.conversion, phase: .reply, server: "row", message: "the column \(column) \(what)")
+    }
+}
+
+extension RowBatch {
+    /// A value that must be there; see `Row.value`.
+    /// - Throws: `conversion`, also where there is no such row or column.
+    public func value<Value: SQLConvertible>(row: Int, column: Int, as type: Value.Type = Value.self)
+        throws(MySQLError) -> Value
+    {
+        guard let value = try optional(row: row, column: column, as: type) else {
+            throw Row.failure(columns[column].name, "is NULL")
+        }
+        return value
+    }
+
+    /// A value that may be NULL; nil for NULL only.
+    public func optional<Value: SQLConvertible>(row: Int, column: Int, as type: Value.Type = Value.self)
+        throws(MySQLError) -> Value?
+    {
+        guard columns.indices.contains(column), row >= 0, row < rowCount else {
+            throw Row.failure("number \(column)", "does not exist in row \(row)")
+        }
+        guard let range = range(row: row, column: column) else { return nil }
+        return try columns[column].convert(Array(bytes[range]))
+    }
+}
+
+extension ColumnDefinition {
+    fileprivate func convert<Value: SQLConvertible>(_ bytes: [UInt8]) throws(MySQLError) -> Value {
+        guard let value = Value(sqlText: bytes, column: self) else {
+            throw Row.failure(name, "of type \(type) holds no \(Value.self) that could be given exactly")
+        }
+        return value
     }
 }
 

@@ -89,6 +89,14 @@ final class Session: @unchecked Sendable {
         if framer.hasUnreadBytes { throw .violation("the server spoke without being asked") }
     }
 
+    /// A violation of the protocol with the packet that was read last.
+    func located(_ failure: Failure) -> Failure {
+        guard failure.code == .protocolViolation, let last = framer.last else { return failure }
+        var located = failure
+        located.message += " (last packet: number \(last.number), \(last.length) bytes)"
+        return located
+    }
+
     private func reasonForClosing() -> Failure? {
         do throws(Failure) {
             while try transport.fillWithoutWaiting(&framer) {}

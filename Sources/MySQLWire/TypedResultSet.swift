@@ -48,9 +48,10 @@ struct TypedReply: ~Copyable {
     }
 
     private mutating func append(_ range: Range<Int>) throws(Failure) {
-        collected += range.count
+        collected += Exchange.cost(
+            of: range.count, columns: result.columns.count, each: MemoryLayout<SQLValue>.stride + 32)
         guard collected <= Exchange.maximumCollected else {
-            throw Failure(.limit, "an answer of more than \(Exchange.maximumCollected) bytes")
+            throw Failure(.limit, "an answer that takes more than \(Exchange.maximumCollected) bytes")
         }
         result.rows.append(try BinaryRow.decode(session.packet(range), result.columns))
     }

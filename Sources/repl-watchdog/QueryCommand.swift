@@ -47,8 +47,10 @@ struct QueryCommand: AsyncParsableCommand {
             try Output.write(printer.tail())
             await connection.close()
         } catch let error as MySQLError {
-            if begun { try Output.write(printer.tail(error: "\(error)")) }
-            Output.complain("\(error)")
+            // In full: who gave the statement may see what the server quotes of it.
+            let text = String(reflecting: error)
+            if begun { try Output.write(printer.tail(error: text)) }
+            Output.complain(text)
             throw ExitCode(ExitStatus.of(error))
         }
     }

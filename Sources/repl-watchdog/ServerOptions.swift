@@ -46,7 +46,9 @@ struct ServerOptions: ParsableArguments {
     func options(_ address: ServerAddress) throws -> ConnectionOptions {
         guard let user else {
             do {
-                return try common.configuration().connectionOptions(address)
+                var options = try common.configuration().connectionOptions(address)
+                options.programVersion = ReplWatchdog.version
+                return options
             } catch {
                 Output.complain("give --user to do without a configuration")
                 throw error
@@ -68,6 +70,7 @@ struct ServerOptions: ParsableArguments {
         options.tls = tls
         options.tlsCAFile = caFile
         options.programName = "repl-watchdog"
+        options.programVersion = ReplWatchdog.version
         return options
     }
 }

@@ -21,7 +21,10 @@ enum Rows {
         } catch {
             return describe(error)
         }
-        let batch = RowBatch(bytes: bytes, columnCount: columns, offsets: offsets)
+        let definition = ColumnDefinition(
+            schema: "", table: "", name: "", characterSet: 255, length: 0, type: 253, flags: 0, decimals: 0)
+        let batch = RowBatch(
+            bytes: bytes, columns: [ColumnDefinition](repeating: definition, count: columns), offsets: offsets)
         demand(batch.rowCount == (columns == 0 ? 0 : 1))
         for column in 0..<columns {
             guard let value = batch.range(row: 0, column: column) else { continue }

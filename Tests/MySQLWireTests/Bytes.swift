@@ -63,6 +63,10 @@ enum Packets {
         return writer.bytes
     }
 
+    static func columns(_ count: Int) -> [ColumnDefinition] {
+        (0..<count).compactMap { try? ColumnDefinition.decode(ByteReader(column("c\($0)"))) }
+    }
+
     /// A text row; nil is NULL.
     static func row(_ values: [String?]) -> [UInt8] {
         var writer = ByteWriter()

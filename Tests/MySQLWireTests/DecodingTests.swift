@@ -74,7 +74,7 @@ struct DecodingTests {
         let packet = Packets.row(["", nil, "äb", String(repeating: "x", count: 300)])
         var offsets: [(start: Int32, length: Int32)] = []
         try packet.withUnsafeBufferPointer { try TextRow.decode($0, 0..<packet.count, columns: 4, into: &offsets) }
-        let batch = RowBatch(bytes: packet, columnCount: 4, offsets: offsets)
+        let batch = RowBatch(bytes: packet, columns: Packets.columns(4), offsets: offsets)
         #expect((0..<3).map { batch.string(row: 0, column: $0) } == ["", nil, "äb"])
         #expect(batch.range(row: 0, column: 3)?.count == 300)
         for length in 0..<packet.count {

@@ -210,6 +210,10 @@ struct FaultTests {
         let error = await failure { try await connectAndAsk(server.options, .after(.seconds(5)), opened) }
         #expect(error?.code == nonsense.code, "\(error?.description ?? "no error")")
         #expect(error?.server == server.options.address.description)
+        if nonsense.code == .protocolViolation {
+            // Which packet, and where in it or after which one.
+            #expect(error?.message.contains("packet") == true || error?.message.contains("byte") == true)
+        }
         if nonsense.code != .server { try await unusable(opened) }
     }
 
@@ -373,7 +377,7 @@ struct FaultTests {
         }
         defer { server.stop() }
         let options = server.options
-        for round in 0..<300 {
+        for round in 0..<1000 {
             let task = Task {
                 let connection = try await MySQLConnection.connect(options, deadline: soon)
                 while true { _ = try await connection.query("DO 1", deadline: soon) }

@@ -1,4 +1,5 @@
 import COpenSSL
+import Synchronization
 import TestBed
 import Testing
 
@@ -116,23 +117,12 @@ struct TLSSessionTests {
         let server = try FakeServer { peer in
             try peer.send(frame(0, Packets.greeting(without: [])))
             try peer.packet()
-            let context = SSL_CTX_new(TLS_server_method())
-            defer { SSL_CTX_free(context) }
-            SSL_CTX_use_certificate_file(context, folder + "/cert.pem", SSL_FILETYPE_PEM)
-            SSL_CTX_use_PrivateKey_file(context, folder + "/key.pem", SSL_FILETYPE_PEM)
-            _ = curve.withCString {
-                SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
+            peer.withTLS(folder, curves: curve) { accepted, ssl in
+                guard accepted else { return }
+                peer.letIn(ssl)
+                // Until the client says goodbye.
+                while peer.read(ssl) != nil {}
             }
-            let ssl = SSL_new(context)
-            defer { SSL_free(ssl) }
-            SSL_set_fd(ssl, peer.descriptor)
-            guard SSL_accept(ssl) == 1 else { return }
-            var room = [UInt8](repeating: 0, count: 4096)
-            guard SSL_read(ssl, &room, 4096) > 0 else { return }
-            let answer = frame(3, [1, 3]) + frame(4, Packets.ok())
-            SSL_write(ssl, answer, Int32(answer.count))
-            // Until the client says goodbye.
-            while SSL_read(ssl, &room, 4096) > 0 {}
         }
         defer { server.stop() }
         var options = server.options
@@ -142,5 +132,95 @@ struct TLSSessionTests {
         #expect(connection.handshake.tlsVersion == "TLSv1.3")
         #expect(connection.handshake.authentication == .cachingSHA2Fast)
         await connection.close()
+    }
+
+    /// Such a certificate is found out before a byte of the authentication leaves.
+    @Test(arguments: [TLSMode.verifyCA, .verifyIdentity, .required])
+    func aCertificateThatIsNotTrustedIsToldNothing(_ mode: TLSMode) async throws {
+        let certificates = try TestCertificates(names: mode == .verifyIdentity ? "DNS:another.example" : "IP:127.0.0.1")
+        defer { certificates.remove() }
+        let stranger = try TestCertificates(names: "IP:127.0.0.1")
+        defer { stranger.remove() }
+        let folder = certificates.folder
+        let told = Mutex<[[UInt8]]>([])
+        let server = try FakeServer { peer in
+            try peer.send(frame(0, Packets.greeting(without: [])))
+            try peer.packet()
+            peer.withTLS(folder) { _, ssl in
+                while let bytes = peer.read(ssl) { told.withLock { $0.append(bytes) } }
+            }
+        }
+        defer { server.stop() }
+        var options = server.options
+        options.tls = mode
+        options.tlsCAFile = mode == .verifyCA ? stranger.authority : certificates.authority
+        // The mode without verification: by the key that is pinned.
+        if mode == .required { options.tlsPinnedKey = try keyDigest(stranger.folder + "/cert.pem") }
+        let error = await failure { _ = try await MySQLConnection.connect(options, deadline: soon) }
+        #expect(error?.code == .tls)
+        #expect(error?.phase == .tls)
+        try await eventually("the connection is closed") { server.openConnections == 0 }
+        #expect(told.withLock { $0 }.isEmpty)
+        #expect(server.received.count == 36, "the SSLRequest, and nothing else in clear")
+    }
+
+    /// A stream that ends without a reply's end is never taken for one, whether TLS ended well or not.
+    @Test(arguments: [false, true])
+    func aConnectionThatIsCutInTheMiddleOfTheRows(_ notified: Bool) async throws {
+        let certificates = try TestCertificates(names: "IP:127.0.0.1")
+        defer { certificates.remove() }
+        let folder = certificates.folder
+        let server = try FakeServer { peer in
+            try peer.send(frame(0, Packets.greeting(without: [])))
+            try peer.packet()
+            peer.withTLS(folder) { accepted, ssl in
+                guard accepted else { return }
+                peer.letIn(ssl)
+                _ = peer.read(ssl)
+                let rows = FaultTests.header + frame(3, Packets.row(["1"])) + frame(4, Packets.row(["2"]))
+                SSL_write(ssl, rows, Int32(rows.count))
+                if notified { SSL_shutdown(ssl) }
+            }
+        }
+        defer { server.stop() }
+        var options = server.options
+        options.tls = .required
+        let connection = try await MySQLConnection.connect(options, deadline: soon)
+        let error = await failure { _ = try await connection.query("SELECT a", deadline: soon) }
+        #expect(error?.code == .closed, "\(error?.description ?? "taken for the end")")
+        #expect(error?.phase == .reply)
+        #expect(!connection.isOpen)
+    }
+}
+
+extension FakeServer.Peer {
+    /// Accepts TLS with the certificate of a folder.
+    /// - Parameter body: gets whether the handshake succeeded.
+    func withTLS(_ folder: String, curves: String? = nil, _ body: (Bool, OpaquePointer?) -> Void) {
+        let context = SSL_CTX_new(TLS_server_method())
+        defer { SSL_CTX_free(context) }
+        SSL_CTX_use_certificate_file(context, folder + "/cert.pem", SSL_FILETYPE_PEM)
+        SSL_CTX_use_PrivateKey_file(context, folder + "/key.pem", SSL_FILETYPE_PEM)
+        _ = curves?.withCString {
+            SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
+        }
+        let ssl = SSL_new(context)
+        defer { SSL_free(ssl) }
+        SSL_set_fd(ssl, descriptor)
+        body(SSL_accept(ssl) == 1, ssl)
+    }
+
+    /// What the client says next; nil if it has gone.
+    func read(_ ssl: OpaquePointer?) -> [UInt8]? {
+        var room = [UInt8](repeating: 0, count: 4096)
+        let count = SSL_read(ssl, &room, 4096)
+        return count > 0 ? Array(room.prefix(Int(count))) : nil
+    }
+
+    /// Lets the client in by the fast path.
+    func letIn(_ ssl: OpaquePointer?) {
+        guard read(ssl) != nil else { return }
+        let answer = frame(3, [1, 3]) + frame(4, Packets.ok())
+        SSL_write(ssl, answer, Int32(answer.count))
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 
 /// Where the real servers lie: what `Scripts/fetch-servers` has put into its cache.
 public struct ServerFiles: Sendable {
-    /// The programs: mysqld, mysql, mysqlrouter, mariadbd, mariadb.
+    /// The programs: mysqld, mysql, mysqlrouter, mariadbd, mariadb, haproxy.
     public let bin: String
     /// Initialised data directories, `mysql` and `mariadb`.
     public let templates: String

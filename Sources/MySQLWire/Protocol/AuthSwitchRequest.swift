@@ -5,13 +5,13 @@ struct AuthSwitchRequest: Sendable {
     var data: [UInt8]
 
     static func decode(_ packet: ByteReader) throws(Failure) -> AuthSwitchRequest {
-        var reader = packet
+        var reader = packet.named("request to switch the plugin")
         _ = try reader.uint8("header")
         if reader.remaining == 0 {
             throw Failure(.authentication, "the server asks for mysql_old_password, which is not secure")
         }
         let plugin = try reader.nulTerminated("plugin name")
-        guard plugin.count <= 128 else { throw .violation("the plugin's name has \(plugin.count) bytes") }
+        guard plugin.count <= 128 else { throw reader.violation("the plugin's name has \(plugin.count) bytes") }
         return AuthSwitchRequest(
             plugin: String(decoding: plugin, as: UTF8.self), data: reader.rest(maximum: 1024))
     }

@@ -2,9 +2,9 @@
 /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html
 enum BinaryRow {
     static func decode(_ packet: ByteReader, _ columns: [ColumnDefinition]) throws(Failure) -> [SQLValue] {
-        var reader = packet
+        var reader = packet.named("binary row")
         let header = try reader.uint8("row header")
-        guard header == 0 else { throw .violation("a binary row begins with byte \(header)") }
+        guard header == 0 else { throw reader.violation("begins with \(header)") }
         // The first two bits are not used.
         let nulls = try reader.take((columns.count + 9) / 8, "NULL bitmap")
         var values: [SQLValue] = []
@@ -19,7 +19,7 @@ enum BinaryRow {
 
     private static func value(_ reader: inout ByteReader, _ column: ColumnDefinition) throws(Failure) -> SQLValue {
         guard let type = ColumnType(rawValue: column.type) else {
-            throw .violation("a column of the unknown type \(column.type) in a binary row")
+            throw reader.violation("a column of the unknown type \(column.type)")
         }
         let unsigned = column.isUnsigned
         switch type {
@@ -50,7 +50,7 @@ enum BinaryRow {
 
     private static func dateTime(_ reader: inout ByteReader) throws(Failure) -> SQLDateTime {
         let length = try reader.uint8("length of a date")
-        guard [0, 4, 7, 11].contains(length) else { throw .violation("a date of \(length) bytes") }
+        guard [0, 4, 7, 11].contains(length) else { throw reader.violation("a date of \(length) bytes") }
         var value = SQLDateTime()
         if length >= 4 {
             value.year = try reader.uint16("year")
@@ -68,7 +68,7 @@ enum BinaryRow {
 
     private static func time(_ reader: inout ByteReader) throws(Failure) -> SQLTime {
         let length = try reader.uint8("length of a time")
-        guard [0, 8, 12].contains(length) else { throw .violation("a time of \(length) bytes") }
+        guard [0, 8, 12].contains(length) else { throw reader.violation("a time of \(length) bytes") }
         var value = SQLTime()
         if length >= 8 {
             value.isNegative = try reader.uint8("sign of a time") != 0

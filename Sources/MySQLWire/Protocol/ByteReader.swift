@@ -3,14 +3,25 @@
 /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_data_types.html
 struct ByteReader {
     private let bytes: [UInt8]
+    private let start: Int
     private(set) var position: Int
     let end: Int
+    /// What the packet is called in an error.
+    private var name: StaticString = "packet"
 
     /// - Precondition: the range lies in `bytes`.
     init(_ bytes: [UInt8], _ range: Range<Int>) {
         self.bytes = bytes
+        start = range.lowerBound
         position = range.lowerBound
         end = range.upperBound
+    }
+
+    /// The same under the name of the packet that it is read as.
+    func named(_ name: StaticString) -> ByteReader {
+        var copy = self
+        copy.name = name
+        return copy
     }
 
     init(_ bytes: [UInt8]) { self.init(bytes, bytes.indices) }
@@ -20,9 +31,10 @@ struct ByteReader {
     /// The next byte without taking it; nil at the end.
     var peek: UInt8? { position < end ? bytes[position] : nil }
 
-    private func tooShort(_ field: StaticString) -> Failure {
-        .violation("a packet ends in the middle of its \(field)")
-    }
+    private func tooShort(_ field: StaticString) -> Failure { violation("too short for its \(field)") }
+
+    /// - Parameter what: said of the packet, at the place that was read last.
+    func violation(_ what: String) -> Failure { .violation("\(name), byte \(position - start): \(what)") }
 
     mutating func uint8(_ field: StaticString) throws(Failure) -> UInt8 {
         guard position < end else { throw tooShort(field) }
@@ -56,7 +68,7 @@ struct ByteReader {
         case 0xFC: return try littleEndian(2, field)
         case 0xFD: return try littleEndian(3, field)
         case 0xFE: return try littleEndian(8, field)
-        default: throw .violation("byte \(first) begins the length-encoded integer of a packet's \(field)")
+        default: throw violation("no length-encoded integer begins with \(first): \(field)")
         }
     }
 
@@ -96,7 +108,7 @@ struct ByteReader {
 
     /// A reader of one field of the packet.
     /// - Precondition: the range came from this reader.
-    func slice(_ range: Range<Int>) -> ByteReader { ByteReader(bytes, range) }
+    func slice(_ range: Range<Int>) -> ByteReader { ByteReader(bytes, range).named(name) }
 
     /// What is left, at most `maximum` bytes of it.
     mutating func rest(maximum: Int = .max) -> [UInt8] {

@@ -4,7 +4,7 @@ extension ServerError {
 
     /// Takes a packet that begins with 0xFF. Before the handshake it has no SQLSTATE.
     static func decode(_ packet: ByteReader) throws(Failure) -> ServerError {
-        var reader = packet
+        var reader = packet.named("ERR packet")
         _ = try reader.uint8("header")
         let number = try reader.uint16("error number")
         var sqlState = ""

@@ -10,13 +10,13 @@ struct Greeting: Sendable {
     var plugin: String
 
     static func decode(_ packet: ByteReader) throws(Failure) -> Greeting {
-        var reader = packet
+        var reader = packet.named("greeting")
         let protocolVersion = try reader.uint8("protocol version")
         guard protocolVersion == 10 else {
-            throw .violation("the server greets with protocol version \(protocolVersion), 10 was expected")
+            throw reader.violation("protocol version \(protocolVersion), 10 was expected")
         }
         let version = try reader.nulTerminated("server version")
-        guard version.count <= 256 else { throw .violation("the server's version has \(version.count) bytes") }
+        guard version.count <= 256 else { throw reader.violation("a server version of \(version.count) bytes") }
         let connectionID = try reader.uint32("connection id")
         var nonce = try reader.take(8, "authentication data")
         try reader.skip(1, "filler")
@@ -31,7 +31,9 @@ struct Greeting: Sendable {
             try reader.skip(10, "reserved bytes")
             let capabilities = Capabilities(rawValue: flags)
             if capabilities.contains(.secureConnection) {
-                let second = try reader.take(max(13, dataLength - 8), "authentication data")
+                // 12 bytes and a NUL; a server that names no plugin may leave the NUL out.
+                let length = reader.remaining == 12 ? 12 : max(13, dataLength - 8)
+                let second = try reader.take(length, "authentication data")
                 nonce += second.prefix(12)
             }
             if capabilities.contains(.pluginAuth) {

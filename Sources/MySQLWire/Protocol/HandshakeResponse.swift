@@ -22,13 +22,16 @@ struct HandshakeResponse: Sendable {
     /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html
     func encodeSSLRequest() -> [UInt8] { encodeHead(capabilities.union(.ssl)).bytes }
 
-    func encode() -> [UInt8] {
+    func encode() throws(Failure) -> [UInt8] {
         var writer = encodeHead(capabilities)
         writer.nulTerminated(user)
         if capabilities.contains(.pluginAuthLenencData) {
             writer.lenencBytes(authentication)
         } else {
-            writer.uint8(UInt8(truncatingIfNeeded: authentication.count))
+            guard let length = UInt8(exactly: authentication.count) else {
+                throw Failure(.authentication, "the password is too long for this server")
+            }
+            writer.uint8(length)
             writer.raw(authentication)
         }
         if capabilities.contains(.connectWithDatabase) { writer.nulTerminated(database ?? "") }

@@ -12,7 +12,7 @@ struct OKPacket: Sendable {
     /// - Parameter sessionTrack: whether CLIENT_SESSION_TRACK was agreed upon; what follows the warnings has another
     ///   form without it.
     static func decode(_ packet: ByteReader, sessionTrack: Bool = false) throws(Failure) -> OKPacket {
-        var reader = packet
+        var reader = packet.named("OK packet")
         _ = try reader.uint8("header")
         var ok = OKPacket(
             affectedRows: try reader.lenencInt("affected rows"),
@@ -31,7 +31,7 @@ struct OKPacket: Sendable {
     /// The older end of columns and rows.
     /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_eof_packet.html
     static func decodeEOF(_ packet: ByteReader) throws(Failure) -> OKPacket {
-        var reader = packet
+        var reader = packet.named("EOF packet")
         _ = try reader.uint8("header")
         let warnings = try reader.uint16("warnings")
         return OKPacket(status: ServerStatus(rawValue: try reader.uint16("status flags")), warnings: warnings)

@@ -21,6 +21,9 @@ struct PacketFramer {
     /// Set when an ERR packet came with a number of its own: the server sends it outside any reply, then closes.
     private(set) var sawUnsolicitedError = false
 
+    /// The packet that `next` returned last, for an error.
+    private(set) var last: (number: UInt8, length: Int)?
+
     /// Whether bytes were received that no returned packet holds.
     var hasUnreadBytes: Bool { tail > head }
 
@@ -127,9 +130,11 @@ struct PacketFramer {
     }
 
     private mutating func finish() -> Range<Int>? {
-        defer { joined = nil }
-        head = joined?.upperBound ?? head
-        return joined
+        guard let range = joined else { return nil }
+        joined = nil
+        head = range.upperBound
+        last = (expectedSequence &- 1, range.count)
+        return range
     }
 
     private func frameLength(_ at: Int) -> Int {

@@ -6,9 +6,9 @@ struct PrepareOK: Sendable {
     var parameters: UInt16
 
     static func decode(_ packet: ByteReader) throws(Failure) -> PrepareOK {
-        var reader = packet
+        var reader = packet.named("answer to COM_STMT_PREPARE")
         let header = try reader.uint8("header")
-        guard header == 0 else { throw .violation("COM_STMT_PREPARE was answered with byte \(header)") }
+        guard header == 0 else { throw reader.violation("begins with \(header)") }
         let statement = try reader.uint32("statement number")
         let columns = try reader.uint16("number of columns")
         let parameters = try reader.uint16("number of parameters")

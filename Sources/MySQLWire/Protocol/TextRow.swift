@@ -14,8 +14,8 @@ enum TextRow {
         }
         var at = range.lowerBound
         let end = range.upperBound
-        for _ in 0..<columns {
-            guard at < end else { throw tooShort }
+        for column in 0..<columns {
+            guard at < end else { throw tooShort(column, at - range.lowerBound) }
             let first = bytes[at]
             at += 1
             var length = UInt64(first)
@@ -25,16 +25,18 @@ enum TextRow {
                     continue
                 }
                 let width = first == 0xFC ? 2 : first == 0xFD ? 3 : 8
-                guard first != 0xFF, end - at >= width else { throw tooShort }
+                guard first != 0xFF, end - at >= width else { throw tooShort(column, at - range.lowerBound) }
                 length = 0
                 for index in 0..<width { length |= UInt64(bytes[at + index]) << UInt64(8 * index) }
                 at += width
             }
-            guard length <= UInt64(end - at) else { throw tooShort }
+            guard length <= UInt64(end - at) else { throw tooShort(column, at - range.lowerBound) }
             offsets.append((Int32(truncatingIfNeeded: at), Int32(truncatingIfNeeded: length)))
             at += Int(truncatingIfNeeded: length)
         }
     }
 
-    private static let tooShort = Failure.violation("a row ends in the middle of a value")
+    private static func tooShort(_ column: Int, _ offset: Int) -> Failure {
+        .violation("row, byte \(offset): too short for the value of column \(column)")
+    }
 }

@@ -122,7 +122,7 @@ struct AuthenticationMachine: ~Copyable {
     }
 
     private mutating func receiveMoreData(_ packet: ByteReader) throws(Failure) -> Action {
-        var reader = packet
+        var reader = packet.named("authentication data")
         _ = try reader.uint8("header")
         let data = reader.rest()
         switch (state, plugin) {

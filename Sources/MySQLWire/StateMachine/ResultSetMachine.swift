@@ -91,9 +91,9 @@ struct ResultSetMachine: ~Copyable {
         case 0xFB:
             throw .violation("the server asks for a local file (LOAD DATA LOCAL), which was never offered")
         default:
-            var reader = packet
+            var reader = packet.named("head of a result set")
             let count = try reader.lenencInt("column count")
-            guard count > 0 else { throw .violation("a result set with 0 columns") }
+            guard count > 0 else { throw reader.violation("0 columns") }
             guard count <= UInt64(Self.maximumColumns) else {
                 throw Failure(.limit, "a result set of \(count) columns, at most \(Self.maximumColumns) are taken")
             }

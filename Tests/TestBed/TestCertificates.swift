@@ -2,21 +2,21 @@ import COpenSSL
 import Foundation
 
 /// An authority and a server certificate of it, as PEM files in a folder that `remove` clears away.
-struct TestCertificates {
-    let folder: String
-    var authority: String { folder + "/ca.pem" }
-    /// What makes a mysqld use them.
-    var serverOptions: [String] {
+public struct TestCertificates: Sendable {
+    public let folder: String
+    public var authority: String { folder + "/ca.pem" }
+    /// What makes a mysqld or mariadbd use them.
+    public var serverOptions: [String] {
         ["--ssl-ca=\(folder)/ca.pem", "--ssl-cert=\(folder)/cert.pem", "--ssl-key=\(folder)/key.pem"]
     }
 
-    struct Failed: Error {}
+    private struct Failed: Error {}
 
     /// - Parameter names: the subject alternative names, for example `IP:127.0.0.1,DNS:db.example`.
-    init(names: String) throws {
+    public init(names: String) throws {
         folder = NSTemporaryDirectory() + "/wire-certificates-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        guard let authorityKey = RSAKey.make(), let serverKey = RSAKey.make() else { throw Failed() }
+        guard let authorityKey = Self.key(), let serverKey = Self.key() else { throw Failed() }
         defer { EVP_PKEY_free(authorityKey) }
         defer { EVP_PKEY_free(serverKey) }
         let authority = try Self.certificate(
@@ -32,7 +32,16 @@ struct TestCertificates {
         try write("key.pem") { PEM_write_bio_PrivateKey($0, serverKey, nil, nil, 0, nil, nil) }
     }
 
-    func remove() { try? FileManager.default.removeItem(atPath: folder) }
+    public func remove() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private static func key() -> OpaquePointer? {
+        let context = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, nil)
+        defer { EVP_PKEY_CTX_free(context) }
+        EVP_PKEY_keygen_init(context)
+        EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048)
+        var key: OpaquePointer?
+        return EVP_PKEY_keygen(context, &key) > 0 ? key : nil
+    }
 
     private func write(_ name: String, _ body: (OpaquePointer) -> Int32) throws {
         guard let bio = BIO_new_file("\(folder)/\(name)", "w") else { throw Failed() }
