@@ -55,6 +55,12 @@ extension Configuration {
         drain_timeout = "60s"            # not used yet: the drain goes on while the applier runs
         operation_timeout = "6h"         # longest time for a whole operation, dump and import included
 
+        # A server that cannot be brought back by GTID is saved, then rebuilt.
+        [rebuild]
+        clone = false                    # true: by the clone plugin where both servers can, else by dump and import
+        # restart = ["ssh", "{host}", "systemctl", "start", "mysql"]   # with clone: starts a server that ended after it
+        restart_timeout = "2m"           # how long a cloned server may take to come back
+
         """#
 
     /// What the agent works with, defaults filled in, as TOML. Secrets are left out.
@@ -111,6 +117,10 @@ extension Configuration {
         add("max_lost_transactions", String(safety.maxLostTransactions))
         add("drain_timeout", quoted(safety.drainTimeout))
         add("operation_timeout", quoted(safety.operationTimeout))
+        lines += ["", "[rebuild]"]
+        add("clone", rebuild.clone ? "true" : "false")
+        if !rebuild.restart.isEmpty { add("restart", quoted(rebuild.restart)) }
+        add("restart_timeout", quoted(rebuild.restartTimeout))
         return lines.joined(separator: "\n") + "\n"
     }
 }
