@@ -1,9 +1,9 @@
 import MySQLWire
 
-/// What a dump holds and leaves out.
+/// What a dump holds and leaves out, and how much it may take.
 public struct DumpOptions: Sendable {
     /// Schemas that are never dumped nor wiped, beside MySQL's own (mysql, sys, information_schema,
-    /// performance_schema, ndbinfo).
+    /// performance_schema, ndbinfo) and `ongoing_rebuild`, which marks an unfinished copy.
     public var excludedSchemas: Set<String> = []
     /// Emit accounts and grants.
     public var accounts = true
@@ -11,24 +11,52 @@ public struct DumpOptions: Sendable {
     public var disableEvents = true
     /// How long a statement may wait for the short global read lock.
     public var lockTimeout: Duration = .seconds(20)
+    /// How often the lock is tried; between two tries everything is released, so that what waits can go on.
+    public var lockAttempts = 3
+    /// Sessions that read rows side by side in the one snapshot, beside the one that reads definitions.
+    public var readers = DumpOptions.cores
+    /// Bytes of data, as the server estimates them, from which on a table is cut into ranges of its key, and of a range.
+    public var rangeSize: UInt64 = 16 << 20
     /// Sessions that insert rows into the target side by side, beside the one that creates its tables.
     public var loaders = 4
+    /// Mark the target as an unfinished copy (`ongoing_rebuild.marker`) until it is a whole one. A caller that marks it
+    /// itself switches this off.
+    public var marksTarget = true
+    /// How long a file beside a copy may take none of what waits for it before it is given up and reported; the copy
+    /// goes on.
+    public var filePatience: Duration = .seconds(120)
     /// Called now and then with what was done so far; must be quick.
     public var progress: (@Sendable (DumpProgress) -> Void)?
 
     public init() {}
+
+    private static var cores: Int { min(4, max(2, MemberWriter.cores)) }
 }
 
 /// How far a dump or an import has come.
 public struct DumpProgress: Sendable {
+    /// The table whose rows go out now, quoted; empty before the first.
     public var table: String
+    /// Rows of this table so far.
     public var rows: UInt64
+    /// About how many it has, where that is known.
+    public var tableRows: UInt64?
+    /// Rows of all tables so far.
+    public var allRows: UInt64
+    /// Bytes of SQL text so far.
     public var bytes: UInt64
+    /// How much of the whole is done, 0 to 1; an estimate.
+    public var fraction: Double
 
-    public init(table: String, rows: UInt64, bytes: UInt64) {
+    public init(
+        table: String, rows: UInt64, tableRows: UInt64? = nil, allRows: UInt64 = 0, bytes: UInt64, fraction: Double = 0
+    ) {
         self.table = table
         self.rows = rows
+        self.tableRows = tableRows
+        self.allRows = allRows
         self.bytes = bytes
+        self.fraction = fraction
     }
 }
 
@@ -52,6 +80,8 @@ public struct DumpReport: Sendable {
     public var bytes: UInt64
     /// What could not be carried exactly, in words for the operator.
     public var warnings: [String]
+    /// The file that a copy kept beside the target; nil if none was asked for or it failed, which a warning says.
+    public var file: String?
 
     public init(gtidExecuted: String, tables: [Table], bytes: UInt64, warnings: [String] = []) {
         self.gtidExecuted = gtidExecuted

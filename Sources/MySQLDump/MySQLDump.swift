@@ -2,6 +2,10 @@ import MySQLWire
 
 /// Logical dumps over MySQLWire.
 public enum MySQLDump {
+    /// Of the program that these modules are parts of.
+    public static let version = "0.1.0"
+    static let tool = "repl-watchdog \(version)"
+
     /// Dumps a whole server in one consistent snapshot to a gzip file that `zcat FILE | mysql` takes. The file appears
     /// under its name only when it is complete, flushed to disk and verified; until then it is `FILE.partial`. Its
     /// mode is 0600.
@@ -15,7 +19,7 @@ public enum MySQLDump {
             do throws(DumpError) {
                 var report = try await reader.dump(to: writer)
                 await reader.close()
-                let verified = try await writer.finish(gtid: report.gtidExecuted)
+                let verified = try await writer.finish()
                 guard verified.tables == report.tables, verified.gtidExecuted == report.gtidExecuted else {
                     throw DumpError(.incomplete(path: path), "\(path) reads back as something else than was written")
                 }
@@ -33,7 +37,9 @@ public enum MySQLDump {
 
     /// Imports a file written by `dump` into a server: refuses a cut, altered or unfinished one before the first
     /// statement, wipes the target's schemas and GTID history, and sets gtid_purged as the very last statement.
-    /// Replication on the target must have been stopped.
+    /// Replication on the target must have been stopped. Until the import is whole the target carries a mark
+    /// (`ongoing_rebuild.marker`) by which agents know it for half a copy; another import repairs one that was broken
+    /// off.
     public static func importFile(
         _ path: String, into target: ConnectionOptions, options: DumpOptions, deadline: Deadline
     ) async throws(DumpError) -> DumpReport {
@@ -44,8 +50,8 @@ public enum MySQLDump {
             try await file.rewind()
             let target = try await Target.open(target, options: options, deadline: deadline)
             do throws(DumpError) {
-                let report = try await RowLoaders.using(target.loaders) { rows throws(DumpError) in
-                    var loader = Loader(target: target, rows: rows, progress: options.progress)
+                var report = try await RowLoaders.using(target.loaders) { rows throws(DumpError) in
+                    var loader = Loader(target: target, rows: rows, wanted: verified, progress: options.progress)
                     while let items = try await file.next() {
                         for item in items { try await loader.take(item) }
                     }
@@ -57,6 +63,7 @@ public enum MySQLDump {
                 try await target.restoreScheduler()
                 await target.close()
                 await file.close()
+                report.warnings += verified.warnings.filter { !report.warnings.contains($0) }
                 return report
             } catch {
                 target.abort()
@@ -68,13 +75,16 @@ public enum MySQLDump {
         }
     }
 
-    /// Makes the target a copy of the source without a file between: snapshot, wipe, stream, row counts and checksums
-    /// compared, gtid_purged last. Nothing on the target is touched before the source's snapshot stands. Replication
+    /// Makes the target a copy of the source in one stream: snapshot, wipe, rows, row counts and checksums compared,
+    /// gtid_purged last. Nothing on the target is touched before the source's snapshot stands. Replication
     /// on the target must have been stopped and reset, and is not set up. read_only may be ON there, super_read_only
     /// may not. After a failure the target's gtid_executed is empty (it claims nothing that it may not have), and its
-    /// event_scheduler stays OFF.
+    /// event_scheduler stays OFF; its mark says that it is half a copy.
+    /// - Parameter path: keeps the same stream in a file too, whole or not at all, as `dump` would have written it. The
+    ///   copy does not depend on it: a disk that is full, broken or stuck is reported as a warning.
     public static func copy(
-        from source: ConnectionOptions, to target: ConnectionOptions, options: DumpOptions, deadline: Deadline
+        from source: ConnectionOptions, to target: ConnectionOptions, keeping path: String? = nil,
+        options: DumpOptions, deadline: Deadline
     ) async throws(DumpError) -> DumpReport {
         let target = try await Target.open(target, options: options, deadline: deadline)
         do throws(DumpError) {
@@ -85,7 +95,12 @@ public enum MySQLDump {
                         .unsupported,
                         "\(target.session.server) is the source itself: it would be wiped; nothing was done")
                 }
-                let report = try await pipe(reader, target)
+                if let copied = try await RebuildMark.source(reader.side) {
+                    throw DumpError(
+                        .unsupported,
+                        "\(reader.side.server) is itself an unfinished copy of server \(copied); nothing was done")
+                }
+                let report = try await pipe(reader, target, file: path)
                 await reader.close()
                 try await target.restoreScheduler()
                 await target.close()
@@ -130,11 +145,15 @@ public enum MySQLDump {
     }
 
     /// Reads the source while the target is written, at most a few statements ahead.
-    private static func pipe(_ reader: SourceReader, _ target: Target) async throws(DumpError) -> DumpReport {
+    private static func pipe(
+        _ reader: SourceReader, _ target: Target, file path: String?
+    ) async throws(DumpError) -> DumpReport {
         let channel = ItemChannel()
+        let file = path.map { SideFile(path: $0, patience: target.options.filePatience) }
+        let sink: any ItemSink = file.map { TeeSink(target: channel, file: $0) } ?? channel
         async let read: Result<DumpReport, DumpError> = {
             do throws(DumpError) {
-                let report = try await reader.dump(to: channel)
+                let report = try await reader.dump(to: sink)
                 channel.finish(.success(()))
                 return .success(report)
             } catch {
@@ -158,8 +177,15 @@ public enum MySQLDump {
                     return try await loader.finish()
                 })
             _ = try await read.get()
-            return report
+            var whole = report
+            switch await file?.finish() {
+            case .written(let path)?: whole.file = path
+            case .failed(let error)?: whole.warnings.append("the copy is whole, but no file was kept: \(error)")
+            case nil: break
+            }
+            return whole
         } catch {
+            await file?.abandon(error)
             channel.abandon(error)
             // Ends the read at once: the source may be in the middle of a long answer.
             reader.abort()
@@ -169,7 +195,7 @@ public enum MySQLDump {
     }
 }
 
-/// The two sessions with a source: the snapshot's, and one for what must stay out of its transaction.
+/// The sessions with a source: the snapshot's, and one for what must stay out of its transaction.
 struct SourceReader: Sendable {
     let snapshot: SourceSnapshot
     let side: Session
@@ -182,7 +208,8 @@ struct SourceReader: Sendable {
         let side = try await SourceSnapshot.openReader(source, deadline: deadline)
         do throws(DumpError) {
             try await Privileges.assertSeesEverything(side)
-            let snapshot = try await SourceSnapshot.take(from: source, options: options, deadline: deadline)
+            let snapshot = try await SourceSnapshot.take(
+                from: source, side: side, options: options, deadline: deadline)
             return SourceReader(snapshot: snapshot, side: side, options: options)
         } catch {
             side.connection.abort()
@@ -196,12 +223,12 @@ struct SourceReader: Sendable {
 
     /// Ends the snapshot and releases its locks.
     func close() async {
-        await snapshot.session.close()
+        await snapshot.close()
         await side.close()
     }
 
     func abort() {
-        snapshot.session.connection.abort()
+        snapshot.abort()
         side.connection.abort()
     }
 }

@@ -4,28 +4,30 @@ import MySQLDump
 import MySQLWire
 import Watchdog
 
-/// The schemas a dump leaves out beside MySQL's own: the agents' ledger belongs to one moment of one server.
-private func dumpOptions(quiet: Bool) -> DumpOptions {
-    var options = DumpOptions()
-    options.excludedSchemas = ["ongoing_failover"]
-    if !quiet, isatty(STDERR_FILENO) == 1 {
-        options.progress = { progress in
-            EventLog.writeToStandardError(
-                "\r\u{1B}[K\(progress.table): \(progress.rows) rows, \(progress.bytes >> 20) MiB")
-        }
-    }
-    return options
-}
-
 /// Runs one of the dump's functions; prints its report, or says why it failed.
-private func finish(json: Bool, _ work: () async throws(DumpError) -> DumpReport) async throws {
+private func finish(
+    _ verb: String, json: Bool, _ work: (DumpOptions) async throws(DumpError) -> DumpReport
+) async throws {
+    let printer = DumpProgressPrinter.forProcess(verb, json: json)
+    var options = DumpOptions()
+    // The agents' ledger belongs to one moment of one server.
+    options.excludedSchemas = ["ongoing_failover"]
+    options.progress = { printer.tell($0) }
     do throws(DumpError) {
-        let report = try await work()
-        if isatty(STDERR_FILENO) == 1 { EventLog.writeToStandardError("\r\u{1B}[K") }
+        let report = try await work(options)
+        printer.end()
         try? printReport(report, json: json)
     } catch {
+        printer.end()
         Output.complain("\(error)")
         throw ExitCode(ExitStatus.of(error))
+    }
+}
+
+private func refuseToOverwrite(_ path: String) throws {
+    for path in [path, path + ".json"] where access(path, F_OK) == 0 {
+        Output.complain("\(path) exists already; a dump is never written over")
+        throw ExitCode(ExitStatus.usage)
     }
 }
 
@@ -42,6 +44,7 @@ private func printReport(_ report: DumpReport, json: Bool) throws {
                 ("gtid_executed", .string(report.gtidExecuted)), ("rows", .number(Int64(clamping: report.rows))),
                 ("bytes", .number(Int64(clamping: report.bytes))), ("tables", .array(tables)),
                 ("warnings", .array(report.warnings.map { .string($0) })),
+                ("file", report.file.map { .string($0) } ?? .null),
             ]).description)
         return
     }
@@ -62,22 +65,29 @@ struct DumpCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("The file to write; it must not exist.", valueName: "file"))
     var output: String
 
+    @Option(
+        help: ArgumentHelp("Sessions that read rows side by side, 1 to 32; default: one for each core.", valueName: "n")
+    )
+    var readers: Int?
+
     @Option(help: "The longest time for all of it.")
     var timeout: Duration = .seconds(6 * 3600)
 
-    @Flag(help: "Print the report as one JSON document.")
+    @Flag(help: "Print the report as one JSON document, and progress as JSON lines on standard error.")
     var json = false
+
+    func validate() throws {
+        if let readers, !(1...32).contains(readers) { throw ValidationError("--readers must be 1 to 32") }
+    }
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        guard access(output, F_OK) != 0 else {
-            Output.complain("\(output) exists already; a dump is never written over")
-            throw ExitCode(ExitStatus.usage)
-        }
+        try refuseToOverwrite(output)
         let source = try server.options(address)
-        try await finish(json: json) { () async throws(DumpError) in
-            try await MySQLDump.dump(
-                from: source, to: output, options: dumpOptions(quiet: json), deadline: .after(timeout))
+        try await finish("dump", json: json) { options async throws(DumpError) in
+            var options = options
+            if let readers { options.readers = readers }
+            return try await MySQLDump.dump(from: source, to: output, options: options, deadline: .after(timeout))
         }
     }
 }
@@ -113,9 +123,8 @@ struct ImportCommand: AsyncParsableCommand {
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let target = try server.options(address)
-        try await finish(json: json) { () async throws(DumpError) in
-            try await MySQLDump.importFile(
-                file, into: target, options: dumpOptions(quiet: json), deadline: .after(timeout))
+        try await finish("import", json: json) { options async throws(DumpError) in
+            try await MySQLDump.importFile(file, into: target, options: options, deadline: .after(timeout))
         }
     }
 }
@@ -132,6 +141,54 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        try await finish(json: json) { () async throws(DumpError) in try await MySQLDump.verify(file) }
+        try await finish("verify", json: json) { _ async throws(DumpError) in try await MySQLDump.verify(file) }
+    }
+}
+
+struct CopyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "copy", abstract: "Make a server a copy of another, in one stream and one snapshot.",
+        discussion: """
+            All schemas of the target and its GTID history are wiped. Its replication must be stopped and reset before, \
+            and is not set up afterwards. Both servers are reached with the same account.
+            """)
+
+    @OptionGroup var server: ServerOptions
+
+    @Argument(help: ArgumentHelp("host:port, or the path of a socket.", valueName: "source"))
+    var source: ServerAddress
+
+    @Argument(help: ArgumentHelp("host:port, or the path of a socket.", valueName: "target"))
+    var target: ServerAddress
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Keep the stream in this .sql.gz too; it must not exist.", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Yes, wipe the target.")
+    var yes = false
+
+    @Option(help: "The longest time for all of it.")
+    var timeout: Duration = .seconds(6 * 3600)
+
+    @Flag(help: "Print the report as one JSON document, and progress as JSON lines on standard error.")
+    var json = false
+
+    func validate() throws {
+        if !yes { throw ValidationError("this wipes every schema on \(target); say --yes if that is what you want") }
+    }
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        if let output { try refuseToOverwrite(output) }
+        let from = try server.options(source)
+        var other = from
+        other.address = target
+        let to = other
+        try await finish("copy", json: json) { options async throws(DumpError) in
+            try await MySQLDump.copy(
+                from: from, to: to, keeping: output, options: options, deadline: .after(timeout))
+        }
     }
 }

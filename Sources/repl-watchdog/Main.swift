@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import MySQLDump
 import Watchdog
 
 @main
@@ -17,11 +18,12 @@ struct ReplWatchdog: AsyncParsableCommand {
         version: version,
         subcommands: [
             RunCommand.self, StatusCommand.self, QueryCommand.self, ProbeCommand.self, DumpCommand.self,
-            ImportCommand.self, VerifyCommand.self, ConfigCommand.self, ExplainCommand.self, SwitchoverCommand.self,
+            ImportCommand.self, CopyCommand.self, VerifyCommand.self, ConfigCommand.self, ExplainCommand.self,
+            SwitchoverCommand.self,
             FailoverCommand.self, PauseCommand.self, ResumeCommand.self, AckCommand.self,
         ])
 
-    static let version = "0.1.0"
+    static let version = MySQLDump.version
 
     @OptionGroup var common: CommonOptions
 

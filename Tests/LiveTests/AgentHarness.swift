@@ -70,6 +70,7 @@ struct Backends: Sendable {
     let routers: [MySQLRouter]
     let folders: [GuardedFolder]
     let journal = Journal()
+    var rebuild = Configuration.Rebuild()
 
     func configuration(_ index: Int) -> Configuration {
         let router = routers[index]
@@ -85,7 +86,8 @@ struct Backends: Sendable {
                 address: router.address, configFile: router.configFile, section: MySQLRouter.section,
                 restart: router.restartCommand, stop: router.stopCommand, destinations: .primaryFirst),
             safety: .init(
-                maxLostTransactions: 0, drainTimeout: .seconds(20), operationTimeout: .seconds(120)))
+                maxLostTransactions: 0, drainTimeout: .seconds(20), operationTimeout: .seconds(120)),
+            rebuild: rebuild)
     }
 
     func agent(_ index: Int) -> Agent {

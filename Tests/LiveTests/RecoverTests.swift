@@ -1,4 +1,5 @@
 import Foundation
+import MySQLDump
 import MySQLWire
 import TestBed
 import Testing
@@ -42,6 +43,16 @@ import Testing
             #expect(try String(contentsOfFile: path + ".txt", encoding: .utf8).contains(try await b.serverUUID()))
             #expect(backends.journal.signals.filter { $0.hasPrefix("OPER") } == ["OPER repl"])
             #expect(backends.journal.count("saved") == 1, "saved more than once")
+
+            // What decided for and against each rung is on record, and the primary's data lies beside the copy.
+            let rungs = backends.journal.all.filter { $0.message == "ladder" }.map {
+                "\($0.metadata["rung"] ?? "") \($0.metadata["taken"] ?? "")"
+            }
+            #expect(rungs.count == 3 && rungs[0].hasPrefix("gtid no: "), "\(rungs)")
+            #expect(rungs.dropFirst() == ["clone no: not allowed: rebuild.clone is false", "dump yes: what is left"])
+            let kept = try #require(backends.journal.all.first { $0.message == "copied" }?.metadata["file"])
+            let report = try await MySQLDump.verify(kept)
+            #expect(report.warnings.isEmpty && report.gtidExecuted == before, "\(report)")
         }
     }
 

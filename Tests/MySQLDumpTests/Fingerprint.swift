@@ -57,6 +57,11 @@ func fingerprint(_ options: ConnectionOptions, accounts: Bool = true) async thro
         }
         try await note(
             """
+            SELECT TABLE_NAME, COLUMN_NAME, JSON_REMOVE(HISTOGRAM, '$."last-updated"') \
+            FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME = \(literal) ORDER BY 1, 2
+            """)
+        try await note(
+            """
             SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS \
             WHERE TRIGGER_SCHEMA = \(literal) ORDER BY 1
             """)

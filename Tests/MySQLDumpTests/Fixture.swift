@@ -100,6 +100,18 @@ enum Fixture {
         INSERT INTO `we``ird;
         name'` VALUES (1, 2);
 
+        SET SESSION innodb_strict_mode = OFF, group_concat_max_len = 10000;
+        SET @wide = (WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+          SELECT CONCAT('CREATE TABLE wide (', GROUP_CONCAT('c', i, ' char(255) CHARACTER SET latin1'), ')') FROM n);
+        PREPARE wide FROM @wide;
+        EXECUTE wide;
+        INSERT INTO wide (c1, c40) VALUES ('a', 'b');
+        /*!80400 SET SESSION restrict_fk_on_non_standard_key = OFF */;
+        CREATE TABLE loose (id int, KEY (id));
+        CREATE TABLE looser (p int, FOREIGN KEY (p) REFERENCES loose (id));
+        INSERT INTO loose VALUES (1), (1);
+        INSERT INTO looser VALUES (1);
+
         USE `odd ``name;`;
         CREATE TABLE t (c varchar(10)) ENGINE = InnoDB;
         INSERT INTO t VALUES ('é'), ('x');
@@ -148,10 +160,10 @@ enum Fixture {
         """#
 
     static let accounts = #"""
-        CREATE USER 'writer'@'%' IDENTIFIED BY 'it''s \\ secret', 'nopass'@'localhost', ''@'10.0.0.1';
+        CREATE USER 'writer'@'%' IDENTIFIED BY 'it''s \\ secret', 'nopass'@'localhost', ''@'10.0.0.1', 'o''brien'@'%';
         CREATE USER 'locked`x'@'192.168.%' IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_USER_CONNECTIONS 3 PASSWORD EXPIRE INTERVAL 90 DAY ACCOUNT LOCK COMMENT 'a;b';
         CREATE ROLE reader, 'aaa_role'@'%';
-        GRANT SELECT ON kinds.* TO reader;
+        GRANT SELECT ON kinds.* TO reader, 'o''brien'@'%';
         GRANT INSERT (a), SELECT ON kinds.invisible TO 'writer'@'%';
         GRANT EXECUTE ON FUNCTION kinds.twice TO 'writer'@'%';
         GRANT SELECT ON `odd ``name;`.t TO 'nopass'@'localhost' WITH GRANT OPTION;

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestBed
 import Testing
 
 @testable import MySQLDump
@@ -80,14 +81,7 @@ import Testing
     }
 
     private func run(_ command: String) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", command]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        let (_, data) = try captured("/bin/sh", ["-c", command])
         return String(decoding: data, as: UTF8.self)
     }
 }

@@ -5,7 +5,7 @@ actor DumpFileReader {
     private let executor = ThreadExecutor(label: "dump file")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    private let path: String
+    private nonisolated let path: String
     private var fd: Int32 = -1
     private var gzip: GzipReader?
     private var splitter = StatementSplitter()
@@ -73,10 +73,33 @@ actor DumpFileReader {
         return items
     }
 
-    /// Reads the file to its end.
+    /// Reads the file to its end, and compares it with its manifest where there is one.
     func verify() throws(DumpError) -> DumpReport {
+        let claims = try ManifestClaims.read(besides: path)
         while try next() != nil {}
-        return summary.report
+        var report = summary.report
+        if let claims {
+            try compare(claims)
+        } else {
+            report.warnings.append(
+                "\(DumpManifest.path(besides: path)) is missing: the file was held only against its own end mark")
+        }
+        return report
+    }
+
+    private func compare(_ claims: ManifestClaims) throws(DumpError) {
+        guard let digest = try SHA256Stream.digest(of: fd, path: path) else {
+            throw DumpError(.unsupported, "OpenSSL makes no SHA-256")
+        }
+        guard digest.map({ JSONText.hex($0) }).joined() == claims.sha256 else {
+            throw incomplete("its SHA-256 is not the manifest's")
+        }
+        let tables = summary.facts.map {
+            ManifestClaims.TableClaim(schema: $0.schema, name: $0.name, rows: $0.rows, checksum: $0.checksum)
+        }
+        guard claims.gtidExecuted == summary.report.gtidExecuted, claims.tables == tables,
+            claims.bytes == splitter.bytes, claims.crc32 == splitter.crc32
+        else { throw incomplete("what it holds is not what its manifest says") }
     }
 
     static func verify(_ path: String) async throws(DumpError) -> DumpReport {
@@ -127,22 +150,24 @@ actor DumpFileReader {
 struct DumpSummary: Sendable {
     var begun = false
     var version = ""
+    var uuid = ""
     var facts: [TableFact] = []
     var accounts: [Accounts.Account] = []
     var report = DumpReport(gtidExecuted: "", tables: [], bytes: 0)
 
     mutating func take(_ directive: Directive) {
         switch directive {
-        case .begin(_, let version, _, let gtid):
+        case .begin(_, let version, let uuid, let gtid):
             begun = true
             self.version = version
+            self.uuid = uuid
             report.gtidExecuted = gtid
         case .table(let fact):
             facts.append(fact)
             report.tables.append(.init(schema: fact.schema, name: fact.name, rows: fact.rows))
         case .account(let user, let host): accounts.append(.init(user: user, host: host))
         case .warning(let text): report.warnings.append(text)
-        case .data, .end: break
+        case .section, .data, .end: break
         }
     }
 }

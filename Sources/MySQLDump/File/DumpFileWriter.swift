@@ -1,7 +1,8 @@
 import Glibc
 
 /// Writes a dump to `FILE.partial` as gzip members and gives it its name only when it is whole, on the disk, and read
-/// back. Works on a thread of its own, which only cuts the text into blocks: compressing and writing is done beside.
+/// back; its manifest stands beside it by then. Works on a thread of its own, which only cuts the text into blocks:
+/// compressing and writing is done beside.
 actor DumpFileWriter: ItemSink {
     private let executor = ThreadExecutor(label: "dump file")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -10,11 +11,18 @@ actor DumpFileWriter: ItemSink {
     private let partial: String
     private var fd: Int32 = -1
     private var members: MemberWriter?
-    /// Text that waits for a whole member.
+    /// Text that waits for a whole member; always shorter than one.
     private var pending: [UInt8] = []
+    /// Blocks given to `members`.
+    private var blocks = 0
+    private var sections: [DumpManifest.Section] = []
+    private var summary = DumpSummary()
     private var statements: UInt64 = 0
     private(set) var bytes: UInt64 = 0
     private var checksum = CRC32()
+    private var ended = false
+    /// The manifest stands, and its dump does not yet.
+    private var promised = false
 
     init(path: String) {
         self.path = path
@@ -32,45 +40,68 @@ actor DumpFileWriter: ItemSink {
     }
 
     func send(_ item: StreamItem) throws(DumpError) {
-        var item = item
         switch item {
-        case .statement, .definition: statements += 1
-        case .directive(.end):
-            // Seals everything before it: a member that is missing or doubled shows.
-            try flush(whole: true)
-            item = .directive(.end(statements: statements, bytes: bytes, crc32: checksum.value))
-        default: break
+        case .statement(let sql):
+            // Long ones go to the members without being copied as a whole.
+            statements += 1
+            try append(sql)
+            try append(ItemText.statementEnd)
+        case .definition, .comment:
+            if case .definition = item { statements += 1 }
+            try append(text(item))
+        case .directive(let directive):
+            summary.take(directive)
+            switch directive {
+            case .end:
+                // Seals everything before it: a member that is missing or doubled shows.
+                try flush()
+                ended = true
+                let end = Directive.end(statements: statements, bytes: bytes, crc32: checksum.value)
+                try append(text(.directive(end)), counted: false)
+            case .section(let schema, let table):
+                try flush()
+                sections.append(.init(schema: schema, table: table, firstMember: blocks))
+                try append(text(item))
+            default: try append(text(item))
+            }
         }
-        let before = pending.count
-        ItemText.append(item, to: &pending)
-        let added = pending.count - before
-        pending.withUnsafeBytes { checksum.add(UnsafeRawBufferPointer(rebasing: $0[before...])) }
-        bytes += UInt64(added)
-        try flush(whole: false)
     }
 
     /// Ends the file, waits until it is on the disk, reads it back, and gives it its name.
-    func finish(gtid: String) async throws(DumpError) -> DumpReport {
+    func finish() throws(DumpError) -> DumpReport {
+        guard ended else { throw DumpError(.incomplete(path: path), "\(path): the dump ended early") }
+        let gtid = summary.report.gtidExecuted
         if !gtid.isEmpty {
-            ItemText.append(
-                .comment("To let the server go on as a replica of the one that this was taken from, run"), to: &pending)
-            pending.append(contentsOf: "-- SET @@GLOBAL.gtid_purged = '\(ItemText.oneLine(gtid))';\n".utf8)
+            try append(
+                text(.comment("To let the server go on as a replica of the one that this was taken from, run")),
+                counted: false)
+            try append(Array("-- SET @@GLOBAL.gtid_purged = '\(ItemText.oneLine(gtid))';\n".utf8), counted: false)
         }
-        ItemText.append(.comment("Dump completed"), to: &pending)
-        try flush(whole: true)
-        try drain()
+        try append(text(.comment("Dump completed")), counted: false)
+        try flush()
+        let written = try drain()
         guard fsync(fd) == 0 else { throw failure("cannot flush \(partial) to the disk", errno) }
         close()
-        let report = try await DumpFileReader.verify(partial)
+        try WrittenFile(path: partial, named: path, members: written.members, sha256: written.sha256).check()
+        summary.report.bytes = bytes
+        let manifest = DumpManifest(
+            summary: summary, sections: sections, members: written.members, sha256: written.sha256,
+            file: path.split(separator: "/").last.map(String.init) ?? path,
+            statements: statements, bytes: bytes, crc32: checksum.value)
+        // First: a dump whose manifest is missing is not one that this made.
+        try manifest.write(besides: path)
+        promised = true
         guard rename(partial, path) == 0 else { throw failure("cannot rename \(partial)", errno) }
-        try syncDirectory()
-        return report
+        promised = false
+        try FileSystem.syncDirectory(of: path)
+        return summary.report
     }
 
     /// Takes the unfinished file away.
     func discard() {
         close()
         _ = unlink(partial)
+        if promised { _ = unlink(DumpManifest.path(besides: path)) }
     }
 
     private func close() {
@@ -80,35 +111,48 @@ actor DumpFileWriter: ItemSink {
         fd = -1
     }
 
-    private func flush(whole: Bool) throws(DumpError) {
-        guard let members else { throw failure("\(partial) is not open", EBADF) }
-        var done = 0
-        while pending.count - done >= GzipCompressor.blockSize || whole && done < pending.count {
-            let end = min(pending.count, done + GzipCompressor.blockSize)
-            if case .failure(let error) = members.add(Array(pending[done..<end])) {
-                throw failure("cannot write \(partial)", error.number)
-            }
-            done = end
+    private func text(_ item: StreamItem) -> [UInt8] {
+        var text: [UInt8] = []
+        ItemText.append(item, to: &text)
+        return text
+    }
+
+    /// - Parameter counted: whether the end mark vouches for it.
+    private func append(_ text: [UInt8], counted: Bool = true) throws(DumpError) {
+        if counted {
+            text.withUnsafeBytes { checksum.add($0) }
+            bytes += UInt64(text.count)
         }
-        if done > 0 { pending.removeFirst(done) }
+        var done = 0
+        while done < text.count {
+            let end = min(text.count, done + GzipCompressor.blockSize - pending.count)
+            pending += text[done..<end]
+            done = end
+            if pending.count == GzipCompressor.blockSize { try flush() }
+        }
+    }
+
+    /// Ends the member.
+    private func flush() throws(DumpError) {
+        guard let members else { throw failure("\(partial) is not open", EBADF) }
+        guard !pending.isEmpty else { return }
+        let block = pending
+        pending = []
+        pending.reserveCapacity(GzipCompressor.blockSize)
+        if case .failure(let error) = members.add(block) { throw failure("cannot write \(partial)", error.number) }
+        blocks += 1
     }
 
     /// Waits for the last member.
-    private func drain() throws(DumpError) {
-        if case .failure(let error)? = members?.drain() { throw failure("cannot write \(partial)", error.number) }
-    }
-
-    /// A new name is on the disk only when its directory is.
-    private func syncDirectory() throws(DumpError) {
-        let slash = path.lastIndex(of: "/")
-        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let fd = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard fd >= 0 else { throw failure("cannot open \(directory)", errno) }
-        defer { _ = Glibc.close(fd) }
-        guard fsync(fd) == 0 else { throw failure("cannot flush \(directory) to the disk", errno) }
+    private func drain() throws(DumpError) -> (members: [MemberWriter.Member], sha256: [UInt8]) {
+        switch members?.drain() {
+        case .success(let written): return written
+        case .failure(let error): throw failure("cannot write \(partial)", error.number)
+        case nil: throw failure("\(partial) is not open", EBADF)
+        }
     }
 
     private func failure(_ message: String, _ number: Int32) -> DumpError {
-        DumpError(.file(path: path, errno: number), "\(message): \(String(cString: strerror(number)))")
+        FileSystem.failure(path, message, number)
     }
 }

@@ -119,7 +119,7 @@ final class MemberWriter: Sendable {
                 return (next.member, next.text, state.failure != nil)
             }
             guard let next else { return }
-            let failure = next.failed ? nil : append(next.member)
+            let failure = next.failed ? nil : FileSystem.all(next.member, to: fd)
             state.withLock { state in
                 state.writing = false
                 state.written += 1
@@ -131,18 +131,6 @@ final class MemberWriter: Sendable {
             }
             release()
         }
-    }
-
-    /// - Returns: the system's error number; nil if all was written.
-    private func append(_ member: [UInt8]) -> Int32? {
-        var done = 0
-        while done < member.count {
-            let count = member.withUnsafeBytes { Glibc.write(fd, $0.baseAddress?.advanced(by: done), $0.count - done) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return count < 0 ? errno : EIO }
-            done += count
-        }
-        return nil
     }
 }
 

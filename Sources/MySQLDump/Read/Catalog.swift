@@ -2,8 +2,10 @@ import MySQLWire
 
 /// What a server holds, as information_schema lists it.
 enum Catalog {
-    /// Never dumped, never wiped.
-    static let systemSchemas: Set<String> = ["mysql", "sys", "information_schema", "performance_schema", "ndbinfo"]
+    /// Never dumped, never wiped: the server's own, and what marks an unfinished copy.
+    static let systemSchemas: Set<String> = [
+        "mysql", "sys", "information_schema", "performance_schema", "ndbinfo", RebuildMark.schema,
+    ]
 
     struct Table: Sendable, Equatable {
         var schema: String
@@ -12,6 +14,8 @@ enum Catalog {
         var engine: String
         /// Bytes of rows, as the server estimates them.
         var size: UInt64 = 0
+        /// Rows, as the server estimates them.
+        var rows: UInt64 = 0
 
         var quoted: String { "\(SQLText.name(schema)).\(SQLText.name(name))" }
         /// Tables that only point to rows kept elsewhere.
@@ -28,14 +32,14 @@ enum Catalog {
     static func tables(_ session: Session, schema: String) async throws(DumpError) -> [Table] {
         let result = try await session.run(
             """
-            SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH FROM information_schema.TABLES \
+            SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_ROWS FROM information_schema.TABLES \
             WHERE TABLE_SCHEMA = \(SQLText.literal(schema)) ORDER BY TABLE_NAME
             """, "list the tables of \(schema)")
         return result.rows.compactMap { row in
             guard let name = row.string(0), let type = row.string(1) else { return nil }
             return Table(
                 schema: schema, name: name, isView: type != "BASE TABLE", engine: row.string(2) ?? "",
-                size: row.string(3).flatMap { UInt64($0) } ?? 0)
+                size: row.string(3).flatMap { UInt64($0) } ?? 0, rows: row.string(4).flatMap { UInt64($0) } ?? 0)
         }
     }
 

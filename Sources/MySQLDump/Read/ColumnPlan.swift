@@ -8,6 +8,9 @@ struct ColumnPlan: Sendable, Equatable {
     var encoding: ValueEncoding
     var nullable: Bool
     var isJSON = false
+    var isInteger = false
+    /// A value may be longer than 64 KiB.
+    var isLong = false
 
     /// A column as information_schema.COLUMNS describes it.
     struct Description: Sendable, Equatable {
@@ -35,7 +38,10 @@ struct ColumnPlan: Sendable, Equatable {
         let quoted = SQLText.name(column.name)
         expression = quoted
         switch column.type.lowercased() {
-        case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year":
+        case "tinyint", "smallint", "mediumint", "int", "bigint":
+            encoding = .number
+            isInteger = true
+        case "decimal", "year":
             encoding = .number
         case "float", "double":
             // In the text protocol a FLOAT has six digits only. + 0e0 would lose the sign of a negative zero.
@@ -51,16 +57,18 @@ struct ColumnPlan: Sendable, Equatable {
         case "json":
             encoding = .text
             isJSON = true
+            isLong = true
         case "bit", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "geometry", "point",
             "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection",
             "geometrycollection":
             encoding = .hex
+            isLong = !["bit", "binary", "varbinary", "tinyblob", "blob"].contains(column.type.lowercased())
         case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
             guard let characterSet = column.characterSet?.lowercased() else { return nil }
-            let long = column.type.lowercased() == "mediumtext" || column.type.lowercased() == "longtext"
+            isLong = column.type.lowercased() == "mediumtext" || column.type.lowercased() == "longtext"
             if characterSet == "utf8mb4" || characterSet == "utf8mb3" || characterSet == "utf8" {
                 encoding = .text
-            } else if Self.survivesUTF8.contains(characterSet), !long {
+            } else if Self.survivesUTF8.contains(characterSet), !isLong {
                 // Not for long ones: a conversion that outgrows max_allowed_packet could come back as NULL.
                 encoding = .text
                 expression = "CONVERT(\(quoted) USING utf8mb4)"

@@ -3,7 +3,7 @@ import MySQLWire
 /// Reads a whole server out of one snapshot and sends it on, in the order in which another server can take it.
 struct Dumper {
     let snapshot: SourceSnapshot
-    /// A second session, for what must not run inside the snapshot's transaction.
+    /// A session for what must not run inside the snapshot's transaction.
     let side: Session
     let options: DumpOptions
     let sink: any ItemSink
@@ -13,56 +13,56 @@ struct Dumper {
         let session = snapshot.session
         var warnings = snapshot.warnings
         func warn(_ text: String) { warnings.append(text) }
+        if let source = try await RebuildMark.source(side) {
+            warn("\(session.server) is itself an unfinished copy of server \(source)")
+        }
+        if options.accounts, session.version.isMySQL(atLeast: 8, 0, 16),
+            try await side.value("SELECT @@GLOBAL.partial_revokes", "see what grants mean") == "1"
+        {
+            warn(
+                "\(session.server): partial_revokes is ON; on a server where it is OFF, revocations are refused and "
+                    + "grants on schemas whose names hold _ or % reach further")
+        }
         let accounts = options.accounts ? try await Accounts.list(side) : []
 
         try await begin()
         let schemas = try await Catalog.schemas(session, excluded: options.excludedSchemas)
         var collations: [String: String] = [:]
-        for schema in schemas {
-            let purpose = "read the definition of schema \(schema)"
-            let created = try await session.run("SHOW CREATE DATABASE IF NOT EXISTS \(SQLText.name(schema))", purpose)
-            guard let create = created.rows.first?.bytes(1) else { throw missing(purpose) }
-            try await sink.send(.definition(create))
-            collations[schema] = try await session.value(
-                """
-                SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
-                WHERE SCHEMA_NAME = \(SQLText.literal(schema))
-                """, purpose)
-        }
+        for schema in schemas { collations[schema] = try await self.schema(schema) }
 
-        var facts: [TableFact] = []
+        var tables: [Catalog.Table] = []
         var views: [Catalog.Table] = []
-        var bytes: UInt64 = 0
-        let referenced = try await Catalog.referenced(session)
         for schema in schemas {
-            try await sink.send(.statement("USE \(SQLText.name(schema))"))
             for table in try await Catalog.tables(session, schema: schema) {
-                if table.isView {
-                    views.append(table)
-                    continue
-                }
-                if table.engine.uppercased() != "INNODB" {
-                    warn(
-                        "\(table.quoted) is \(table.engine), not InnoDB: what is written to it during the dump is not held apart from the snapshot"
-                    )
-                }
-                facts.append(
-                    try await self.table(
-                        table, mayWait: !referenced.contains(table.quoted), before: bytes, total: &bytes))
+                if table.isView { views.append(table) } else { tables.append(table) }
             }
         }
+        for table in tables where table.engine.uppercased() != "INNODB" {
+            warn(
+                "\(table.quoted) is \(table.engine), not InnoDB: what is written to it during the dump is not held apart from the snapshot"
+            )
+        }
+        let referenced = try await Catalog.referenced(session)
+        let (snapshot, side, options, sink, wanted) = (snapshot, side, options, sink, tables)
+        let (facts, bytes) = try await Readers.using(snapshot.readers) { readers throws(DumpError) in
+            var dump = TableDump(
+                snapshot: snapshot, side: side, readers: readers, options: options, sink: sink,
+                referenced: referenced, tables: wanted)
+            return try await dump.run()
+        }
 
+        try await sink.send(.directive(.section(schema: "", table: "")))
         let accountSession = Accounts(session: side, sink: sink)
         if !accounts.isEmpty { try await accountSession.create(accounts, warn: warn) }
         try await objects(schemas: schemas, views: views, collations: collations, warn: warn)
         if !accounts.isEmpty {
-            let names = Set(
-                facts.map { "\(SQLText.name($0.schema)).\(SQLText.name($0.name))" } + views.map(\.quoted))
+            let names = Set(tables.map(\.quoted) + views.map(\.quoted))
             try await accountSession.grant(accounts, tables: names, warn: warn)
         }
+        try await Histograms(session: session, sink: sink).send(schemas: schemas)
 
         try await notCarried(schemas: schemas, warn: warn)
-        try await snapshot.assertUnbroken()
+        try await snapshot.assertUnbroken(side, options: options)
         for fact in facts { try await sink.send(.directive(.table(fact))) }
         for warning in warnings { try await sink.send(.directive(.warning(warning))) }
         try await sink.send(.directive(.end(statements: 0, bytes: 0, crc32: 0)))
@@ -85,41 +85,27 @@ struct Dumper {
         try await sink.send(StoredObjects.restoreModes)
         try await sink.send(.statement("SET SESSION foreign_key_checks = 0, unique_checks = 0"))
         // Comments that only servers of at least this version read.
+        try await sink.send(.statement("/*!80000 SET SESSION innodb_strict_mode = 0 */"))
         try await sink.send(.statement("/*!80013 SET SESSION sql_require_primary_key = 0 */"))
         try await sink.send(.statement("/*!80030 SET SESSION sql_generate_invisible_primary_key = 0 */"))
         try await sink.send(.statement("/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */"))
+        try await sink.send(.directive(.section(schema: "", table: "")))
     }
 
-    /// - Parameter mayWait: whether its keys may come after its rows: a table that refers to it would miss them.
-    private func table(
-        _ table: Catalog.Table, mayWait: Bool, before: UInt64, total: inout UInt64
-    ) async throws(DumpError) -> TableFact {
+    /// - Returns: its collation.
+    private func schema(_ schema: String) async throws(DumpError) -> String? {
         let session = snapshot.session
-        let purpose = "read the definition of \(table.quoted)"
-        let created = try await session.run("SHOW CREATE TABLE \(table.quoted)", purpose)
-        guard let create = created.rows.first?.bytes(1) else { throw missing(purpose) }
-        try await sink.send(.statement("DROP TABLE IF EXISTS \(SQLText.name(table.name))"))
-        let deferred =
-            mayWait && table.engine.uppercased() == "INNODB" && table.size >= DeferredKeys.worthwhile
-            ? DeferredKeys.split(create, name: SQLText.name(table.name)) : nil
-        try await sink.send(.definition(deferred?.create ?? create))
-        try await sink.send(.directive(.data(schema: table.schema, table: table.name)))
-        guard table.holdsRows else {
-            return TableFact(
-                schema: table.schema, name: table.name, rows: 0, checksum: nil, hasJSON: false, pointsElsewhere: true)
+        let purpose = "read the definition of schema \(schema)"
+        let created = try await session.run("SHOW CREATE DATABASE IF NOT EXISTS \(SQLText.name(schema))", purpose)
+        guard let create = created.rows.first?.bytes(1) else {
+            throw DumpError(.unsupported, "\(session.server) answered with nothing: \(purpose)")
         }
-        var tableBytes: UInt64 = 0
-        let fact = try await TableReader(
-            snapshot: snapshot, table: table, sink: sink,
-            progress: { rows, bytes in
-                tableBytes = bytes
-                options.progress?(
-                    DumpProgress(table: "\(table.schema).\(table.name)", rows: rows, bytes: before + bytes))
-            }
-        ).read()
-        if let deferred { try await sink.send(.definition(deferred.add)) }
-        total += tableBytes
-        return fact
+        try await sink.send(.definition(create))
+        return try await session.value(
+            """
+            SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
+            WHERE SCHEMA_NAME = \(SQLText.literal(schema))
+            """, purpose)
     }
 
     /// Views need what they read, and triggers must not fire on the rows of the dump.
@@ -147,21 +133,12 @@ struct Dumper {
         }
     }
 
-    /// What a server may hold and this dump does not write yet: said, never dropped in silence.
+    /// What a server may hold and this dump does not write: said, never dropped in silence.
     private func notCarried(schemas: [String], warn: (String) -> Void) async throws(DumpError) {
-        guard !schemas.isEmpty else { return }
-        let session = snapshot.session
+        guard !schemas.isEmpty, snapshot.session.version.isMySQL(atLeast: 9, 2) else { return }
         let list = schemas.map(SQLText.literal).joined(separator: ", ")
-        var kinds = [("histograms", "COLUMN_STATISTICS", "SCHEMA_NAME")]
-        if session.version.isMySQL(atLeast: 9, 2) { kinds.append(("libraries", "LIBRARIES", "LIBRARY_SCHEMA")) }
-        for (kind, view, column) in kinds {
-            let count = try await session.value(
-                "SELECT COUNT(*) FROM information_schema.\(view) WHERE \(column) IN (\(list))", "count \(kind)")
-            if let count, count != "0" { warn("\(count) \(kind) are not carried by this dump") }
-        }
-    }
-
-    private func missing(_ purpose: String) -> DumpError {
-        DumpError(.unsupported, "\(snapshot.session.server) answered with nothing: \(purpose)")
+        let count = try await snapshot.session.value(
+            "SELECT COUNT(*) FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA IN (\(list))", "count libraries")
+        if let count, count != "0" { warn("\(count) libraries are not carried by this dump") }
     }
 }

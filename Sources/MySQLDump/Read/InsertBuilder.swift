@@ -31,7 +31,12 @@ struct InsertBuilder {
     /// Adds a row. `value` gives the bytes of a column; nil is NULL.
     mutating func add(_ value: (Int) -> ValueEncoder.Bytes?) {
         // A long row gets a statement of its own: joined to others it might exceed the target's packet size.
-        if pendingRows > 0, pending.count + length(of: value) > size + size / 4 { flush() }
+        let length = length(of: value)
+        if pendingRows > 0, pending.count + length > size + size / 4 { flush() }
+        // Growing by doubling would hold a long row three times.
+        if pendingRows == 0, rows > 0 || length > size {
+            pending.reserveCapacity(head.count + (length > size ? length + length / 16 : size + size / 4))
+        }
         if pendingRows == 0 { pending.append(contentsOf: head) } else { pending.append(contentsOf: ",\n".utf8) }
         pending.append(UInt8(ascii: "("))
         for column in encodings.indices {
@@ -54,6 +59,7 @@ struct InsertBuilder {
         for column in encodings.indices {
             guard let bytes = value(column) else { continue }
             switch encodings[column] {
+            case .hex where bytes.count > ValueEncoder.longestHex: length += bytes.count + 10
             case .hex, .introduced: length += 2 * bytes.count + 2
             default: length += bytes.count + 2
             }

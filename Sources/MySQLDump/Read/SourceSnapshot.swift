@@ -1,12 +1,39 @@
 import MySQLWire
 
-/// One session that stands in a consistent snapshot, and what was true in the instant it was taken.
+/// Sessions that stand in one consistent snapshot, and what was true in the instant it was taken.
 struct SourceSnapshot: Sendable {
+    /// Reads definitions, and holds the lock that keeps them as they are.
     let session: Session
+    /// Read rows, in the same snapshot.
+    let readers: [Session]
     let gtidExecuted: String
     let serverUUID: String
-    let threadID: String
-    var warnings: [String] = []
+    /// Of `session` and then of each reader: a session that came back would be another one.
+    private let threads: [String]
+    /// What the definitions were, where they could not be locked.
+    private let definitions: Definitions?
+    let warnings: [String]
+
+    var all: [Session] { [session] + readers }
+
+    /// Takes the snapshot: DDL locked out for as long as the session lives, writes for the moment in which the
+    /// snapshots begin and gtid_executed is read. Every wait for a lock is bounded, and tried again a few times.
+    /// - Parameter side: stays outside of the snapshot.
+    static func take(
+        from source: ConnectionOptions, side: Session, options: DumpOptions, deadline: Deadline
+    ) async throws(DumpError) -> SourceSnapshot {
+        var sessions: [Session] = []
+        do throws(DumpError) {
+            // All of them before the lock is taken, so that it is not held for a slow connect.
+            for _ in 0...max(1, options.readers) {
+                sessions.append(try await openReader(source, deadline: deadline))
+            }
+            return try await take(sessions, side: side, options: options)
+        } catch {
+            for session in sessions { session.connection.abort() }
+            throw error
+        }
+    }
 
     /// Opens a session that reads the server exactly as it is: no cap of the server's settings applies to it, no
     /// sql_mode changes what it prints, text comes as stored.
@@ -30,75 +57,74 @@ struct SourceSnapshot: Sendable {
         return session
     }
 
-    /// Takes the snapshot: DDL locked out for as long as the session lives, writes for the moment in which the
-    /// snapshot begins and gtid_executed is read.
-    static func take(
-        from source: ConnectionOptions, options: DumpOptions, deadline: Deadline
+    private static func take(
+        _ sessions: [Session], side: Session, options: DumpOptions
     ) async throws(DumpError) -> SourceSnapshot {
-        let session = try await openReader(source, deadline: deadline)
-        do {
-            return try await take(on: session, options: options)
-        } catch {
-            session.connection.abort()
-            throw error
-        }
-    }
-
-    private static func take(on session: Session, options: DumpOptions) async throws(DumpError) -> SourceSnapshot {
-        var warnings: [String] = []
-        let seconds = max(1, min(options.lockTimeout.components.seconds, 3600))
-        try await session.run("SET SESSION lock_wait_timeout = \(seconds)", "bound the wait for locks")
-
-        // DDL, GRANT and CREATE USER wait until the dump is through; rows may be written.
-        if let refusal = try await session.attempt("LOCK INSTANCE FOR BACKUP", "lock out DDL during the dump") {
-            guard refusal.number == 1227 || refusal.number == 1045 else {
-                throw refused(session, refusal, "lock out DDL during the dump (LOCK INSTANCE FOR BACKUP)")
-            }
-            warnings.append(
-                "\(session.server): no BACKUP_ADMIN privilege, so changes of definitions were not locked out during the dump"
-            )
-        }
-        // Waits for long statements without holding up writers, so that the next statement is short. LOCAL: without
-        // it the flush is written to the binary log, as a transaction of this server's own.
-        for statement in ["FLUSH LOCAL TABLES", "FLUSH TABLES WITH READ LOCK"] {
-            if let refusal = try await session.attempt(statement, "take the short global read lock") {
-                throw refused(session, refusal, "take the short global read lock (\(statement))")
+        var attempt = 1
+        while true {
+            do throws(DumpError) {
+                return try await SnapshotLock(sessions: sessions, side: side, options: options).take()
+            } catch {
+                guard case .server(let failure) = error.cause, [1205, 3572].contains(failure.number),
+                    attempt < options.lockAttempts, failure.serverError != nil
+                else { throw error }
+                // What waited behind the lock goes on meanwhile.
+                for session in sessions + [side] where session.connection.isOpen {
+                    for statement in ["UNLOCK TABLES", "ROLLBACK"] {
+                        try await session.run(statement, "release what was locked")
+                    }
+                }
+                try await sessions[0].run("UNLOCK INSTANCE", "release what was locked")
+                do { try await Task.sleep(for: .milliseconds(500) * attempt) } catch {
+                    throw DumpError(.cancelled, "cancelled")
+                }
+                attempt += 1
             }
         }
-        try await session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT", "begin the snapshot")
-        let gtid = try await session.gtidExecuted()
-        try await session.run("UNLOCK TABLES", "release the short global read lock")
-
-        let identity = try await session.run("SELECT @@GLOBAL.server_uuid, CONNECTION_ID()", "identify the server")
-        guard let uuid = identity.rows.first?.string(0), let thread = identity.rows.first?.string(1) else {
-            throw DumpError(.unsupported, "\(session.server) does not tell its server_uuid")
-        }
-        return SourceSnapshot(
-            session: session, gtidExecuted: gtid, serverUUID: uuid, threadID: thread, warnings: warnings)
     }
 
-    private static func refused(_ session: Session, _ error: ServerError, _ purpose: String) -> DumpError {
-        let remedy =
-            switch error.number {
-            case 1205, 3572: "; a statement on the source runs for long: wait for it or raise the lock timeout"
-            case 1227, 1045, 1142: "; grant RELOAD and BACKUP_ADMIN to the dumping account"
-            default: ""
+    init(
+        sessions: [Session], gtidExecuted: String, definitions: Definitions?, warnings: [String]
+    ) async throws(DumpError) {
+        session = sessions[0]
+        readers = Array(sessions[1...])
+        self.gtidExecuted = gtidExecuted
+        self.definitions = definitions
+        self.warnings = warnings
+        guard let uuid = try await session.value("SELECT @@GLOBAL.server_uuid", "identify the server") else {
+            throw DumpError(.unsupported, "\(sessions[0].server) does not tell its server_uuid")
+        }
+        serverUUID = uuid
+        var threads: [String] = []
+        for session in sessions {
+            threads.append(try await session.value("SELECT CONNECTION_ID()", "identify the session") ?? "")
+        }
+        self.threads = threads
+    }
+
+    /// Proves that everything since `take` was read in one snapshot: the same sessions, the transactions still open.
+    /// Some statements end a transaction without a word; inside one, SET TRANSACTION fails with 1568. And where
+    /// definitions could not be locked, that nobody changed one: a table that was renamed after the tables were listed
+    /// is missed or read twice.
+    func assertUnbroken(_ side: Session, options: DumpOptions) async throws(DumpError) {
+        for (session, expected) in zip(all, threads) {
+            let thread = try await session.value("SELECT CONNECTION_ID()", "check the snapshot's session")
+            let refusal = try await session.attempt(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "check that the snapshot is still open")
+            guard thread == expected, refusal?.number == 1568 else {
+                throw DumpError(
+                    .mismatch, "\(session.server): the snapshot ended during the dump; the dump is of no use")
             }
-        return DumpError(
-            .server(
-                MySQLError(
-                    .server, phase: .reply, server: session.server, purpose: purpose, message: error.message,
-                    serverError: error)), "cannot begin the dump\(remedy)")
-    }
-
-    /// Proves that everything since `take` was read in one snapshot: the same session, the transaction still open.
-    /// Some statements end a transaction without a word; inside one, SET TRANSACTION fails with 1568.
-    func assertUnbroken() async throws(DumpError) {
-        let thread = try await session.value("SELECT CONNECTION_ID()", "check the snapshot's session")
-        let refusal = try await session.attempt(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "check that the snapshot is still open")
-        guard thread == threadID, refusal?.number == 1568 else {
-            throw DumpError(.mismatch, "\(session.server): the snapshot ended during the dump; the dump is of no use")
+        }
+        guard let definitions else { return }
+        guard try await Definitions.read(side, excluded: options.excludedSchemas) == definitions else {
+            throw DumpError(
+                .mismatch,
+                "\(session.server): a definition was changed during the dump, which is of no use; "
+                    + "grant BACKUP_ADMIN to the dumping account, so that it can lock definitions, or dump again")
         }
     }
+
+    func close() async { for session in all { await session.close() } }
+    func abort() { for session in all { session.connection.abort() } }
 }

@@ -1,33 +1,45 @@
 import MySQLWire
 
-/// Reads the rows of one table in the snapshot and hands them on as INSERT statements.
-struct TableReader {
-    let snapshot: SourceSnapshot
+/// What is known of a table before its rows are read.
+struct TablePlan: Sendable {
     let table: Catalog.Table
-    let sink: any ItemSink
-    let progress: (UInt64, UInt64) -> Void
+    let columns: [ColumnPlan]
+    /// Names the key where a part of the table is read.
+    var hint = ""
 
-    /// - Returns: what was written, proved by COUNT(*) in the same snapshot.
-    func read() async throws(DumpError) -> TableFact {
-        let session = snapshot.session
-        let columns = try await Catalog.columns(session, of: table)
+    /// Whether several such rows at once could fill the memory: such a table is read by one session at a time.
+    var hasLongRows: Bool {
+        columns.contains { $0.isLong } && table.size >= 1 << 20
+            && table.size / max(1, table.rows) >= TablePlan.longRow
+    }
+
+    /// Bytes of a row on average from which on rows are long.
+    private static let longRow: UInt64 = 128 << 10
+}
+
+/// Reads a piece of a table and hands it on as INSERT statements.
+struct TableReader {
+    let session: Session
+    let reading: Readers.Reading
+
+    private var plan: TablePlan { reading.plan }
+    private var table: Catalog.Table { reading.plan.table }
+
+    func read() async throws(DumpError) {
+        let columns = plan.columns
         let purpose = "read the rows of \(table.quoted)"
         let expressions = columns.isEmpty ? "1" : columns.map(\.expression).joined(separator: ", ")
+        let part = reading.condition.isEmpty ? "" : "\(plan.hint) WHERE \(reading.condition)"
         var builder = InsertBuilder(table: table.name, columns: columns)
-        var bytes: UInt64 = 0
         do {
             let stream = try await session.connection.stream(
-                "SELECT \(expressions) FROM \(table.quoted)", purpose: purpose, deadline: session.deadline)
+                "SELECT \(expressions) FROM \(table.quoted)\(part)", purpose: purpose, deadline: session.deadline)
             guard stream.columns.count == max(1, columns.count) else {
                 throw DumpError(.mismatch, "\(session.server): \(table.quoted) changed while it was read")
             }
-            while let batch = try await stream.next(deadline: session.deadline) {
-                try encode(batch, columns, into: &builder)
-                for item in builder.takeReady() {
-                    bytes += UInt64(item.byteCount)
-                    try await sink.send(item)
-                }
-                progress(builder.rows, bytes)
+            while try await encodeNext(of: stream, into: &builder) {
+                reading.count(builder.rows)
+                for item in builder.takeReady() { try await reading.channel.send(item) }
             }
         } catch let error as MySQLError {
             throw DumpError(error, purpose)
@@ -35,25 +47,20 @@ struct TableReader {
             throw error as? DumpError ?? DumpError(.unsupported, "\(error)")
         }
         builder.finish()
-        for item in builder.takeReady() { try await sink.send(item) }
-
-        let counted = try await session.value(
-            "SELECT COUNT(*) FROM \(table.quoted)", "count the rows of \(table.quoted)")
-        guard let counted, counted == "\(builder.rows)" else {
-            throw DumpError(
-                .mismatch,
-                "\(session.server): \(builder.rows) rows of \(table.quoted) were read, but COUNT(*) is \(counted ?? "NULL")"
-            )
-        }
-        let checksum = try await session.run("CHECKSUM TABLE \(table.quoted)", "take the checksum of \(table.quoted)")
-        return TableFact(
-            schema: table.schema, name: table.name, rows: builder.rows, checksum: checksum.rows.first?.string(1),
-            hasJSON: columns.contains { $0.isJSON })
+        reading.count(builder.rows)
+        for item in builder.takeReady() { try await reading.channel.send(item) }
     }
 
-    private func encode(
-        _ batch: RowBatch, _ columns: [ColumnPlan], into builder: inout InsertBuilder
-    ) throws(DumpError) {
+    /// The batch is gone when this returns: with long rows it is as large as what was made of it.
+    /// - Returns: false after the last row.
+    private func encodeNext(of stream: RowStream, into builder: inout InsertBuilder) async throws -> Bool {
+        guard let batch = try await stream.next(deadline: session.deadline) else { return false }
+        try encode(batch, into: &builder)
+        return true
+    }
+
+    private func encode(_ batch: RowBatch, into builder: inout InsertBuilder) throws(DumpError) {
+        let columns = plan.columns
         var wrongNull: Int?
         batch.bytes.withUnsafeBufferPointer { bytes in
             for row in 0..<batch.rowCount {
@@ -69,7 +76,7 @@ struct TableReader {
         if let wrongNull {
             throw DumpError(
                 .mismatch,
-                "\(snapshot.session.server): column \(columns[wrongNull].name) of \(table.quoted) is NOT NULL, but a NULL was read"
+                "\(session.server): column \(columns[wrongNull].name) of \(table.quoted) is NOT NULL, but a NULL was read"
             )
         }
     }

@@ -8,7 +8,7 @@ enum ValueEncoding: Sendable, Equatable {
     case quoted
     /// Text whose bytes are utf8mb4.
     case text
-    /// Bytes: BINARY, BLOB, BIT, GEOMETRY, VECTOR.
+    /// Bytes: BINARY, BLOB, BIT, GEOMETRY, VECTOR. Long ones as `_binary '...'`, which is half as long and as exact.
     case hex
     /// Text in a character set that does not survive the way through utf8mb4: `_sjis 0x...`. Values of letters,
     /// digits and blanks are written plainly where these stand for themselves in the character set.
@@ -20,6 +20,9 @@ enum ValueEncoding: Sendable, Equatable {
 /// https://dev.mysql.com/doc/refman/8.4/en/hexadecimal-literals.html
 enum ValueEncoder {
     typealias Bytes = UnsafeBufferPointer<UInt8>
+
+    /// Bytes of a value above which two digits for each would cost too much memory on both sides.
+    static let longestHex = 1 << 20
 
     static func append(_ value: Bytes, as encoding: ValueEncoding, to out: inout [UInt8]) {
         switch encoding {
@@ -33,7 +36,9 @@ enum ValueEncoder {
         case .quoted, .text:
             appendLiteral(value, to: &out)
         case .hex:
-            appendHex(value, to: &out)
+            guard value.count > longestHex else { return appendHex(value, to: &out) }
+            out.append(contentsOf: "_binary ".utf8)
+            appendLiteral(value, to: &out)
         case .introduced(let characterSet, let plainLetters):
             if value.isEmpty || plainLetters && value.allSatisfy(isLetterDigitOrBlank) {
                 appendLiteral(value, to: &out)

@@ -4,6 +4,8 @@ final class ItemChannel: ItemSink, Sendable {
     private struct State: Sendable {
         var items: [StreamItem] = []
         var bytes = 0
+        /// Items that were received.
+        var taken: UInt64 = 0
         var finished: Result<Void, DumpError>?
         /// The receiving end is gone, or one of the tasks was cancelled.
         var abandoned: DumpError?
@@ -16,6 +18,7 @@ final class ItemChannel: ItemSink, Sendable {
     init(limit: Int = 16 << 20) { self.limit = limit }
 
     func send(_ item: StreamItem) async throws(DumpError) {
+        let limit = limit
         while true {
             let outcome: Result<Bool, DumpError> = state.change { state in
                 if let error = state.abandoned { return .failure(error) }
@@ -25,9 +28,25 @@ final class ItemChannel: ItemSink, Sendable {
                 return .success(true)
             }
             if try outcome.get() { return }
-            await wait { $0.items.isEmpty || $0.bytes + item.byteCount <= self.limit || $0.abandoned != nil }
+            await wait { $0.items.isEmpty || $0.bytes + item.byteCount <= limit || $0.abandoned != nil }
         }
     }
+
+    /// Sends an item if there is room for it now.
+    func offer(_ item: StreamItem) -> Bool {
+        let limit = limit
+        return state.change { state in
+            guard state.abandoned == nil, state.items.isEmpty || state.bytes + item.byteCount <= limit else {
+                return false
+            }
+            state.items.append(item)
+            state.bytes += item.byteCount
+            return true
+        }
+    }
+
+    /// How many items the receiver has taken.
+    var taken: UInt64 { state.read { $0.taken } }
 
     /// Nothing more will be sent; an error reaches the receiver behind what was sent before.
     func finish(_ result: Result<Void, DumpError>) {
@@ -46,6 +65,7 @@ final class ItemChannel: ItemSink, Sendable {
                 if let error = state.abandoned { return .failure(error) }
                 if !state.items.isEmpty {
                     defer {
+                        state.taken += UInt64(state.items.count)
                         state.items = []
                         state.bytes = 0
                     }
@@ -58,7 +78,7 @@ final class ItemChannel: ItemSink, Sendable {
         }
     }
 
-    private func wait(until ready: @Sendable (State) -> Bool) async {
+    private func wait(until ready: @escaping @Sendable (State) -> Bool) async {
         await state.wait(until: ready) { abandon(DumpError(.cancelled, "cancelled")) }
     }
 }

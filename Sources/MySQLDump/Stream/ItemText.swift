@@ -3,11 +3,13 @@ import MySQLWire
 /// How the items of a dump stand in a file: SQL, `DELIMITER` and comments, nothing else, so that the mysql client
 /// takes it with its client commands switched off.
 enum ItemText {
+    static let statementEnd = Array(";\n".utf8)
+
     static func append(_ item: StreamItem, to text: inout [UInt8]) {
         switch item {
         case .statement(let bytes):
             text.append(contentsOf: bytes)
-            text.append(contentsOf: ";\n".utf8)
+            text.append(contentsOf: statementEnd)
         case .definition(let bytes):
             let delimiter = delimiter(for: bytes)
             text.append(contentsOf: "DELIMITER \(delimiter)\n".utf8)

@@ -7,6 +7,7 @@ struct StatementSplitter {
 
     /// Longest statement, in bytes: what a packet of the protocol can carry (max_allowed_packet ends at 1 GiB).
     static let longestStatement = 1 << 30
+    private static let longStatement = 8 << 20
 
     private enum Place: Equatable {
         case plain
@@ -147,9 +148,18 @@ struct StatementSplitter {
 
     private mutating func nextStatement() -> StreamItem? {
         guard let end = findEnd() else { return nil }
-        let bytes = Array(buffer[start..<end])
         inStatement = false
+        let from = start
         consume(upTo: end + 1)
+        guard end - from > Self.longStatement else { return .statement(Array(buffer[from..<end])) }
+        // The buffer itself, so that a long statement is not held twice.
+        let rest = Array(buffer[(end + 1)...])
+        var bytes = buffer
+        buffer = rest
+        start = 0
+        scan = 0
+        bytes.removeSubrange(end...)
+        bytes.removeSubrange(..<from)
         return .statement(bytes)
     }
 

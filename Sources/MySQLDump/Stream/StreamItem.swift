@@ -31,6 +31,9 @@ protocol ItemSink: Sendable {
 enum Directive: Sendable, Equatable {
     /// The first one: what the dump was taken from. The GTID set is the snapshot's.
     case begin(format: Int, version: String, uuid: String, gtid: String)
+    /// The definition and the rows of this table follow, or with empty names something else. In a file each begins a
+    /// gzip member, so that a table can be cut out.
+    case section(schema: String, table: String)
     /// The rows of this table follow.
     case data(schema: String, table: String)
     /// The grants of this account follow.
@@ -64,6 +67,7 @@ extension Directive {
         switch self {
         case .begin(let format, let version, let uuid, let gtid):
             return "-- @begin \(format) " + quoted(version, uuid, gtid)
+        case .section(let schema, let table): return "-- @section " + quoted(schema, table)
         case .data(let schema, let table): return "-- @data " + quoted(schema, table)
         case .account(let user, let host): return "-- @account " + quoted(user, host)
         case .table(let fact):
@@ -87,6 +91,9 @@ extension Directive {
                 let gtid = words.next()
             else { return nil }
             self = .begin(format: format, version: version, uuid: uuid, gtid: gtid)
+        case "@section":
+            guard let schema = words.next(), let table = words.next() else { return nil }
+            self = .section(schema: schema, table: table)
         case "@data":
             guard let schema = words.next(), let table = words.next() else { return nil }
             self = .data(schema: schema, table: table)

@@ -16,14 +16,26 @@ struct Loader {
     private var account: Accounts.Account?
 
     private let progress: (@Sendable (DumpProgress) -> Void)?
+    /// Bytes of the whole, and rows by table, where these are known before.
+    private let wholeBytes: UInt64
+    private let tableRows: [String: UInt64]
+    private var doneRows: UInt64 = 0
 
     /// - Parameters:
     ///   - rows: sessions of the same target.
+    ///   - wanted: what a file was seen to hold.
     ///   - progress: nil where whoever reads the source tells it already.
-    init(target: Target, rows: RowLoaders, progress: (@Sendable (DumpProgress) -> Void)? = nil) {
+    init(
+        target: Target, rows: RowLoaders, wanted: DumpReport? = nil,
+        progress: (@Sendable (DumpProgress) -> Void)? = nil
+    ) {
         self.target = target
         self.rows = rows
         self.progress = progress
+        wholeBytes = wanted?.bytes ?? 0
+        tableRows = Dictionary(
+            (wanted?.tables ?? []).map { ("\(SQLText.name($0.schema)).\(SQLText.name($0.name))", $0.rows) }
+        ) { first, _ in first }
     }
 
     mutating func take(_ item: StreamItem) async throws(DumpError) {
@@ -77,14 +89,15 @@ struct Loader {
         if target.options.accounts, !summary.accounts.isEmpty {
             try await target.dropSurplus(keeping: summary.accounts)
         }
-        // Before the claim, which is to be the last statement that changes anything.
         try await target.claim(report.gtidExecuted)
+        try await target.clearMark()
         report.warnings += warnings
         report.bytes = bytes
         return report
     }
 
     private mutating func run(_ sql: [UInt8]) async throws(DumpError) {
+        if sql.starts(with: "ANALYZE ".utf8) { return try await analyze(sql) }
         let purpose = "import: " + ItemText.oneLine(String(decoding: sql.prefix(80), as: UTF8.self), limit: 80)
         do {
             _ = try await target.session.connection.query(
@@ -113,12 +126,29 @@ struct Loader {
         }
     }
 
+    /// A histogram that is refused costs no rebuild: the server says so in a row, not by an error.
+    private mutating func analyze(_ sql: [UInt8]) async throws(DumpError) {
+        let result = try await target.unlocked { () async throws(DumpError) in
+            try await target.session.run(sql, "import a histogram")
+        }
+        for row in result.rows where row.string("Msg_type")?.lowercased() == "error" {
+            warnings.append(
+                "\(target.session.server): a histogram of \(row.string("Table") ?? "?") was not taken: "
+                    + ItemText.oneLine(row.string("Msg_text") ?? ""))
+        }
+    }
+
     static func failed(_ error: MySQLError) -> DumpError {
         DumpError(error, "the import failed; the target is incomplete and claims no GTID set: import again")
     }
 
     private func tell() {
-        progress?(DumpProgress(table: current, rows: 0, bytes: bytes))
+        guard let progress else { return }
+        let fraction = wholeBytes == 0 ? 0 : min(1, Double(bytes) / Double(wholeBytes))
+        progress(
+            DumpProgress(
+                table: current, rows: 0, tableRows: tableRows[current], allRows: doneRows, bytes: bytes,
+                fraction: fraction))
     }
 
     private func holds(_ grant: [UInt8], _ account: Accounts.Account) async throws(DumpError) -> Bool {
@@ -133,11 +163,13 @@ struct Loader {
 
     private mutating func obey(_ directive: Directive) async throws(DumpError) {
         switch directive {
-        case .begin:
+        case .begin(_, _, let uuid, _):
             existing = Set(try await Accounts.list(target.session))
-            try await target.wipe()
+            try await target.wipe(source: uuid)
+        case .section: data = nil
         case .data(let schema, let table):
             data = (schema, table)
+            doneRows += tableRows[current] ?? 0
             current = "\(SQLText.name(schema)).\(SQLText.name(table))"
             tell()
         case .account(let user, let host):

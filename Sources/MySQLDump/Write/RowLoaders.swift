@@ -113,7 +113,7 @@ final class RowLoaders: Sendable {
         if first { onFailure(error) }
     }
 
-    private func wait(until ready: @Sendable (State) -> Bool) async {
+    private func wait(until ready: @escaping @Sendable (State) -> Bool) async {
         await state.wait(until: ready) { fail(DumpError(.cancelled, "cancelled")) }
     }
 

@@ -10,6 +10,8 @@ struct Target: Sendable {
     let own: Accounts.Account
     /// event_scheduler as it was.
     let scheduler: String
+    /// It was an unfinished copy already.
+    let wasMarked: Bool
 
     /// Opens the session and looks whether the server can be a target. Nothing on it is changed but the session's
     /// own settings (and, for a moment, max_allowed_packet, which a session takes from the global one).
@@ -65,6 +67,8 @@ struct Target: Sendable {
             "net_write_timeout = 86400", "wait_timeout = 86400", "lock_wait_timeout = 60",
             "sql_select_limit = 18446744073709551615", "max_execution_time = 0", "sql_safe_updates = 0",
             "sql_big_selects = 1", "sql_quote_show_create = 1",
+            // A table whose rows might not fit is one that the source has.
+            "innodb_strict_mode = 0",
         ]
         if session.version.isMySQL(atLeast: 8, 0, 17) { settings.append("print_identified_with_as_hex = 1") }
         try await session.run("SET NAMES utf8mb4", "set the character set")
@@ -110,12 +114,18 @@ struct Target: Sendable {
         }
         return Target(
             session: session, loaders: loaders, options: options,
-            own: .init(user: row.string(4) ?? "", host: row.string(3) ?? ""), scheduler: row.string(1) ?? "")
+            own: .init(user: row.string(4) ?? "", host: row.string(3) ?? ""), scheduler: row.string(1) ?? "",
+            wasMarked: try await RebuildMark.source(session) != nil)
     }
 
-    /// Makes the server empty. The GTID history goes first: from here until the end the server claims no transaction
-    /// that it may not have.
-    func wipe() async throws(DumpError) {
+    /// Makes the server empty. The mark goes up first, then the GTID history goes: from here until the end the server
+    /// claims no transaction that it may not have, and says itself that it is half a copy.
+    func wipe(source: String) async throws(DumpError) {
+        if options.marksTarget {
+            for statement in RebuildMark.set(source: source) {
+                try await session.run(statement, "mark the target as an unfinished copy")
+            }
+        }
         if scheduler.uppercased() == "ON" {
             try await session.run("SET GLOBAL event_scheduler = OFF", "keep events from running during the import")
         }
@@ -137,7 +147,7 @@ struct Target: Sendable {
         }
     }
 
-    /// The very last statement: from here the server claims the source's history.
+    /// From here the server claims the source's history.
     func claim(_ gtid: String) async throws(DumpError) {
         let before = try await session.gtidExecuted()
         guard before.isEmpty else {
@@ -152,6 +162,28 @@ struct Target: Sendable {
             AND GTID_SUBSET(\(SQLText.literal(gtid)), @@GLOBAL.gtid_executed)
             """, "read the target's GTID set back")
         guard after == "1" else { throw mismatch("gtid_executed of the target is not what was set") }
+    }
+
+    /// Runs what a server refuses under read_only even to its administrators. Clients stay out meanwhile:
+    /// offline_mode ends their sessions and lets none of them in.
+    func unlocked<Value>(_ body: () async throws(DumpError) -> Value) async throws(DumpError) -> Value {
+        guard try await session.value("SELECT @@GLOBAL.read_only", "see whether the target is read-only") == "1" else {
+            return try await body()
+        }
+        let offline = try await session.value("SELECT @@GLOBAL.offline_mode", "see whether clients are let in") == "1"
+        if !offline { try await session.run("SET GLOBAL offline_mode = ON", "keep clients out for a moment") }
+        try await session.run("SET GLOBAL read_only = OFF", "let a histogram be written")
+        let value = try await body()
+        try await session.run("SET GLOBAL read_only = ON", "close the target again")
+        // One that an earlier import left when it was killed in between is ours as well.
+        if !offline || wasMarked { try await session.run("SET GLOBAL offline_mode = OFF", "let clients in again") }
+        return value
+    }
+
+    /// The very last statement: it is a copy now, and no longer half of one.
+    func clearMark() async throws(DumpError) {
+        guard options.marksTarget else { return }
+        try await session.run(RebuildMark.clear, "take the mark of an unfinished copy away")
     }
 
     func restoreScheduler() async throws(DumpError) {

@@ -6,6 +6,7 @@ extension Act {
     /// Lets a server replicate by GTID from where it stands: nothing is destroyed.
     func resume(_ replica: ServerID, from primary: ServerID, ledger: LedgerSession) async throws(AgentError) {
         let what = "replicate on \(name(replica)) from \(name(primary))"
+        rung("gtid", replica, why: "yes: \(name(primary)) has all of its transactions, and all that it lacks")
         try await guarding(replica, ledger, what) { session async throws(AgentError) in
             try await onServer(what) { () async throws(MySQLError) in
                 let state = try await session.facts(cluster: configuration.cluster)
@@ -50,31 +51,62 @@ extension Act {
     ) async throws(AgentError) {
         let what = "rebuild \(name(replica)) from \(name(primary))"
         logger.notice("rebuild", metadata: ["server": "\(name(replica))", "why": "\(why)"])
+        rung("gtid", replica, why: "no: \(why)")
         let deadline = Deadline.after(configuration.safety.operationTimeout)
         var options = DumpOptions()
         options.excludedSchemas = [LedgerSchema.schema, LedgerSchema.rebuild]
+        // It is marked before, and the mark goes only when it replicates.
+        options.marksTarget = false
         try await checkRoom(replica, options, what)
 
-        try await guarding(replica, ledger, what) { session async throws(AgentError) in
-            try await secure(
+        let cloned = try await guarding(replica, ledger, what) { session async throws(AgentError) in
+            let marker = try await secure(
                 session, replica, primary, options: options, epoch: epoch, reopen: reopen, deadline: deadline, what)
-            try await copy(session, replica, primary, options: options, deadline: deadline, what)
-            try await onServer(what) { () async throws(MySQLError) in
-                try await changeSource(session, to: primary)
-                try await calm(session)
-                try await session.run(session.dialect.start, what)
+            let objection = try await objectionToClone(session, replica, from: primary, what)
+            rung("clone", replica, why: objection.map { "no: \($0)" } ?? "yes: both servers can")
+            if objection == nil {
+                switch try await clone(session, replica, from: primary, deadline: deadline, what) {
+                case .ended: return true
+                case .failed(let why):
+                    logger.error("clone failed", metadata: ["server": "\(name(replica))", "why": "\(why)"])
+                    // It may have taken the marker with it before it failed.
+                    try await condemn(session, marker: marker, what)
+                }
             }
-            try await settle(session, what)
-            let scheduler = try await eventScheduler(primary, what)
-            try await onServer(what) { () async throws(MySQLError) in
-                // A copy that failed once has left the scheduler off; the events themselves sleep on a replica.
-                if scheduler == "ON" { try await session.run("SET GLOBAL event_scheduler = ON", what) }
-                // Only now is it a copy and no longer half of one; and only the session that holds the lock may say
-                // so.
-                try await session.run("SET GLOBAL read_only = ON", what)
-                try await session.forgetPersisted()
-                try await session.run("DROP DATABASE IF EXISTS ongoing_rebuild", "remove the rebuild marker")
-            }
+            rung("dump", replica, why: "yes: what is left")
+            try await copy(session, replica, primary, options: options, epoch: epoch, deadline: deadline, what)
+            try await join(session, to: primary, what)
+            return false
+        }
+        guard cloned else { return }
+        try await awaitRestart(replica, what)
+        try await guarding(replica, ledger, what) { session async throws(AgentError) in
+            try await settleClone(session, replica, from: primary, what)
+            try await join(session, to: primary, what)
+        }
+    }
+
+    /// Says what decided for or against a rung of the ladder.
+    private func rung(_ name: String, _ server: ServerID, why: String) {
+        logger.notice("ladder", metadata: ["server": "\(self.name(server))", "rung": "\(name)", "taken": "\(why)"])
+    }
+
+    /// Lets a finished copy replicate, and says that it is one.
+    private func join(_ session: ServerSession, to primary: ServerID, _ what: String) async throws(AgentError) {
+        try await onServer(what) { () async throws(MySQLError) in
+            try await changeSource(session, to: primary)
+            try await calm(session)
+            try await session.run(session.dialect.start, what)
+        }
+        try await settle(session, what)
+        let scheduler = try await eventScheduler(primary, what)
+        try await onServer(what) { () async throws(MySQLError) in
+            // A copy that failed once has left the scheduler off; the events themselves sleep on a replica.
+            if scheduler == "ON" { try await session.run("SET GLOBAL event_scheduler = ON", what) }
+            // Only now is it a copy and no longer half of one; and only the session that holds the lock may say so.
+            try await session.run("SET GLOBAL read_only = ON", what)
+            try await session.forgetPersisted()
+            try await session.run("DROP DATABASE IF EXISTS ongoing_rebuild", "remove the rebuild marker")
         }
     }
 
@@ -106,17 +138,19 @@ extension Act {
     private func secure(
         _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, options: DumpOptions, epoch: UInt64,
         reopen: Bool, deadline: Deadline, _ what: String
-    ) async throws(AgentError) {
+    ) async throws(AgentError) -> RebuildMarker {
         do {
             let (state, source, wasOpen) = try await quiesce(session, replica, primary, what)
             // A half-made copy has nothing of its own, unless it was restarted and took writes.
             if let marker = state.rebuilding, !wasOpen {
                 logger.notice("data was saved before", metadata: ["saved": "\(marker.saved)"])
-                return
+                return marker
             }
             let saved = try await save(
                 session, replica, state: state, source: source, options: options, epoch: epoch, deadline: deadline)
-            try await condemn(session, marker: RebuildMarker(source: source.uuid, epoch: epoch, saved: saved), what)
+            let marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: saved)
+            try await condemn(session, marker: marker, what)
+            return marker
         } catch {
             if reopen { await putBack(session, what) }
             throw error
@@ -236,8 +270,8 @@ extension Act {
     // MARK: The copy
 
     private func copy(
-        _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, options: DumpOptions, deadline: Deadline,
-        _ what: String
+        _ session: ServerSession, _ replica: ServerID, _ primary: ServerID, options: DumpOptions, epoch: UInt64,
+        deadline: Deadline, _ what: String
     ) async throws(AgentError) {
         try await onServer(what) { () async throws(MySQLError) in
             try await session.run(session.persistReadOnly, what)
@@ -248,16 +282,22 @@ extension Act {
         var to = configuration.connectionOptions(configuration.servers[replica])
         to.programName = ServerSession.copyProgram
         let target = to
+        // One read of the primary, two ends: the replica, and a dump beside it.
+        let path = workingDirectory.dumpPath(cluster: configuration.cluster, server: primary, epoch: epoch)
         let report = try await keeping([session.connection]) { () async throws(AgentError) in
             do throws(DumpError) {
-                return try await MySQLDump.copy(from: from, to: target, options: options, deadline: deadline)
+                return try await MySQLDump.copy(
+                    from: from, to: target, keeping: path, options: options, deadline: deadline)
             } catch {
                 throw AgentError(.dump(error), what)
             }
         }
         logger.notice(
             "copied",
-            metadata: ["server": "\(name(replica))", "rows": "\(report.rows)", "tables": "\(report.tables.count)"])
+            metadata: [
+                "server": "\(name(replica))", "rows": "\(report.rows)", "tables": "\(report.tables.count)",
+                "file": "\(report.file ?? "none")",
+            ])
         for warning in report.warnings { logger.warning("copy: \(warning)") }
     }
 }

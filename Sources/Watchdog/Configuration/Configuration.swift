@@ -15,6 +15,7 @@ public struct Configuration: Sendable {
     public var replication: Replication
     public var router: Router
     public var safety: Safety
+    public var rebuild = Rebuild()
 
     public struct Agent: Sendable {
         public var name: String
@@ -78,6 +79,17 @@ public struct Configuration: Sendable {
     var programName: String {
         initiative == .router
             ? "repl-watchdog" : "repl-watchdog \(ConfigurationDigest(self).description)"
+    }
+
+    /// How a server is rebuilt that cannot be brought back by GTID.
+    public struct Rebuild: Sendable {
+        /// The clone plugin may be used, where both servers can; otherwise dump and import.
+        public var clone = false
+        /// Starts a server again that has ended after its clone. `{server}`, `{host}` and `{port}` in it stand for the
+        /// server's name here and its address. Must do no harm to a server that runs, or is still ending.
+        public var restart: [String] = []
+        /// How long a cloned server may take to come back.
+        public var restartTimeout: Duration = .seconds(120)
     }
 
     /// How to reach one of the servers, or the router, with the agent's account.

@@ -85,7 +85,7 @@ extension Configuration {
     static let knownKeys: [String: [String]] = [
         "": [
             "cluster", "initiative", "agents", "working_directory", "agent", "servers", "credentials", "replication",
-            "router", "safety",
+            "router", "safety", "rebuild",
         ],
         "agent": ["name", "interval", "probe_timeout"],
         "servers": ["a", "b"],
@@ -98,6 +98,7 @@ extension Configuration {
             "max_lost_transactions", "drain_timeout", "operation_timeout", "block_period", "max_failovers_per_day",
             "fence_command",
         ],
+        "rebuild": ["clone", "restart", "restart_timeout"],
     ]
 
     private static func read(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Configuration? {
@@ -119,13 +120,15 @@ extension Configuration {
         let replication = readReplication(&reader, surroundings)
         let router = readRouter(&reader, initiative: initiative, servers: servers)
         let safety = readSafety(&reader)
+        let rebuild = readRebuild(&reader)
 
         guard let cluster, let initiative, let workingDirectory, let agent, let servers, let credentials,
-            let replication, let router, let safety
+            let replication, let router, let safety, let rebuild
         else { return nil }
         return Configuration(
             cluster: cluster, initiative: initiative, agents: agents, workingDirectory: workingDirectory, agent: agent,
-            servers: servers, credentials: credentials, replication: replication, router: router, safety: safety)
+            servers: servers, credentials: credentials, replication: replication, router: router, safety: safety,
+            rebuild: rebuild)
     }
 
     private static func readInitiative(_ reader: inout TOMLReader, agents: [String]) -> Initiative? {
@@ -305,6 +308,25 @@ extension Configuration {
         return Safety(
             maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation, blockPeriod: block,
             failoversPerDay: perDay, fenceCommand: fence)
+    }
+
+    private static func readRebuild(_ reader: inout TOMLReader) -> Rebuild? {
+        let clone = defaulted(&reader, "rebuild.clone", false) { $0.bool($1) }
+        let restart = defaulted(&reader, "rebuild.restart", []) { $0.strings($1) }
+        if reader.exists("rebuild.restart"), let restart, restart.first?.isEmpty ?? true {
+            reader.report("rebuild.restart", "'rebuild.restart' must name a program")
+        }
+        if clone == true, restart?.isEmpty == true {
+            reader.report(
+                "rebuild.clone",
+                "rebuild.clone = true needs 'rebuild.restart': a server ends when it was cloned, and must be started again"
+            )
+        }
+        let timeout = defaulted(
+            &reader, "rebuild.restart_timeout", .seconds(120)
+        ) { $0.duration($1, in: .seconds(5) ... .seconds(86_400)) }
+        guard let clone, let restart, let timeout else { return nil }
+        return Rebuild(clone: clone, restart: restart, restartTimeout: timeout)
     }
 
     /// `password` or `password_file` of a table, or the environment's.

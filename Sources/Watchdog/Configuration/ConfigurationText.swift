@@ -61,6 +61,12 @@ extension Configuration {
         max_failovers_per_day = 3
         # fence_command = ["/usr/local/sbin/power-off"]   # makes sure that a server is off; gets its address, 0 means done
 
+        # A server that cannot be brought back by GTID is saved, then rebuilt.
+        [rebuild]
+        clone = false                    # true: by the clone plugin where both servers can, else by dump and import
+        # restart = ["ssh", "{host}", "systemctl", "start", "mysql"]   # with clone: starts a server that ended after it
+        restart_timeout = "2m"           # how long a cloned server may take to come back
+
         """#
 
     /// What the agent works with, defaults filled in, as TOML. Secrets are left out.
@@ -121,6 +127,10 @@ extension Configuration {
         add("block_period", quoted(safety.blockPeriod))
         add("max_failovers_per_day", String(safety.failoversPerDay))
         if !safety.fenceCommand.isEmpty { add("fence_command", quoted(safety.fenceCommand)) }
+        lines += ["", "[rebuild]"]
+        add("clone", rebuild.clone ? "true" : "false")
+        if !rebuild.restart.isEmpty { add("restart", quoted(rebuild.restart)) }
+        add("restart_timeout", quoted(rebuild.restartTimeout))
         return lines.joined(separator: "\n") + "\n"
     }
 }

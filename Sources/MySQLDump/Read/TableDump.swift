@@ -1,0 +1,223 @@
+import MySQLWire
+
+/// The tables of a dump: definitions in the order of their names, rows by readers that are some pieces ahead.
+struct TableDump {
+    let snapshot: SourceSnapshot
+    let side: Session
+    let readers: Readers
+    let options: DumpOptions
+    let sink: any ItemSink
+    /// What foreign keys refer to.
+    let referenced: Set<String>
+    let tables: [Catalog.Table]
+
+    /// What goes out next, in this order.
+    private enum Step {
+        case items([StreamItem])
+        case rows(Readers.Reading)
+        case end(Part)
+    }
+
+    /// A table whose pieces are read.
+    private final class Part: Sendable {
+        let plan: TablePlan
+        let readings: [Readers.Reading]
+        let proof: Readers.Proof
+        init(plan: TablePlan, readings: [Readers.Reading], proof: Readers.Proof) {
+            self.plan = plan
+            self.readings = readings
+            self.proof = proof
+        }
+    }
+
+    private var queue: [Step] = []
+    private var planned = 0
+    /// The table that is being cut into pieces: more are cut when there is room for them.
+    private var cutting: Cutting?
+    private var progress: ProgressCount
+
+    private struct Cutting {
+        let plan: TablePlan
+        let ranges: KeyRanges
+        var start: [String]?
+        var readings: [Readers.Reading] = []
+        var after: [StreamItem]
+    }
+
+    init(
+        snapshot: SourceSnapshot, side: Session, readers: Readers, options: DumpOptions, sink: any ItemSink,
+        referenced: Set<String>, tables: [Catalog.Table]
+    ) {
+        self.snapshot = snapshot
+        self.side = side
+        self.readers = readers
+        self.options = options
+        self.sink = sink
+        self.referenced = referenced
+        self.tables = tables
+        progress = ProgressCount(tables: tables, tell: options.progress)
+    }
+
+    /// - Returns: what the tables hold, and the bytes of their statements.
+    mutating func run() async throws(DumpError) -> (facts: [TableFact], bytes: UInt64) {
+        var ended: [Part] = []
+        while true {
+            while queue.count < 4 * (snapshot.readers.count + 1), try await planMore() {}
+            guard !queue.isEmpty else { break }
+            switch queue.removeFirst() {
+            case .items(let items):
+                for item in items {
+                    if case .directive(.data(let schema, let table)) = item { progress.begin(schema, table) }
+                    try await send(item)
+                }
+            case .rows(let reading):
+                reading.takeTurn()
+                while let items = try await reading.channel.receive() {
+                    for item in items { try await send(item) }
+                    progress.tell(rows: reading.rows)
+                }
+                progress.end(rows: reading.rows)
+            case .end(let part): ended.append(part)
+            }
+        }
+        var proved: [String: TableFact] = [:]
+        for part in ended { proved[part.plan.table.quoted] = try await fact(part) }
+        let facts = tables.map { table in
+            proved[table.quoted]
+                ?? TableFact(
+                    schema: table.schema, name: table.name, rows: 0, checksum: nil, hasJSON: false,
+                    pointsElsewhere: true)
+        }
+        return (facts, progress.bytes)
+    }
+
+    private mutating func send(_ item: StreamItem) async throws(DumpError) {
+        progress.add(bytes: item.byteCount)
+        try await sink.send(item)
+    }
+
+    /// Every row was read, and none twice: COUNT(*) in the same snapshot says so.
+    private func fact(_ part: Part) async throws(DumpError) -> TableFact {
+        let table = part.plan.table
+        let rows = part.readings.reduce(0) { $0 + $1.rows }
+        let (counted, checksum) = try await part.proof.values()
+        guard let counted, counted == "\(rows)" else {
+            throw DumpError(
+                .mismatch,
+                "\(snapshot.session.server): \(rows) rows of \(table.quoted) were read, but COUNT(*) is \(counted ?? "NULL")"
+            )
+        }
+        return TableFact(
+            schema: table.schema, name: table.name, rows: rows, checksum: checksum,
+            hasJSON: part.plan.columns.contains { $0.isJSON })
+    }
+
+    /// Orders one more piece.
+    /// - Returns: false when everything has been ordered.
+    private mutating func planMore() async throws(DumpError) -> Bool {
+        if var cut = cutting {
+            let end = try await cut.ranges.next(after: cut.start, number: cut.readings.count, snapshot.session)
+            let reading = readers.read(cut.plan, condition: cut.ranges.condition(from: cut.start, to: end))
+            queue.append(.rows(reading))
+            cut.readings.append(reading)
+            cut.start = end
+            cutting = cut
+            if end == nil {
+                close(cut.plan, cut.readings, after: cut.after)
+                cutting = nil
+            }
+            return true
+        }
+        guard planned < tables.count else { return false }
+        let table = tables[planned]
+        planned += 1
+        try await begin(table)
+        return true
+    }
+
+    private mutating func close(_ plan: TablePlan, _ readings: [Readers.Reading], after: [StreamItem]) {
+        if !after.isEmpty { queue.append(.items(after)) }
+        queue.append(.end(Part(plan: plan, readings: readings, proof: readers.prove(plan.table))))
+    }
+
+    private mutating func begin(_ table: Catalog.Table) async throws(DumpError) {
+        let session = snapshot.session
+        let purpose = "read the definition of \(table.quoted)"
+        let created = try await session.run("SHOW CREATE TABLE \(table.quoted)", purpose)
+        guard let create = created.rows.first?.bytes(1) else {
+            throw DumpError(.unsupported, "\(session.server) answered with nothing: \(purpose)")
+        }
+        // A table that others refer to by foreign key must have its keys from the start.
+        let deferred =
+            !referenced.contains(table.quoted) && table.engine.uppercased() == "INNODB"
+                && table.size >= DeferredKeys.worthwhile
+            ? DeferredKeys.split(create, name: SQLText.name(table.name)) : nil
+        queue.append(
+            .items(
+                [
+                    .directive(.section(schema: table.schema, table: table.name)),
+                    .statement("USE \(SQLText.name(table.schema))"),
+                    .statement("DROP TABLE IF EXISTS \(SQLText.name(table.name))"),
+                    .definition(deferred?.create ?? create),
+                    .directive(.data(schema: table.schema, table: table.name)),
+                ]))
+        guard table.holdsRows else { return }
+        let columns = try await Catalog.columns(session, of: table)
+        let after: [StreamItem] = deferred.map { [.definition($0.add)] } ?? []
+        var plan = TablePlan(table: table, columns: columns)
+        if let ranges = try await KeyRanges.plan(table, size: options.rangeSize, session: session) {
+            plan.hint = ranges.hint
+            cutting = Cutting(plan: plan, ranges: ranges, after: after)
+        } else {
+            let reading = readers.read(plan)
+            queue.append(.rows(reading))
+            close(plan, [reading], after: after)
+        }
+    }
+}
+
+/// Counts what went out, and tells it now and then.
+struct ProgressCount {
+    private(set) var bytes: UInt64 = 0
+    private let told: (@Sendable (DumpProgress) -> Void)?
+    private let sizes: [String: (size: UInt64, rows: UInt64)]
+    private let whole: UInt64
+    private var done: UInt64 = 0
+    private var table = ""
+    /// Rows of the pieces of this table that are through.
+    private var before: UInt64 = 0
+    private var all: UInt64 = 0
+
+    init(tables: [Catalog.Table], tell: (@Sendable (DumpProgress) -> Void)?) {
+        told = tell
+        sizes = Dictionary(tables.map { ($0.quoted, ($0.size, $0.rows)) }) { first, _ in first }
+        whole = tables.reduce(0) { $0 &+ $1.size }
+    }
+
+    mutating func add(bytes count: Int) { bytes += UInt64(count) }
+
+    mutating func begin(_ schema: String, _ name: String) {
+        done += sizes[table]?.size ?? 0
+        all += before
+        before = 0
+        table = "\(SQLText.name(schema)).\(SQLText.name(name))"
+        tell(rows: 0)
+    }
+
+    mutating func end(rows: UInt64) {
+        before += rows
+        tell(rows: 0)
+    }
+
+    /// - Parameter rows: of the piece that goes out now.
+    func tell(rows: UInt64) {
+        guard let told else { return }
+        let (size, expected) = sizes[table] ?? (0, 0)
+        let mine = before + rows
+        let part = expected == 0 ? 1 : min(1, Double(mine) / Double(expected))
+        let fraction = whole == 0 ? 1 : min(1, (Double(done) + Double(size) * part) / Double(whole))
+        told(
+            DumpProgress(
+                table: table, rows: mine, tableRows: expected, allRows: all + mine, bytes: bytes, fraction: fraction))
+    }
+}
