@@ -8,7 +8,7 @@ extension Govern {
         let asked = view.sight.askedAt
         guard let primary = view.primary else { return }
         if leaseOn != nil, leaseOn != primary, !campaigns(view) { leaseUntil = .min }
-        if leaseOn == nil, !rules.bound {
+        if leaseOn == nil, !rules.bound, kept.promise == nil {
             // A router that outlives its agent was open all the while: an agent that has just been started does not
             // close it before it could have found out.
             leaseOn = primary
@@ -110,7 +110,10 @@ extension Govern {
             lapsed = true
             return .cut
         }
-        guard let facts = view.facts(primary), facts.uuid == kept.primary, locks.vote == nil else { return .keep }
+        // A lease that nothing was seen for yet keeps a router as it is, it opens none.
+        guard let facts = view.facts(primary), facts.uuid == kept.primary, locks.vote == nil, !lapsed else {
+            return .keep
+        }
         return .lead(to: primary)
     }
 }

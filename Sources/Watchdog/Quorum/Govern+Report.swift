@@ -65,6 +65,16 @@ extension Govern {
             diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
         }
         if facts.readOnly { diagnosis.closed.append(primary) }
+        if other.rebuilding == nil {
+            // What the primary made itself may have reached the replica after the primary was asked.
+            let surplus = other.executed.subtracting(facts.executed)
+            diagnosis.errant = surplus.subtracting(surplus.from(uuid: facts.uuid))
+            if !diagnosis.errant.isEmpty {
+                diagnosis.evidence.append(
+                    "\(replica) holds transactions that \(primary) lacks: \(diagnosis.errant); a failover would make "
+                        + "them part of the data")
+            }
+        }
         diagnosis.evidence += advice(view, primary)
         return diagnosis
     }

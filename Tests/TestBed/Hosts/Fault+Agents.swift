@@ -111,7 +111,8 @@ extension Fault.Context {
         let connection = try await MySQLConnection.connect(replica.rootOptions, deadline: .after(.seconds(10)))
         defer { connection.abort() }
         var master = ""
-        try await eventually("an operation master stands in the ledger", within: .seconds(40), every: .milliseconds(2)) {
+        try await eventually("an operation master stands in the ledger", within: .seconds(40), every: .milliseconds(2))
+        {
             let answer = try await connection.query(
                 "SELECT agent FROM ongoing_failover.status WHERE event LIKE 'MAST %' ORDER BY id DESC LIMIT 1",
                 deadline: .after(.seconds(5)))

@@ -28,7 +28,8 @@ extension Fault {
             await context.wait(context.between(.zero, .seconds(10)))
             try network.heal()
         },
-        Fault("S20", "the primary with the others on one side, the replica with one host, 15 s", .stays, network: true) {
+        Fault("S20", "the primary with the others on one side, the replica with one host, 15 s", .stays, network: true)
+        {
             context in
             let hosts = context.backendsAtRandom().map(\.name)
             let network = try context.network()
@@ -39,7 +40,9 @@ extension Fault {
         },
         Fault("S21", "one host is cut off from both servers for 12 s", .stays, network: true) { context in
             let host = context.anyBackend().name
-            try await context.cut(.seconds(12)) { try $0.cut([host], from: [context.primary.name, context.replica.name]) }
+            try await context.cut(.seconds(12)) {
+                try $0.cut([host], from: [context.primary.name, context.replica.name])
+            }
         },
         Fault("S22", "packets vanish on the way to the primary", .failover, network: true) { context in
             let network = try context.network()

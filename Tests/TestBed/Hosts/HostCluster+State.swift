@@ -8,14 +8,17 @@ extension HostCluster {
     public func whole() async throws -> MySQLServer {
         var open: [MySQLServer] = []
         for server in servers {
-            let row = try await server.ask(
-                """
-                SELECT @@GLOBAL.super_read_only, @@GLOBAL.read_only,
-                  (SELECT COUNT(*) FROM information_schema.schemata
-                    WHERE schema_name IN ('ongoing_failover', 'ongoing_rebuild'))
-                """
-            ).first ?? []
-            guard row.count == 3, row[2] == "0" else { throw TestBedError("an operation is under way on \(server.name)") }
+            let row =
+                try await server.ask(
+                    """
+                    SELECT @@GLOBAL.super_read_only, @@GLOBAL.read_only,
+                      (SELECT COUNT(*) FROM information_schema.schemata
+                        WHERE schema_name IN ('ongoing_failover', 'ongoing_rebuild'))
+                    """
+                ).first ?? []
+            guard row.count == 3, row[2] == "0" else {
+                throw TestBedError("an operation is under way on \(server.name)")
+            }
             switch (row[0], row[1]) {
             case ("0", "0"): open.append(server)
             case ("1", _): break

@@ -63,7 +63,8 @@ public final class HostNetwork: Sendable {
         try Self.ip(["route", "add", "198.18.\(number).0/24", "via", "198.18.\(number).2"])
         let forwarding = try captured(
             Place.nsenter ?? "",
-            ["--net=/run/netns/\(centre)", "--", "/bin/sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], errors: true)
+            ["--net=/run/netns/\(centre)", "--", "/bin/sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], errors: true
+        )
         guard forwarding.status == 0 else {
             throw TestBedError("no forwarding: \(String(decoding: forwarding.output, as: UTF8.self))")
         }

@@ -92,10 +92,12 @@ public final class Trial: Sendable {
             checksums.append(try await server.sql("CHECKSUM TABLE shop.written"))
         }
         if executed[0] != executed[1] {
-            verdict.violations.append("gtid_executed differs: \(executed[0]) on the primary, \(executed[1]) on the replica")
+            verdict.violations.append(
+                "gtid_executed differs: \(executed[0]) on the primary, \(executed[1]) on the replica")
         }
         if checksums[0] != checksums[1] {
-            verdict.violations.append("checksums differ: \(checksums[0]) on the primary, \(checksums[1]) on the replica")
+            verdict.violations.append(
+                "checksums differ: \(checksums[0]) on the primary, \(checksums[1]) on the replica")
         }
         return verdict
     }

@@ -1,0 +1,225 @@
+import MySQLWire
+import Testing
+
+@testable import Watchdog
+
+/// One agent's mind, look by look.
+@Suite("The agents' initiative, one agent") struct GovernTests {
+    static let agents = ["web1", "web2", "web3"]
+
+    /// What the world looks like to web1.
+    struct Scene {
+        var govern: Govern
+        var now: Int64 = 0
+        var a: ServerView
+        var b: ServerView
+        var pongA: Int64?
+        var cut = false
+
+        init(_ change: (inout QuorumRules) -> Void = { _ in }, kept: Kept = Kept()) {
+            var rules = QuorumRules(agents: agents, own: 0)
+            change(&rules)
+            var configuration = Fixture.configuration()
+            configuration.initiative = .agents
+            configuration.agents = agents
+            govern = Govern(rules: rules, configuration: configuration, kept: kept)
+            a = .up(GovernTests.primary())
+            b = .up(GovernTests.replica())
+        }
+
+        /// Looks once, `after` milliseconds later.
+        mutating func look(_ after: Int64 = 100, _ me: Standing = Standing(agent: "web1")) -> Orders {
+            now += after
+            if a.facts != nil { pongA = now }
+            return govern(
+                Sight(
+                    seen: Observation(a: a, b: b, router: .leadsTo(uuid: Fixture.uuidA)), askedAt: now, now: now,
+                    pongA: a.facts == nil ? nil : pongA, pongB: now, routerCut: cut), me)
+        }
+
+        func explain() -> [String: Gate] {
+            let sight = Sight(
+                seen: Observation(a: a, b: b, router: .noAnswer("")), askedAt: now, now: now, pongB: now)
+            return Dictionary(uniqueKeysWithValues: govern.explanation(sight).gates.map { ($0.name, $0) })
+        }
+    }
+
+    static func primary(_ change: (inout ServerFacts) -> Void = { _ in }) -> ServerFacts {
+        var quorum = QuorumFacts()
+        quorum.alive = AgentSet([0, 1, 2])
+        quorum.semiSync.installed = true
+        quorum.semiSync.enabled = true
+        quorum.semiSync.active = true
+        quorum.semiSync.clients = 1
+        quorum.semiSync.withoutFallback = true
+        return Fixture.facts(.a) {
+            $0.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
+            $0.quorum = quorum
+            change(&$0)
+        }
+    }
+
+    static func replica(
+        votes: [Int] = [], receiver: ReplicationChannel.Receiver = .on, _ change: (inout ServerFacts) -> Void = { _ in }
+    ) -> ServerFacts {
+        var quorum = QuorumFacts()
+        quorum.dead = AgentSet(votes)
+        return Fixture.facts(.b) {
+            $0.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
+            $0.readOnly = true
+            $0.superReadOnly = true
+            $0.channels = [Fixture.channel(from: .a) { $0.receiver = receiver }]
+            $0.quorum = quorum
+            change(&$0)
+        }
+    }
+
+    private func died(_ scene: inout Scene, votes: [Int] = []) {
+        scene.a = .downHard("refused")
+        scene.b = .up(Self.replica(votes: votes, receiver: .connecting))
+    }
+
+    @Test func inPeaceTheRouterLeadsToThePrimaryAndNothingIsDone() {
+        var scene = Scene()
+        let orders = scene.look()
+        #expect(orders.router == .lead(to: .a) && orders.locks.alive == .a && orders.locks.vote == nil)
+        #expect(orders.step == .none("nothing to do"))
+    }
+
+    @Test func onceRefusedIsNoVoteTwiceIsOne() {
+        var scene = Scene()
+        _ = scene.look()
+        died(&scene)
+        #expect(scene.look().locks.vote == nil)
+        let orders = scene.look()
+        #expect(orders.locks.vote == .dead && orders.locks.voteOn == .b && orders.locks.alive == nil)
+        // The road leads to a dead process: it need not be closed.
+        #expect(orders.router == .keep)
+    }
+
+    @Test func aReceiverThatIsStillConnectedSpeaksForThePrimary() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downHard("refused")
+        _ = scene.look()
+        #expect(scene.look().locks.vote == nil)
+    }
+
+    @Test func silenceIsAVoteOnlyAfterAWhileAndWithTheRouterClosed() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downSoft("silent")
+        scene.b = .up(Self.replica(receiver: .connecting))
+        #expect(scene.look(3_000).router != .cut)
+        let late = scene.look(1_500)
+        #expect(late.router == .cut && late.locks.vote == nil)
+        scene.cut = true
+        #expect(scene.look().locks.vote == .cut)
+    }
+
+    @Test(arguments: [
+        ServerView.refusing("too many connections"), .ownFault("wrong password"), .ownFault("no such host"),
+    ])
+    func whatProvesNothingIsNoVote(_ view: ServerView) {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = view
+        scene.b = .up(Self.replica(receiver: .connecting))
+        for _ in 0..<20 { #expect(scene.look(1_000).locks.vote == nil) }
+    }
+
+    @Test func withoutBothServersTheRouterIsClosedWhenTheLeaseIsOver() {
+        var scene = Scene { $0.bound = true }
+        _ = scene.look()
+        scene.a = .downSoft("silent")
+        scene.b = .downSoft("silent")
+        #expect(scene.look(2_900).router == .keep)
+        #expect(scene.look(200).router == .cut)
+    }
+
+    @Test func aCampaignIsFollowedWithAPromiseThatOutlivesTheProcess() throws {
+        var scene = Scene()
+        _ = scene.look()
+        died(&scene)
+        _ = scene.look()
+        let mast = LedgerRow(id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 7, session: 9)
+        scene.b = .up(Self.replica(votes: [0, 1], receiver: .connecting) { $0.ledger = [mast] })
+        let orders = scene.look()
+        #expect(orders.step == .follow(on: .b))
+        #expect(scene.govern.kept.promise == Kept.Promise(epoch: 7, on: .b))
+
+        // The primary is back, the process is a new one: it stays away from it until b says how the campaign ended.
+        let kept = try #require(KeptFile.parse(KeptFile.text(scene.govern.kept)))
+        var later = Scene(kept: kept)
+        later.b = .downSoft("silent")
+        let away = later.look()
+        #expect(away.locks.alive == nil && away.router != .lead(to: .a))
+        later.b = .up(Self.replica())
+        let back = later.look()
+        #expect(later.govern.kept.promise == nil && back.locks.alive == .a && back.router == .lead(to: .a))
+    }
+
+    @Test func explainNamesVotersAndWhatIsMissing() throws {
+        var scene = Scene()
+        _ = scene.look()
+        died(&scene, votes: [0])
+        _ = scene.look()
+        let quorum = try #require(scene.explain()["quorum"])
+        #expect(!quorum.holds)
+        #expect(
+            quorum.text
+                == "1 of 3 agents have lost a (web1), 2 are needed; no vote from web2, web3")
+        #expect(scene.explain()["loss"]?.holds == true)
+    }
+
+    @Test func aPauseABlockPeriodAndAsynchronousReplicationHoldAFailoverBackAndSaySo() {
+        func hold(_ control: Control, sync: Bool = true, _ rules: (inout QuorumRules) -> Void = { _ in }) -> Step {
+            var scene = Scene(rules)
+            if !sync { scene.a = .up(Self.primary { $0.quorum?.semiSync = SemiSync() }) }
+            _ = scene.look()
+            died(&scene)
+            _ = scene.look()
+            scene.b = .up(Self.replica(votes: [0, 1], receiver: .connecting) { $0.quorum?.control = control })
+            return scene.look().step
+        }
+        var control = Control()
+        #expect(hold(control) == .scan(on: .b))
+        control.paused = true
+        #expect(hold(control) == .none("paused by an operator (resume)"))
+        control = Control()
+        control.lastFailover = 60_000
+        #expect(
+            hold(control) { $0.blockPeriod = 3_600_000 }
+                == .scan(on: .b), "epoch 0 is acknowledged: no failover is on record")
+        guard case .none(let why) = hold(Control(), sync: false) else {
+            Issue.record("an asynchronous primary was replaced without asking")
+            return
+        }
+        #expect(why.contains("replication was asynchronous") && why.contains("max_lost_transactions = 0"))
+        #expect(hold(Control(), sync: false) { $0.maxLost = 100 } == .scan(on: .b))
+    }
+
+    @Test func aPrimaryThatLacksWhatWasSeenOnItIsNotOpened() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .up(
+            Self.primary {
+                $0.readOnly = true
+                $0.superReadOnly = true
+                $0.executed = GTIDSet("\(Fixture.uuidA):1-8") ?? GTIDSet()
+            })
+        scene.b = .up(Self.replica(receiver: .connecting))
+        let orders = scene.look()
+        #expect(orders.locks.alive == nil && orders.locks.vote == .dead)
+    }
+
+    @Test func agentsOfAnotherConfigurationAreNamedWithTheDifference() {
+        var scene = Scene()
+        let other = "repl-watchdog protocol=1 agents=00000000 servers=11111111 safety=22222222"
+        scene.a = .up(Self.primary { $0.quorum?.strangers = ["web3": other] })
+        let sight = Sight(seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 1, now: 1)
+        _ = scene.look()
+        let text = scene.govern.diagnosis(sight).evidence.joined(separator: "; ")
+        #expect(text.contains("web3 goes by another configuration (agents, servers, safety)"))
+    }
+}
