@@ -31,6 +31,7 @@ actor Council {
     private var failures = 0
     private var quietUntil = Deadline.after(.zero)
     private let leaseGuard: LeaseGuard
+    private let writes: WriteProbe
     private var lastStanding: Standing
 
     /// Looks follow each other this closely while something is under way.
@@ -49,6 +50,7 @@ actor Council {
         self.bell = bell
         hand = RouterHand(configuration, router, logger) { bell.ring() }
         leaseGuard = LeaseGuard(hand)
+        writes = WriteProbe(configuration)
         lastStanding = Standing(agent: configuration.agent.name)
         file = KeptFile(directory: configuration.workingDirectory)
         written = try file.read()
@@ -57,7 +59,9 @@ actor Council {
 
     func untilCancelled() async {
         let leaseGuard = leaseGuard
+        let writes = writes
         let watching = Task { await leaseGuard.watch() }
+        let writing = Task { await writes.watch() }
         while !Task.isCancelled {
             let began = ContinuousClock.now
             let urgent = await round()
@@ -67,7 +71,9 @@ actor Council {
         long?.cancel()
         await long?.value
         watching.cancel()
+        writing.cancel()
         await watching.value
+        await writing.value
         await hand.rest()
         await part.leave()
         for post in posts.values { post.close() }
@@ -85,7 +91,8 @@ actor Council {
         let seen = await Observation(a: a, b: b, router: hand.view)
         let sight = Sight(
             seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
-            pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut)
+            pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut,
+            writeStall: govern.primary.flatMap { writes.hangs($0) }.map { clock() - clock($0) } ?? 0)
         var standing = lastStanding
         if long == nil {
             standing = Standing(agent: configuration.agent.name)
@@ -105,6 +112,8 @@ actor Council {
             orders.step = .none("the state cannot be kept")
             orders.locks = .init()
         }
+        let primary = govern.primary
+        writes.aim(at: primary.flatMap { seen.facts($0)?.readOnly == false ? $0 : nil })
         leaseGuard.set(
             orders.router == .cut || govern.needsNoLease
                 ? nil : born.advanced(by: .milliseconds(govern.leaseUntil)))

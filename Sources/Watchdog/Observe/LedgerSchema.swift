@@ -72,6 +72,16 @@ enum LedgerSchema {
         """,
     ]
 
+    /// What the write probes write. Local to each server that was primary, never in a binary log.
+    static let createPulse = [
+        "CREATE DATABASE IF NOT EXISTS repl_watchdog",
+        """
+        CREATE TABLE IF NOT EXISTS repl_watchdog.pulse (
+            agent VARCHAR(255) NOT NULL PRIMARY KEY, at TIMESTAMP(6) NOT NULL
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
     /// User-level locks take names of at most 64 characters and compare them without case.
     static func lock(_ cluster: String, _ what: String) -> String {
         let name = "wd:\(cluster):\(what)".lowercased()

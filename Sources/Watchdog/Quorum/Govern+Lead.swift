@@ -151,9 +151,8 @@ extension Govern {
     private mutating func forward(_ view: View, _ me: Standing, _ ledger: Ledger, _ new: ServerFacts) -> Step {
         let target = ledger.server
         if !new.channels.isEmpty { return .seize(target, reason: "the promotion is on record") }
-        if let old = view.facts(target.other), !old.superReadOnly, old.rebuilding == nil, old.channels.isEmpty {
-            return .fence(target.other)
-        }
+        // The old primary is fenced by the operation that brings it back: no router leads to it, and one that hangs must
+        // not hold the new primary up.
         if new.readOnly || new.superReadOnly { return .open(target) }
         if !ledger.masterDone {
             return view.sight.seen.routed == target && !view.sight.routerCut || me.routerFailed

@@ -99,7 +99,7 @@ extension Govern {
             leaseUntil = .min
             needsNoLease = true
             return .keep
-        case .silent:
+        case .silent, .stalled:
             guard view.facts(primary.other) != nil else { break }
             lapsed = true
             leaseUntil = .min

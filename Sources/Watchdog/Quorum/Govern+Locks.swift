@@ -22,7 +22,7 @@ extension Govern {
         else { return nil }
         switch evidence {
         case .dead, .unfit: return .dead
-        case .silent: return view.sight.routerCut || broken.contains(.voteWithOpenRouter) ? .cut : nil
+        case .silent, .stalled: return view.sight.routerCut || broken.contains(.voteWithOpenRouter) ? .cut : nil
         }
     }
 }

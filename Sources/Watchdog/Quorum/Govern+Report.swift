@@ -14,6 +14,7 @@ extension QuorumRules {
             maxLost: UInt64(configuration.safety.maxLostTransactions), bound: configuration.router.bound,
             fenceCommand: !configuration.safety.fenceCommand.isEmpty,
             drainTimeout: configuration.safety.drainTimeout.milliseconds)
+        stalledAfter = configuration.safety.stalledAfter.milliseconds
     }
 }
 
@@ -90,6 +91,11 @@ extension Govern {
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
         if quorum.control.paused { out.append("paused by an operator") }
+        if view.sight.writeStall > 0 {
+            out.append(
+                "writes on \(primary) hang for \(view.sight.writeStall / 1000) s: see its disk, and who holds a global "
+                    + "read lock")
+        }
         let missing = rules.everybody.subtracting(quorum.alive).names(rules.agents)
         if !missing.isEmpty { out.append("\(missing.joined(separator: ", ")) not at work on \(primary)") }
         return out

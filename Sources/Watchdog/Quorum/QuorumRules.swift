@@ -31,6 +31,8 @@ public struct QuorumRules: Sendable, Hashable {
     public var bound: Bool
     public var fenceCommand: Bool
     public var drainTimeout: Int64
+    /// Writes that hang for so long count like silence; 0: they are reported only.
+    public var stalledAfter: Int64 = 0
 
     public init(
         agents: [String], own: Int, interval: Int64 = 1_000, probeTimeout: Int64 = 2_000, blockPeriod: Int64 = 0,

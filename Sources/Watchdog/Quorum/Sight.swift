@@ -10,10 +10,15 @@ public struct Sight: Sendable {
     public var pongB: Int64?
     /// The local router is stopped, and was seen to be.
     public var routerCut: Bool
+    /// For how long this agent's writes on the primary have hung; 0 while they do not.
+    public var writeStall: Int64
 
     public init(
-        seen: Observation, askedAt: Int64, now: Int64, pongA: Int64? = nil, pongB: Int64? = nil, routerCut: Bool = false
+        seen: Observation, askedAt: Int64, now: Int64, pongA: Int64? = nil, pongB: Int64? = nil,
+        routerCut: Bool = false,
+        writeStall: Int64 = 0
     ) {
+        self.writeStall = writeStall
         self.seen = seen
         self.askedAt = askedAt
         self.now = now

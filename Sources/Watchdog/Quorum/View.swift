@@ -18,6 +18,8 @@ struct View: Sendable {
         case dead
         /// It does not answer this agent, and the replica does not hear from it either.
         case silent
+        /// It answers, but this agent's writes hang there.
+        case stalled
         /// It is up and closed, and lacks what it had: it must not be opened again.
         case unfit
     }
@@ -53,7 +55,12 @@ struct View: Sendable {
             let current = (facts.promotion?.epoch ?? 0) >= kept.epoch || govern.broken.contains(.staleServerOpened)
             let ahead = Self.lost(seen.facts(primary.other), facts)
             fit = facts.rebuilding == nil && complete && current && !ahead
-            evidence = !fit && facts.superReadOnly && facts.rebuilding == nil ? .unfit : nil
+            if !fit, facts.superReadOnly, facts.rebuilding == nil {
+                evidence = .unfit
+            } else {
+                let limit = govern.rules.stalledAfter
+                evidence = limit > 0 && sight.writeStall >= limit && !facts.readOnly ? .stalled : nil
+            }
         } else {
             fit = false
             evidence = Self.evidence(sight, govern, primary)

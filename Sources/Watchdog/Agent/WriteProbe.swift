@@ -1,0 +1,97 @@
+import MySQLWire
+import Synchronization
+
+/// Whether the primary still takes writes: one row of this agent's own, every two seconds, without a trace in the binary
+/// log. A disk that hangs lets reads through for hours. A global read lock hangs them as well: what follows from it is
+/// the operator's choice (`safety.stalled_after`).
+final class WriteProbe: Sendable {
+    private let configuration: Configuration
+    private let state = Mutex(State())
+
+    private struct State {
+        var server: ServerID?
+        var since: ContinuousClock.Instant?
+    }
+
+    private static let rhythm = Duration.seconds(2)
+    private static let patience = Duration.seconds(4)
+
+    init(_ configuration: Configuration) { self.configuration = configuration }
+
+    /// The open primary, or nil while there is none.
+    func aim(at server: ServerID?) {
+        state.withLock {
+            guard $0.server != server else { return }
+            $0 = State(server: server)
+        }
+    }
+
+    /// Since when writes on a server have hung; nil while they do not.
+    func hangs(_ server: ServerID) -> ContinuousClock.Instant? {
+        state.withLock { $0.server == server ? $0.since : nil }
+    }
+
+    func watch() async {
+        var connection: (server: ServerID, MySQLConnection)?
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.rhythm)
+            guard let server = state.withLock({ $0.server }) else { continue }
+            if let open = connection, open.server != server || !open.1.isOpen {
+                open.1.abort()
+                connection = nil
+            }
+            let began = ContinuousClock.now
+            do {
+                let session: MySQLConnection
+                if let open = connection {
+                    session = open.1
+                } else {
+                    session = try await open(server)
+                    connection = (server, session)
+                }
+                try await write(session)
+                note(server, nil)
+            } catch {
+                // Only a statement that was sent and not answered says that writes hang.
+                let hung = error.code == .timeout && (error.phase == .command || error.phase == .reply)
+                note(server, hung ? began : nil)
+                connection?.1.abort()
+                connection = nil
+            }
+        }
+        connection?.1.abort()
+    }
+
+    private func note(_ server: ServerID, _ since: ContinuousClock.Instant?) {
+        state.withLock {
+            guard $0.server == server else { return }
+            $0.since = since == nil ? nil : $0.since ?? since
+        }
+    }
+
+    private func open(_ server: ServerID) async throws(MySQLError) -> MySQLConnection {
+        let deadline = Deadline.after(Self.patience)
+        let session = try await MySQLConnection.connect(
+            configuration.connectionOptions(configuration.servers[server]), deadline: deadline)
+        _ = try await session.query(
+            "SET SESSION sql_log_bin = 0, autocommit = 1, lock_wait_timeout = 60, wait_timeout = 20",
+            purpose: "prepare the write probe", deadline: deadline)
+        return session
+    }
+
+    private func write(_ session: MySQLConnection) async throws(MySQLError) {
+        let sql = """
+            REPLACE INTO repl_watchdog.pulse (agent, at)
+            VALUES (\(SQLText.literal(configuration.agent.name)), CURRENT_TIMESTAMP(6))
+            """
+        do {
+            _ = try await session.query(sql, purpose: "see that writes go through", deadline: .after(Self.patience))
+        } catch {
+            guard let number = error.number, [1049, 1146].contains(number) else { throw error }
+            for statement in LedgerSchema.createPulse {
+                _ = try await session.query(
+                    statement, purpose: "prepare the write probe", deadline: .after(Self.patience))
+            }
+        }
+    }
+}
