@@ -72,13 +72,18 @@ extension Act {
             metadata: ["server": "\(name(new))", "epoch": "\(epoch)", "gtid_executed": "\(state.executed)"])
     }
 
-    /// Opens the primary. If the other server answers, it is held by the operation lock and looked at meanwhile; if it
-    /// does not and nothing was promoted, a majority of agents must see the primary at this very moment.
+    /// Opens the primary.
+    ///
+    /// After a promotion nothing more is asked: a majority has turned away from the other server, and no router leads
+    /// there. Where nothing was promoted, the other server is held by the operation lock and looked at meanwhile; if it
+    /// does not answer, a majority of agents must see the primary at this very moment.
     func openPrimary(
-        _ id: ServerID, seen: Observation, recorded: Bool, ledger: LedgerSession
+        _ id: ServerID, seen: Observation, promoted: Bool, ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "open \(name(id)) as primary"
-        if seen.facts(id.other) != nil {
+        if promoted {
+            try await unlock(id, what, promoted: true, check: nil, ledger)
+        } else if seen.facts(id.other) != nil {
             try await guarding(id.other, ledger, what) { session async throws(AgentError) in
                 let other = try await onServer(what) { () async throws(MySQLError) in
                     try await QuorumProbe(configuration).facts(session.connection, deadline: .after(.seconds(8)))
@@ -86,17 +91,14 @@ extension Act {
                 guard other.readOnly || other.superReadOnly else {
                     throw AgentError(.refused, "\(what): \(name(id.other)) takes writes")
                 }
-                if !recorded {
-                    guard other.quorum?.votes.isEmpty == true, Ledger.campaign(other.ledger, on: id.other) == nil,
-                        other.promotion?.primary != other.uuid || other.promotion?.epoch == 0
-                            || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
-                    else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
-                }
-                try await unlock(id, what, promoted: recorded, check: nil, ledger)
+                guard other.quorum?.votes.isEmpty == true, Ledger.campaign(other.ledger, on: id.other) == nil,
+                    other.promotion?.primary != other.uuid
+                        || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
+                else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
+                try await unlock(id, what, promoted: false, check: nil, ledger)
             }
         } else {
-            let check = recorded ? nil : QuorumLocks(configuration).majority(.alive)
-            try await unlock(id, what, promoted: recorded, check: check, ledger)
+            try await unlock(id, what, promoted: false, check: QuorumLocks(configuration).majority(.alive), ledger)
         }
         logger.notice("opened", metadata: ["server": "\(name(id))"])
     }

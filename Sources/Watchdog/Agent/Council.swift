@@ -92,7 +92,7 @@ actor Council {
         let sight = Sight(
             seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
             pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut,
-            writeStall: govern.primary.flatMap { writes.hangs($0) }.map { clock() - clock($0) } ?? 0)
+            stall: writes.hanging.map { ($0.server, clock() - clock($0.since)) })
         var standing = lastStanding
         if long == nil {
             standing = Standing(agent: configuration.agent.name)

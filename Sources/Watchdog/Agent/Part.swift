@@ -106,9 +106,9 @@ final class Part {
                 ledger: session)
         case .open(let server):
             guard agents else { return try await act.openPrimary(server, ledger: session) }
-            let recorded = context.ledger?.kind == .failover
+            let promoted = context.ledger?.kind == .failover
             try await act.keeping(awake) { () async throws(AgentError) in
-                try await act.openPrimary(server, seen: seen, recorded: recorded, ledger: session)
+                try await act.openPrimary(server, seen: seen, promoted: promoted, ledger: session)
             }
         case .resume(let replica, let primary):
             try await act.keeping(awake) { () async throws(AgentError) in

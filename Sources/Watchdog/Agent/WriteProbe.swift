@@ -26,9 +26,12 @@ final class WriteProbe: Sendable {
         }
     }
 
-    /// Since when writes on a server have hung; nil while they do not.
-    func hangs(_ server: ServerID) -> ContinuousClock.Instant? {
-        state.withLock { $0.server == server ? $0.since : nil }
+    /// Where writes hang, and since when; nil while they do not.
+    var hanging: (server: ServerID, since: ContinuousClock.Instant)? {
+        state.withLock { state in
+            guard let server = state.server, let since = state.since else { return nil }
+            return (server, since)
+        }
     }
 
     func watch() async {

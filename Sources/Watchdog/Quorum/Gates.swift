@@ -42,7 +42,7 @@ extension Govern {
             switch view.evidence {
             case .dead: "\(primary) refuses connections, and its replica has lost it"
             case .silent: "\(primary) has been silent for \(rules.downAfter) ms, and its replica does not hear from it"
-            case .stalled: "writes on \(primary) have hung for \(view.sight.writeStall / 1000) s"
+            case .stalled: "writes on \(primary) have hung for \(view.sight.stall(primary) / 1000) s"
             case .unfit: "\(primary) came back without transactions that it had"
             case nil: "\(primary): \(view.sight.seen[primary].reason)"
             }

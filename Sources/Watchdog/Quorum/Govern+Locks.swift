@@ -22,7 +22,9 @@ extension Govern {
         else { return nil }
         switch evidence {
         case .dead, .unfit: return .dead
-        case .silent, .stalled: return view.sight.routerCut || broken.contains(.voteWithOpenRouter) ? .cut : nil
+        // Who has promised has no router that leads to the primary: it is closed, or leads to the promised server.
+        case .silent, .stalled:
+            return view.sight.routerCut || kept.promise != nil || broken.contains(.voteWithOpenRouter) ? .cut : nil
         }
     }
 }

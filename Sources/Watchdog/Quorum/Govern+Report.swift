@@ -91,9 +91,9 @@ extension Govern {
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
         if quorum.control.paused { out.append("paused by an operator") }
-        if view.sight.writeStall > 0 {
+        if view.sight.stall(primary) > 0 {
             out.append(
-                "writes on \(primary) hang for \(view.sight.writeStall / 1000) s: see its disk, and who holds a global "
+                "writes on \(primary) hang for \(view.sight.stall(primary) / 1000) s: see its disk, and who holds a global "
                     + "read lock")
         }
         let missing = rules.everybody.subtracting(quorum.alive).names(rules.agents)

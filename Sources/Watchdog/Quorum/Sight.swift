@@ -10,15 +10,15 @@ public struct Sight: Sendable {
     public var pongB: Int64?
     /// The local router is stopped, and was seen to be.
     public var routerCut: Bool
-    /// For how long this agent's writes on the primary have hung; 0 while they do not.
-    public var writeStall: Int64
+    /// The server on which this agent's writes hang, and for how long.
+    public var stall: (on: ServerID, time: Int64)?
 
     public init(
         seen: Observation, askedAt: Int64, now: Int64, pongA: Int64? = nil, pongB: Int64? = nil,
         routerCut: Bool = false,
-        writeStall: Int64 = 0
+        stall: (on: ServerID, time: Int64)? = nil
     ) {
-        self.writeStall = writeStall
+        self.stall = stall
         self.seen = seen
         self.askedAt = askedAt
         self.now = now
@@ -26,6 +26,8 @@ public struct Sight: Sendable {
         self.pongB = pongB
         self.routerCut = routerCut
     }
+
+    func stall(_ id: ServerID) -> Int64 { stall.map { $0.on == id ? $0.time : 0 } ?? 0 }
 
     func pong(_ id: ServerID) -> Int64? { id == .a ? pongA : pongB }
 }

@@ -59,7 +59,7 @@ struct View: Sendable {
                 evidence = .unfit
             } else {
                 let limit = govern.rules.stalledAfter
-                evidence = limit > 0 && sight.writeStall >= limit && !facts.readOnly ? .stalled : nil
+                evidence = limit > 0 && sight.stall(primary) >= limit && !facts.readOnly ? .stalled : nil
             }
         } else {
             fit = false
