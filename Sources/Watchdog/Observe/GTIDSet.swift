@@ -1,12 +1,35 @@
 /// A set of global transaction identifiers: `uuid:1-9:12,uuid:tag:1-3`.
 /// https://dev.mysql.com/doc/refman/8.4/en/replication-gtids-concepts.html
 ///
-/// The diagnosis compares sets without asking a server, so that the same code can run where there is none.
+/// The diagnosis compares sets without asking a server, so that the same code can run where there is none. Sets are
+/// compared far more often than they are read: sources are numbers and not text, and a comparison allocates nothing.
 public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
-    /// Per source (`uuid` or `uuid:tag`, lower case) the numbers: sorted, disjoint, not adjacent.
-    private var intervals: [String: [ClosedRange<UInt64>]] = [:]
+    /// What transactions come from: a server, and the tag that a session gave them.
+    private struct Source: Sendable, Hashable, Comparable {
+        var high: UInt64
+        var low: UInt64
+        /// Lower case; mostly empty.
+        var tag: String
+
+        static func < (a: Source, b: Source) -> Bool {
+            if a.high != b.high { return a.high < b.high }
+            if a.low != b.low { return a.low < b.low }
+            return a.tag < b.tag
+        }
+    }
+
+    private struct Entry: Sendable, Hashable {
+        var source: Source
+        /// Sorted, disjoint, not adjacent, never empty.
+        var ranges: [ClosedRange<UInt64>]
+    }
+
+    /// Sorted by source.
+    private var entries: [Entry] = []
 
     public init() {}
+
+    // MARK: Text
 
     /// Reads what MySQL prints, line breaks and spaces included.
     /// - Returns: nil if the text is not a GTID set.
@@ -16,12 +39,11 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
                 String(field.filter { !$0.isWhitespace }).lowercased()
             }
             if fields == [""] || fields.isEmpty { continue }
-            guard fields.count >= 2, Self.isUUID(fields[0]) else { return nil }
-            var source = fields[0]
+            guard fields.count >= 2, var source = Self.source(fields[0]) else { return nil }
             for field in fields.dropFirst() {
                 guard let first = field.first else { return nil }
                 if first.isLetter || first == "_" {
-                    source = fields[0] + ":" + field
+                    source.tag = field
                     continue
                 }
                 let ends = field.split(separator: "-", omittingEmptySubsequences: false)
@@ -29,15 +51,127 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
                 guard let high = ends.count == 2 ? UInt64(ends[1]) : low, high >= low, high < UInt64(Int64.max) else {
                     return nil
                 }
-                intervals[source, default: []].append(low...high)
+                add([low...high], from: source)
             }
         }
-        for (source, ranges) in intervals { intervals[source] = Self.normalised(ranges) }
     }
 
-    private static func isUUID(_ text: String) -> Bool {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        return parts.map(\.count) == [8, 4, 4, 4, 12] && text.allSatisfy { $0 == "-" || $0.isHexDigit }
+    private static func source(_ uuid: String) -> Source? {
+        let parts = uuid.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.map(\.count) == [8, 4, 4, 4, 12], let high = UInt64(parts[0] + parts[1] + parts[2], radix: 16),
+            let low = UInt64(parts[3] + parts[4], radix: 16), uuid.allSatisfy({ $0 == "-" || $0.isHexDigit })
+        else { return nil }
+        return Source(high: high, low: low, tag: "")
+    }
+
+    private static func text(_ source: Source) -> String {
+        func hex(_ value: UInt64) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        let digits = Array(hex(source.high) + hex(source.low))
+        let groups = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(digits[$0]) }
+        return groups.joined(separator: "-") + (source.tag.isEmpty ? "" : ":" + source.tag)
+    }
+
+    public var description: String {
+        entries.map { entry in
+            Self.text(entry.source)
+                + entry.ranges.map { range in
+                    range.count == 1 ? ":\(range.lowerBound)" : ":\(range.lowerBound)-\(range.upperBound)"
+                }.joined()
+        }.joined(separator: ",")
+    }
+
+    // MARK: Sets
+
+    public var isEmpty: Bool { entries.isEmpty }
+
+    /// How many transactions the set holds.
+    public var count: UInt64 {
+        var sum: UInt64 = 0
+        for entry in entries {
+            for range in entry.ranges { sum += range.upperBound - range.lowerBound + 1 }
+        }
+        return sum
+    }
+
+    /// The part that came from one server, whatever its tags.
+    public func from(uuid: String) -> GTIDSet {
+        guard let wanted = Self.source(uuid.lowercased()) else { return GTIDSet() }
+        var out = GTIDSet()
+        out.entries = entries.filter { $0.source.high == wanted.high && $0.source.low == wanted.low }
+        return out
+    }
+
+    public func union(_ other: GTIDSet) -> GTIDSet {
+        if other.entries.isEmpty || entries == other.entries { return self }
+        if entries.isEmpty { return other }
+        var out = self
+        for entry in other.entries { out.add(entry.ranges, from: entry.source) }
+        return out
+    }
+
+    public func subtracting(_ other: GTIDSet) -> GTIDSet {
+        if entries.isEmpty || other.entries.isEmpty { return self }
+        var out = GTIDSet()
+        if isSubset(of: other) { return out }
+        for entry in entries {
+            let holes = other.ranges(of: entry.source)
+            let left = holes.isEmpty ? entry.ranges : entry.ranges.flatMap { Self.subtract(holes, from: $0) }
+            if !left.isEmpty { out.entries.append(Entry(source: entry.source, ranges: left)) }
+        }
+        return out
+    }
+
+    public func isSubset(of other: GTIDSet) -> Bool {
+        var at = 0
+        for entry in entries {
+            while at < other.entries.count, other.entries[at].source < entry.source { at += 1 }
+            guard at < other.entries.count, other.entries[at].source == entry.source,
+                Self.covers(other.entries[at].ranges, entry.ranges)
+            else { return false }
+        }
+        return true
+    }
+
+    // MARK: Ranges
+
+    private func place(of source: Source) -> (index: Int, found: Bool) {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].source < source { low = middle + 1 } else { high = middle }
+        }
+        return (low, low < entries.count && entries[low].source == source)
+    }
+
+    private func ranges(of source: Source) -> [ClosedRange<UInt64>] {
+        let (index, found) = place(of: source)
+        return found ? entries[index].ranges : []
+    }
+
+    private mutating func add(_ ranges: [ClosedRange<UInt64>], from source: Source) {
+        let (index, found) = place(of: source)
+        if found {
+            if Self.covers(entries[index].ranges, ranges) { return }
+            entries[index].ranges = Self.normalised(entries[index].ranges + ranges)
+        } else {
+            entries.insert(Entry(source: source, ranges: Self.normalised(ranges)), at: index)
+        }
+    }
+
+    /// Whether every part lies within one of the ranges; both sorted.
+    private static func covers(_ ranges: [ClosedRange<UInt64>], _ parts: [ClosedRange<UInt64>]) -> Bool {
+        var at = 0
+        for part in parts {
+            while at < ranges.count, ranges[at].upperBound < part.lowerBound { at += 1 }
+            guard at < ranges.count, ranges[at].lowerBound <= part.lowerBound,
+                part.upperBound <= ranges[at].upperBound
+            else { return false }
+        }
+        return true
     }
 
     private static func normalised(_ ranges: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>] {
@@ -52,41 +186,6 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
         return out
     }
 
-    public var isEmpty: Bool { intervals.isEmpty }
-
-    /// How many transactions the set holds.
-    public var count: UInt64 {
-        intervals.values.joined().reduce(0) { $0 + ($1.upperBound - $1.lowerBound + 1) }
-    }
-
-    /// The part that came from one server.
-    public func from(uuid: String) -> GTIDSet {
-        var out = GTIDSet()
-        let uuid = uuid.lowercased()
-        out.intervals = intervals.filter { $0.key == uuid || $0.key.hasPrefix(uuid + ":") }
-        return out
-    }
-
-    public func union(_ other: GTIDSet) -> GTIDSet {
-        var out = self
-        for (source, ranges) in other.intervals {
-            out.intervals[source] = Self.normalised((intervals[source] ?? []) + ranges)
-        }
-        return out
-    }
-
-    public func subtracting(_ other: GTIDSet) -> GTIDSet {
-        var out = GTIDSet()
-        for (source, ranges) in intervals {
-            let holes = other.intervals[source] ?? []
-            let left = ranges.flatMap { Self.subtract(holes, from: $0) }
-            if !left.isEmpty { out.intervals[source] = left }
-        }
-        return out
-    }
-
-    public func isSubset(of other: GTIDSet) -> Bool { subtracting(other).isEmpty }
-
     private static func subtract(
         _ holes: [ClosedRange<UInt64>], from range: ClosedRange<UInt64>
     ) -> [ClosedRange<UInt64>] {
@@ -98,14 +197,5 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
         }
         if next <= range.upperBound { out.append(next...range.upperBound) }
         return out
-    }
-
-    public var description: String {
-        intervals.sorted { $0.key < $1.key }.map { source, ranges in
-            source
-                + ranges.map { range in
-                    range.count == 1 ? ":\(range.lowerBound)" : ":\(range.lowerBound)-\(range.upperBound)"
-                }.joined()
-        }.joined(separator: ",")
     }
 }
