@@ -73,10 +73,16 @@ let package = Package(
             name: "MySQLWireTests", dependencies: ["MySQLWire", "TestBed", "COpenSSL"], swiftSettings: settings),
         .testTarget(
             name: "MySQLDumpTests", dependencies: ["MySQLDump", "MySQLWire", "TestBed"], swiftSettings: settings),
+        // The agents' initiative against modelled servers, hosts and networks.
+        .target(
+            name: "WatchdogSimulation", dependencies: ["Watchdog", "MySQLWire"], path: "Tests/WatchdogSimulation",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "simulate", dependencies: ["WatchdogSimulation"], path: "Tests/Simulate", swiftSettings: settings),
         .testTarget(
             name: "WatchdogTests",
             dependencies: [
-                "Watchdog", "MySQLDump", "MySQLWire", "repl-watchdog",
+                "Watchdog", "MySQLDump", "MySQLWire", "repl-watchdog", "WatchdogSimulation",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

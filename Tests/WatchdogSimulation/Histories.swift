@@ -1,0 +1,48 @@
+@testable import Watchdog
+
+/// Runs histories and says what was found.
+public enum Histories {
+    public struct Finding: Sendable {
+        public var seed: UInt64
+        public var violation: String
+        public var story: [String]
+    }
+
+    public struct Result: Sendable {
+        public var histories = 0
+        public var acknowledged = 0
+        public var promotions = 0
+        public var findings: [Finding] = []
+
+        public init() {}
+    }
+
+    /// One history; told in full if wanted.
+    static func play(_ seed: UInt64, breakage: Govern.Breakage?, tell: Bool) -> SimWorld {
+        var dice = Dice(seed: seed &* 31 &+ 7)
+        let plan = Plan.random(&dice)
+        let world = SimWorld(seed: seed, plan: plan, breakage: breakage, tell: tell)
+        world.run()
+        return world
+    }
+
+    /// Histories of the seeds; ends early after so many findings.
+    public static func run(_ seeds: Range<UInt64>, breaking rule: String? = nil, findings limit: Int = 3) -> Result {
+        let breakage = rule.flatMap { Govern.Breakage(rawValue: $0) }
+        var result = Result()
+        for seed in seeds {
+            let world = play(seed, breakage: breakage, tell: false)
+            result.histories += 1
+            result.acknowledged += world.oracle.count
+            result.promotions += world.oracle.promotions.count
+            guard let violation = world.oracle.violations.first else { continue }
+            let told = play(seed, breakage: breakage, tell: true)
+            result.findings.append(
+                Finding(seed: seed, violation: violation, story: ["\(told.plan)"] + (told.story ?? [])))
+            if result.findings.count >= limit { return result }
+        }
+        return result
+    }
+
+    public static var rules: [String] { Govern.Breakage.allCases.map(\.rawValue) }
+}

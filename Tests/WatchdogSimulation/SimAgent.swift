@@ -1,0 +1,99 @@
+@testable import Watchdog
+
+/// A modelled host: the agent's process, its disk, its router.
+struct SimAgent {
+    let index: Int
+    let name: String
+    var alive = true
+    var frozen = false
+    /// Counts the lives of the process: what an earlier life had begun is not continued.
+    var life = 0
+    var born: Int64 = 0
+
+    // On disk.
+    var disk = Kept()
+
+    // In the process.
+    var govern: Govern
+    var written = Kept()
+    /// When each post last had an answer; nil while there is none.
+    var pong: [Int64?] = [nil, nil]
+    var part: (server: ServerID, session: Int)?
+    var lastStanding: Standing
+    var views: [ServerView?] = [nil, nil]
+    var asked: [Int64] = [0, 0]
+    var probing = [false, false]
+    var silent = [false, false]
+    var began: Int64 = 0
+    var looking = false
+    var ops: [Op] = []
+    var busy = false
+    var failures = 0
+    var quietUntil: Int64 = 0
+    var leaseUntil: Int64?
+    var lastStep = Step.none("")
+    var postponed: [SimWorld.Event] = []
+
+    var router = Router()
+
+    struct Router {
+        enum State: Equatable {
+            case leads(ServerID)
+            case cut
+            /// Being restarted; until `old` ends it leads where it led.
+            case turning(to: ServerID, old: ServerID?)
+            case stopping(old: ServerID?)
+        }
+        var state = State.leads(.a)
+        /// Counts its processes: the connections through an earlier one are gone.
+        var process = 0
+
+        /// Where a client that writes now ends up.
+        var leads: ServerID? {
+            switch state {
+            case .leads(let id): id
+            case .turning(_, let old), .stopping(let old): old
+            case .cut: nil
+            }
+        }
+    }
+
+    init(index: Int, govern: Govern) {
+        self.index = index
+        name = "web\(index + 1)"
+        self.govern = govern
+        lastStanding = Standing(agent: name)
+    }
+}
+
+/// One effect of a step. Each is one statement, or one command; the reply of each can be lost.
+enum Op {
+    case join(ServerID)
+    case allowWriting
+    case signal(Signal, epoch: UInt64, unique: Bool, witness: GTIDSet, sync: Bool)
+    case takeLock
+    case leave
+    case guardTake(ServerID)
+    case guardRelease(ServerID)
+    case close(ServerID)
+    case pause(Int64)
+    case silence(ServerID)
+    case startApplier(ServerID)
+    case stopReplication(ServerID, acceptLoss: Bool)
+    case checkOther(ServerID)
+    case record(ServerID, epoch: UInt64)
+    case resetChannel(ServerID)
+    case checkReopen(ServerID)
+    case checkMajority(ServerID)
+    case unlock(ServerID, promoted: Bool, first: Bool)
+    case replicate(ServerID)
+    case save(ServerID)
+    case wipe(ServerID, epoch: UInt64)
+    case copy(ServerID)
+    case dropLedger(ServerID, close: Bool)
+    case startReplica(ServerID)
+    case loosen(ServerID)
+    case tighten(ServerID)
+    case calm(ServerID)
+    case powerOff(ServerID)
+}

@@ -1,0 +1,284 @@
+@testable import Watchdog
+
+/// What a statement does on a server. Each returns whether it succeeded; nothing here looks at what the agent believes.
+extension SimWorld {
+    func effect(_ op: Op, _ agent: Int) -> Bool {
+        switch op {
+        case .join(let id): return join(agent, id)
+        case .leave:
+            agents[agent].part = nil
+            return true
+        case .pause: return true
+        case .loosen(let id), .tighten(let id), .calm(let id): return overPost(op, agent, id)
+        case .powerOff(let id):
+            if servers[index(id)].up { servers[index(id)].crash() }
+            return true
+        default: break
+        }
+        // Everything else goes over the ledger session.
+        guard let part = agents[agent].part else { return false }
+        let home = index(part.server)
+        guard servers[home].running, reaches(agent, part.server), servers[home].sessions[part.session] != nil else {
+            return false
+        }
+        servers[home].sessions[part.session]?.heard = now
+        switch op {
+        case .allowWriting:
+            servers[home].superReadOnly = false
+            if servers[home].ledger == nil { servers[home].ledger = [] }
+            return true
+        case .signal(let signal, let epoch, let unique, let witness, let sync):
+            return write(signal, epoch, unique, witness, sync, agent, home, part.session)
+        case .takeLock:
+            if servers[home].lock == nil || servers[home].lock == part.session { servers[home].lock = part.session }
+            return true
+        case .guardTake(let id): return take(id, agent, home, part.session)
+        case .guardRelease(let id):
+            if servers[index(id)].guest == part.session { servers[index(id)].guest = nil }
+            return true
+        case .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy:
+            return abroad(op, agent, home, part.session)
+        default: return athome(op, agent, home, part.session)
+        }
+    }
+
+    private func join(_ agent: Int, _ id: ServerID) -> Bool {
+        let server = index(id)
+        if let part = agents[agent].part, part.server == id, servers[server].sessions[part.session] != nil {
+            return true
+        }
+        agents[agent].part = nil
+        guard servers[server].running, reaches(agent, id) else { return false }
+        // The lock of this agent's name may still be held by its former session.
+        guard !servers[server].sessions.values.contains(where: { $0.agent == agent }) else { return false }
+        servers[server].sessions[nextSession] = SimServer.Seat(agent: agent, open: true, heard: now)
+        agents[agent].part = (id, nextSession)
+        nextSession += 1
+        return true
+    }
+
+    private func write(
+        _ signal: Signal, _ epoch: UInt64, _ unique: Bool, _ witness: GTIDSet, _ sync: Bool, _ agent: Int, _ home: Int,
+        _ session: Int
+    ) -> Bool {
+        guard !servers[home].superReadOnly, servers[home].ledger != nil else { return false }
+        if unique {
+            let masts = servers[home].ledger?.filter { if case .mast = $0.signal { true } else { false } } ?? []
+            guard !masts.contains(where: { $0.epoch == epoch }) else { return false }
+            if masts.contains(where: { servers[home].sessions[Int($0.session)] != nil && $0.session != UInt64(session) }
+            ) {
+                oracle.violations.append("\(agents[agent].name) became operation master beside another that lives")
+            }
+            if epoch <= servers[home].promotion?.epoch ?? 0 {
+                oracle.violations.append("\(agents[agent].name) leads in epoch \(epoch), which is over")
+            }
+        }
+        let jump = servers[home].jump
+        servers[home].ledger?.append(
+            LedgerRow(
+                id: nextRow, signal: signal, agent: agents[agent].name, epoch: epoch, session: UInt64(session),
+                age: now + jump, witnessed: witness, sync: sync))
+        nextRow += 1
+        tell("\(agents[agent].name) writes \(signal) (epoch \(epoch)) on \(servers[home].id)")
+        return true
+    }
+
+    /// The operation lock on the other server too; and, seen from outside, that the one at home is held still.
+    private func take(_ id: ServerID, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
+        let server = index(id)
+        guard servers[server].running, reaches(agent, id), servers[server].lock == nil,
+            servers[server].guest == nil || servers[server].guest == session, servers[home].lock == session
+        else { return false }
+        servers[server].guest = session
+        return true
+    }
+
+    // MARK: On the server of the ledger
+
+    private func athome(_ op: Op, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
+        guard servers[home].lock == session || agents[agent].govern.broken.contains(.electionWithoutLock) else {
+            return false
+        }
+        switch op {
+        case .silence:
+            servers[home].channel?.receiverWanted = false
+            servers[home].channel?.connected = false
+            servers[home].semiSync = false
+            return true
+        case .startApplier:
+            servers[home].channel?.applierWanted = true
+            return true
+        case .stopReplication(_, let acceptLoss):
+            servers[home].readOnly = true
+            servers[home].superReadOnly = false
+            servers[home].channel?.receiverWanted = false
+            servers[home].channel?.connected = false
+            servers[home].channel?.applierWanted = false
+            let dropped = agents[agent].govern.broken.contains(.relayLogDropped)
+            guard let channel = servers[home].channel else { return true }
+            if !channel.relay.isEmpty, !acceptLoss, !dropped {
+                servers[home].channel?.receiverWanted = true
+                servers[home].channel?.applierWanted = true
+                return false
+            }
+            return true
+        case .record(_, let epoch): return record(home, epoch)
+        case .resetChannel:
+            servers[home].channel = nil
+            return true
+        case .checkMajority: return rules.isMajority(servers[home].quorum.alive)
+        case .unlock(_, let promoted, let first):
+            if first {
+                if !promoted { servers[home].semiSync = plan.semiSync }
+                servers[home].superReadOnly = false
+                return true
+            }
+            return open(home, promoted)
+        case .dropLedger(_, let close):
+            servers[home].ledger = nil
+            if close { servers[home].superReadOnly = true }
+            return true
+        case .startReplica:
+            servers[home].channel?.receiverWanted = true
+            servers[home].channel?.applierWanted = true
+            return true
+        default: return false
+        }
+    }
+
+    private func record(_ home: Int, _ epoch: UInt64) -> Bool {
+        if let promotion = servers[home].promotion, promotion.primary == servers[home].uuid, promotion.epoch >= epoch {
+            return true
+        }
+        servers[home].semiSync = false
+        let promotion = Promotion(epoch: epoch, primary: servers[home].uuid)
+        if let last = oracle.promotions.last, last >= epoch {
+            oracle.violations.append("a promotion of epoch \(epoch) after one of epoch \(last)")
+        }
+        oracle.promotions.append(epoch)
+        let tx = Tx(mark: nil, gtid: servers[home].nextGTID(), promotion: promotion)
+        servers[home].binlog.append(tx)
+        servers[home].commit(tx)
+        tell("promotion of \(servers[home].id), epoch \(epoch), on record")
+        return true
+    }
+
+    private func open(_ home: Int, _ promoted: Bool) -> Bool {
+        servers[home].readOnly = false
+        tell("\(servers[home].id) is open")
+        if servers[home].rebuilding != nil { oracle.violations.append("a half-made copy was opened") }
+        oracle.opened = home
+        let lost = oracle.acknowledged.missing(in: servers[home].data, oracle.declared)
+        guard !lost.isEmpty else { return true }
+        if plan.semiSync || !promoted {
+            oracle.violations.append("\(servers[home].id) was opened without the acknowledged writes \(lost)")
+        } else if plan.maxLost == 0 {
+            oracle.violations.append("\(servers[home].id) was promoted without asking, and lacks \(lost)")
+        } else {
+            for mark in lost { oracle.declared.insert(mark) }
+        }
+        return true
+    }
+
+    // MARK: On the other server
+
+    private func abroad(_ op: Op, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
+        let away = 1 - home
+        let id = servers[away].id
+        guard servers[away].running, reaches(agent, id) else { return false }
+        if case .checkOther = op {
+            return servers[away].superReadOnly && servers[away].executed.isSubset(of: servers[home].executed)
+        }
+        guard servers[away].guest == session else { return false }
+        switch op {
+        case .close:
+            // Clients' sessions are ended first; what waits for an acknowledgement commits and nobody is told.
+            servers[away].superReadOnly = true
+            servers[away].readOnly = true
+            for host in agents.indices where agents[host].router.leads == id { agents[host].router.process += 1 }
+            restartMoves(id)
+            servers[away].semiSync = false
+            for entry in servers[away].waiting { servers[away].commit(entry.tx) }
+            servers[away].waiting = []
+            return true
+        case .checkReopen:
+            let facts = servers[away]
+            return facts.readOnly && facts.quorum.votes.isEmpty
+                && Ledger.campaign(facts.ledger, on: id) == nil
+                && (facts.promotion?.primary != facts.uuid
+                    || facts.promotion?.epoch ?? 0 <= servers[home].promotion?.epoch ?? 0)
+        case .replicate:
+            servers[away].semiSync = false
+            if servers[away].channel == nil {
+                servers[away].channel = SimServer.Channel(source: servers[home].id)
+            }
+            servers[away].channel?.receiverWanted = true
+            servers[away].channel?.applierWanted = true
+            servers[away].rebuilding = nil
+            return true
+        case .save:
+            guard !lost() else { return false }
+            oracle.saved.formUnion(servers[away].data)
+            return true
+        case .wipe(_, let epoch):
+            let kept = servers[away].data.missing(in: oracle.saved, servers[home].data)
+            if !kept.isEmpty { oracle.violations.append("\(id) was wiped although it alone holds \(kept)") }
+            if servers[away].readOnly == false { oracle.violations.append("\(id) was wiped while it took writes") }
+            servers[away].rebuilding = RebuildMarker(source: servers[home].uuid, epoch: epoch, saved: "x")
+            servers[away].channel = nil
+            servers[away].data = Marks()
+            servers[away].executed = GTIDSet()
+            servers[away].binlog = []
+            servers[away].promotion = nil
+            return true
+        case .copy:
+            servers[away].data = servers[home].data
+            servers[away].executed = servers[home].executed
+            servers[away].binlog = servers[home].binlog.filter { $0.gtid.isSubset(of: servers[home].executed) }
+            servers[away].promotion = servers[home].promotion
+            servers[away].ledger = nil
+            return true
+        default: return false
+        }
+    }
+
+    /// A router's connections to a server were ended, not its process: what was under way is not.
+    private func restartMoves(_ id: ServerID) {
+        for host in agents.indices {
+            switch agents[host].router.state {
+            case .stopping where agents[host].router.leads == id, .turning where agents[host].router.leads == id:
+                agenda.add(now + dice.within(30...300), .routerStopped(host, agents[host].router.process))
+            default: break
+            }
+        }
+    }
+
+    // MARK: Over a post
+
+    private func overPost(_ op: Op, _ agent: Int, _ id: ServerID) -> Bool {
+        let server = index(id)
+        guard agents[agent].pong[server] != nil, servers[server].running, reaches(agent, id),
+            servers[server].posts[agent].open
+        else { return false }
+        switch op {
+        case .loosen:
+            let checked =
+                rules.isMajority(servers[server].quorum.async)
+                || agents[agent].govern.broken.contains(.asyncUnrecorded)
+            if checked, servers[server].semiSync {
+                servers[server].semiSync = false
+                tell("\(id) goes on alone")
+                let waiting = servers[server].waiting
+                servers[server].waiting = []
+                for entry in waiting {
+                    servers[server].commit(entry.tx)
+                    told(entry.host, entry.connection, server, entry.tx)
+                }
+            }
+        case .tighten: if !servers[server].readOnly { servers[server].semiSync = true }
+        case .calm: if servers[server].superReadOnly { servers[server].semiSync = false }
+        default: return false
+        }
+        return true
+    }
+}

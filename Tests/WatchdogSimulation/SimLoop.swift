@@ -1,0 +1,209 @@
+@testable import Watchdog
+
+/// The agent's loop, as `Council` runs it: look, ask `Govern`, carry the orders out one after the other.
+extension SimWorld {
+    func look(_ agent: Int) {
+        agents[agent].began = now
+        agents[agent].looking = true
+        for id in ServerID.allCases where !agents[agent].probing[index(id)] {
+            agents[agent].probing[index(id)] = true
+            agents[agent].views[index(id)] = agents[agent].silent[index(id)] ? agents[agent].views[index(id)] : nil
+            agenda.add(now + delay(), .probe(agent, life: agents[agent].life, id, 0, now))
+        }
+        agenda.add(now + 45, .patience(agent, life: agents[agent].life))
+    }
+
+    func probe(_ agent: Int, _ id: ServerID, _ stage: Int, _ asked: Int64) {
+        let server = index(id)
+        let life = agents[agent].life
+        guard reaches(agent, id), !lost(), servers[server].running || !servers[server].up else {
+            agenda.add(
+                max(now, asked + rules.probeTimeout), .answered(agent, life: life, id, .downSoft("silent"), asked))
+            return
+        }
+        guard servers[server].up else {
+            agenda.add(now + 1, .answered(agent, life: life, id, .downHard("refused"), asked))
+            return
+        }
+        if stage == 0 {
+            // First the locks and variables, at one instant; the rest a moment later.
+            agents[agent].views[server] = agents[agent].views[server] ?? nil
+            firsts[agent * 2 + server] = first(server)
+            agenda.add(now + dice.within(0...4), .probe(agent, life: life, id, 1, asked))
+            return
+        }
+        guard var facts = firsts[agent * 2 + server] else { return }
+        facts.channels = channels(server)
+        facts.ledger = servers[server].ledger.map { rows in
+            rows.map { row in
+                var row = row
+                row.alive = servers[server].sessions[Int(row.session)] != nil
+                row.age = now + servers[server].jump - row.age
+                return row
+            }
+        }
+        facts.rebuilding = servers[server].rebuilding
+        facts.promotion = servers[server].promotion
+        facts.quorum?.semiSync = semiSync(server)
+        agenda.add(now + dice.within(0...3), .answered(agent, life: life, id, .up(facts), asked))
+    }
+
+    private func first(_ server: Int) -> ServerFacts {
+        ServerFacts(
+            uuid: servers[server].uuid, serverID: UInt64(server + 1), readOnly: servers[server].readOnly,
+            superReadOnly: servers[server].superReadOnly, executed: servers[server].executed,
+            operationLocked: servers[server].lock != nil, quorum: servers[server].quorum)
+    }
+
+    private func semiSync(_ server: Int) -> SemiSync {
+        var semi = SemiSync()
+        semi.installed = plan.semiSync
+        semi.enabled = servers[server].semiSync
+        semi.active = servers[server].semiSync
+        semi.withoutFallback = plan.semiSync
+        let other = servers[1 - server]
+        semi.clients = plan.semiSync && other.up && other.channel?.connected == true ? 1 : 0
+        return semi
+    }
+
+    private func channels(_ server: Int) -> [ReplicationChannel] {
+        guard let channel = servers[server].channel else { return [] }
+        let receiver: ReplicationChannel.Receiver =
+            !channel.receiverWanted ? .off : channel.connected ? .on : .connecting
+        return [
+            ReplicationChannel(
+                sourceHost: channel.source == .a ? "10.0.0.1" : "10.0.0.2", sourcePort: 3306,
+                sourceUUID: servers[index(channel.source)].uuid, receiver: receiver,
+                applierRuns: channel.applierWanted, retrieved: channel.retrieved)
+        ]
+    }
+
+    func answered(_ agent: Int, _ id: ServerID, _ view: ServerView, _ asked: Int64) {
+        let server = index(id)
+        agents[agent].probing[server] = false
+        var view = view
+        // The way back may be cut meanwhile.
+        if case .up = view, !passes(node(id), 2 + agent) || lost() { view = .downSoft("silent") }
+        agents[agent].views[server] = view
+        agents[agent].asked[server] = asked
+        if case .downSoft = view { agents[agent].silent[server] = true } else { agents[agent].silent[server] = false }
+        consider(agent, late: false)
+    }
+
+    /// Goes on when every server has answered, or when those that have not are known to be silent.
+    func consider(_ agent: Int, late: Bool) {
+        guard agents[agent].looking else { return }
+        for server in 0..<2 where agents[agent].probing[server] {
+            guard agents[agent].silent[server], now - agents[agent].began >= 40 else { return }
+            agents[agent].asked[server] = now
+        }
+        agents[agent].looking = false
+        decide(agent)
+    }
+
+    private func decide(_ agent: Int) {
+        guard let a = agents[agent].views[0], let b = agents[agent].views[1] else { return again(agent, urgent: false) }
+        var router = RouterView.noAnswer("")
+        if case .leads(let id) = agents[agent].router.state { router = .leadsTo(uuid: servers[index(id)].uuid) }
+        let seen = Observation(a: a, b: b, router: router)
+        let offset = agents[agent].born
+        let sight = Sight(
+            seen: seen, askedAt: min(agents[agent].asked[0], agents[agent].asked[1]) - offset, now: now - offset,
+            pongA: agents[agent].pong[0].map { $0 - offset }, pongB: agents[agent].pong[1].map { $0 - offset },
+            routerCut: agents[agent].router.state == .cut)
+        var standing = agents[agent].lastStanding
+        if !agents[agent].busy {
+            standing = Standing(agent: agents[agent].name)
+            if let part = agents[agent].part {
+                standing.server = part.server
+                standing.session = UInt64(part.session)
+                standing.holdsLock = servers[index(part.server)].lock == part.session
+            }
+            agents[agent].lastStanding = standing
+        }
+        man(agent, seen)
+        let orders = agents[agent].govern(sight, standing)
+        let kept = agents[agent].govern.kept
+        var wait: Int64 = 0
+        if kept.differsInPromises(from: agents[agent].written) {
+            wait = dice.chance(5) ? dice.within(100...900) : dice.within(1...6)
+        }
+        agenda.add(now + wait, .carry(agent, life: agents[agent].life, orders, sight, 0))
+    }
+
+    /// A post where a server answers and none is held.
+    private func man(_ agent: Int, _ seen: Observation) {
+        for id in ServerID.allCases where agents[agent].pong[index(id)] == nil && seen.facts(id) != nil {
+            let server = index(id)
+            // A session of an earlier life still has the name.
+            guard servers[server].running, reaches(agent, id), !servers[server].posts[agent].open else { continue }
+            servers[server].posts[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
+            agents[agent].pong[server] = now
+        }
+    }
+
+    // MARK: Orders
+
+    func carry(_ agent: Int, _ orders: Orders, _ sight: Sight, _ stage: Int) {
+        let life = agents[agent].life
+        switch stage {
+        case 0:
+            let kept = agents[agent].govern.kept
+            if kept.differsInPromises(from: agents[agent].written) || now / 1_000 % 5 == 0 {
+                agents[agent].written = kept
+                agents[agent].disk = kept
+            }
+            let govern = agents[agent].govern
+            agents[agent].leaseUntil =
+                orders.router == .cut || govern.needsNoLease || govern.broken.contains(.noLease)
+                ? nil : govern.leaseUntil == .min ? now : govern.leaseUntil + agents[agent].born
+            let wait = setLocks(agent, orders.locks, take: false)
+            if orders.router == .cut { stopRouter(agent) }
+            agenda.add(now + wait, .carry(agent, life: life, orders, sight, 1))
+        case 1:
+            let wait = setLocks(agent, orders.locks, take: true)
+            agenda.add(now + wait, .carry(agent, life: life, orders, sight, 2))
+        default:
+            if case .lead(let id) = orders.router, sight.seen.facts(id) != nil { turnRouter(agent, to: id) }
+            let acted = begin(orders.step, agent, sight)
+            again(agent, urgent: orders.urgent || acted)
+        }
+    }
+
+    private func again(_ agent: Int, urgent: Bool) {
+        let rest = max(10, (urgent ? 60 : rules.interval) - (now - agents[agent].began))
+        agenda.add(now + rest, .look(agent, life: agents[agent].life))
+    }
+
+    /// Gives back, or takes, over the posts. A post that does not answer is given up.
+    private func setLocks(_ agent: Int, _ locks: Orders.Locks, take: Bool) -> Int64 {
+        var wait: Int64 = 0
+        for id in ServerID.allCases {
+            let server = index(id)
+            guard agents[agent].pong[server] != nil else { continue }
+            var seat = servers[server].posts[agent]
+            let wanted = (
+                locks.alive == id, locks.voteOn == id && locks.vote == .cut, locks.voteOn == id && locks.vote == .dead,
+                locks.async == id
+            )
+            let before = (seat.alive, seat.cut, seat.dead, seat.async)
+            if take {
+                (seat.alive, seat.cut) = (seat.alive || wanted.0, seat.cut || wanted.1)
+                (seat.dead, seat.async) = (seat.dead || wanted.2, seat.async || wanted.3)
+            } else {
+                (seat.alive, seat.cut) = (seat.alive && wanted.0, seat.cut && wanted.1)
+                (seat.dead, seat.async) = (seat.dead && wanted.2, seat.async && wanted.3)
+            }
+            guard before != (seat.alive, seat.cut, seat.dead, seat.async) else { continue }
+            if servers[server].running, reaches(agent, id), servers[server].posts[agent].open {
+                servers[server].posts[agent] = seat
+                wait += delay()
+            } else {
+                // Whether the server has heard of it or not, this session is over.
+                agents[agent].pong[server] = nil
+                wait += 1_500
+            }
+        }
+        return wait
+    }
+}

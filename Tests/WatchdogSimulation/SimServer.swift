@@ -1,0 +1,143 @@
+@testable import Watchdog
+
+/// One transaction, as it stands in binary and relay logs.
+struct Tx {
+    /// The client's write; nil for what agents write into a server's own history.
+    var mark: Int?
+    var gtid: GTIDSet
+    var promotion: Promotion?
+}
+
+/// A modelled mysqld: what its disk holds, what it would say, who is connected.
+struct SimServer {
+    let id: ServerID
+    let uuid: String
+    var up = true
+    var frozen = false
+
+    // On disk.
+    var binlog: [Tx] = []
+    var executed = GTIDSet()
+    var data = Marks()
+    var promotion: Promotion?
+    var promotedAt: Int64?
+    var failovers = 0
+    var rebuilding: RebuildMarker?
+    var ledger: [LedgerRow]?
+    var paused = false
+    var channel: Channel?
+
+    // In the process.
+    var superReadOnly = true
+    var readOnly = true
+    var semiSync = false
+    var waiting: [(tx: Tx, host: Int, connection: Int)] = []
+    var lock: Int?
+    /// The session that holds the op lock on this server for an operation whose ledger lies on the other.
+    var guest: Int?
+    var posts: [Seat]
+    var sessions: [Int: Seat] = [:]
+    var switchoverAsked = false
+    var lossAccepted = false
+    /// How far this server's wall clock has jumped.
+    var jump: Int64 = 0
+
+    /// A session as the server sees it.
+    struct Seat {
+        var agent = 0
+        var open = false
+        /// When the server last heard from it, and when its end will have reached the server.
+        var heard: Int64 = 0
+        var ends: Int64?
+        var alive = false
+        var cut = false
+        var dead = false
+        var async = false
+    }
+
+    struct Channel {
+        var source: ServerID
+        var receiverWanted = true
+        var applierWanted = true
+        var connected = false
+        var position = 0
+        var relay: [Tx] = []
+        var retrieved = GTIDSet()
+        var mark: UInt64 = 1
+        /// The applier does nothing until then.
+        var stalledUntil: Int64 = 0
+    }
+
+    init(_ id: ServerID, agents: Int) {
+        self.id = id
+        uuid = id == .a ? "aaaaaaaa-0000-0000-0000-000000000001" : "bbbbbbbb-0000-0000-0000-000000000002"
+        posts = Array(repeating: Seat(), count: agents)
+    }
+
+    var running: Bool { up && !frozen }
+    var open: Bool { up && !readOnly }
+
+    /// The next number of this server's own.
+    func nextGTID() -> GTIDSet {
+        var used = executed
+        for entry in waiting { used = used.union(entry.tx.gtid) }
+        let table = SimServer.numbers[id == .a ? 0 : 1]
+        var number = Int(used.from(uuid: uuid).count)
+        while table[number].isSubset(of: used) { number += 1 }
+        return table[number]
+    }
+
+    /// The first transactions of each server, read once.
+    static let numbers: [[GTIDSet]] = ["aaaaaaaa-0000-0000-0000-000000000001", "bbbbbbbb-0000-0000-0000-000000000002"]
+        .map { uuid in (1...4_000).compactMap { GTIDSet("\(uuid):\($0)") } }
+
+    mutating func commit(_ tx: Tx) {
+        executed = executed.union(tx.gtid)
+        if let mark = tx.mark { data.insert(mark) }
+        if let new = tx.promotion, new.epoch > promotion?.epoch ?? 0 { promotion = new }
+    }
+
+    mutating func endSessions() {
+        lock = nil
+        guest = nil
+        sessions = [:]
+        for index in posts.indices { posts[index] = Seat() }
+        switchoverAsked = false
+        lossAccepted = false
+    }
+
+    mutating func crash() {
+        up = false
+        frozen = false
+        endSessions()
+        // What waited for an acknowledgement stands in the binary log: recovery commits it.
+        for entry in waiting { commit(entry.tx) }
+        waiting = []
+        channel?.connected = false
+        channel?.receiverWanted = true
+        channel?.applierWanted = true
+    }
+
+    /// Closed, as the agents have persisted.
+    mutating func restart(semiSyncAtBoot: Bool) {
+        up = true
+        superReadOnly = true
+        readOnly = true
+        semiSync = semiSyncAtBoot
+    }
+
+    var quorum: QuorumFacts {
+        var quorum = QuorumFacts()
+        for (index, seat) in posts.enumerated() where seat.open {
+            if seat.alive { quorum.alive.insert(index) }
+            if seat.cut { quorum.cut.insert(index) }
+            if seat.dead { quorum.dead.insert(index) }
+            if seat.async { quorum.async.insert(index) }
+        }
+        quorum.switchoverAsked = switchoverAsked
+        quorum.lossAccepted = lossAccepted
+        quorum.control.paused = paused
+        quorum.receiverMark = channel?.mark ?? 0
+        return quorum
+    }
+}

@@ -1,0 +1,140 @@
+@testable import Watchdog
+
+/// Steps as the statements that the production code sends for them.
+extension SimWorld {
+    /// - Returns: whether something was begun, so that the next look should come at once.
+    func begin(_ step: Step, _ agent: Int, _ sight: Sight) -> Bool {
+        guard !agents[agent].busy else { return false }
+        let me = agents[agent]
+        if step != me.lastStep { tell("\(me.name): \(step)") }
+        agents[agent].lastStep = step
+        let ledger = sight.seen.activeLedger
+        let epoch = ledger?.master?.epoch ?? 0
+        let kept = me.govern.kept
+        func signal(_ signal: Signal, _ epoch: UInt64, unique: Bool = false) -> Op {
+            .signal(signal, epoch: epoch, unique: unique, witness: kept.executed, sync: kept.sync)
+        }
+        var ops: [Op] = []
+        switch step {
+        case .none:
+            if me.part != nil { agents[agent].part = nil }
+            return false
+        case .wait: return true
+        case .scan, .lock, .master:
+            if now < me.quietUntil { return false }
+            switch step {
+            case .scan(let id): ops = [.join(id), .allowWriting, signal(.scan(host: me.name), 0)]
+            case .lock(let id): ops = [.join(id), .takeLock]
+            case .master(let id):
+                ops = [
+                    .join(id),
+                    signal(.mast(host: me.name), me.govern.nextEpochForMaster(sight.seen), unique: true),
+                ]
+            default: break
+            }
+        case .withdraw: ops = [.leave]
+        case .follow(let id): ops = [.join(id), signal(.folo(host: me.name), epoch)]
+        case .announce(let kind, let target):
+            ops = [signal(.oper(kind), epoch), signal(.targ(socket: Self.sockets[index(target)]), epoch)]
+        case .confirmMaster: ops = [signal(.maok(host: me.name), epoch)]
+        case .confirmFollower: ops = [signal(.fook(host: me.name), epoch)]
+        case .fence(let id): ops = [.guardTake(id), .close(id), .guardRelease(id)]
+        case .drain: ops = [.pause(150)]
+        case .silence(let id): ops = [.silence(id)]
+        case .settle(let id): ops = [.startApplier(id), .pause(200)]
+        case .seize(let id, _):
+            ops = [
+                .stopReplication(id, acceptLoss: sight.seen.facts(id)?.quorum?.lossAccepted == true),
+                .record(id, epoch: epoch), .resetChannel(id),
+            ]
+        case .promote(let id, _):
+            ops = [
+                .checkOther(id), .stopReplication(id, acceptLoss: false), .record(id, epoch: epoch), .resetChannel(id),
+            ]
+        case .open(let id): ops = opening(id, sight, promoted: ledger?.kind == .failover, me.govern)
+        case .resume(let replica, _):
+            ops = [.guardTake(replica), .replicate(replica), .guardRelease(replica)]
+        case .rebuild(let replica, _, _):
+            ops = [.guardTake(replica), .close(replica)]
+            if !me.govern.broken.contains(.saveSkipped) { ops.append(.save(replica)) }
+            ops += [
+                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
+            ]
+        case .terminate:
+            ops = [.dropLedger(me.part?.server ?? .a, close: me.part?.server != me.govern.primary), .leave]
+        case .abort:
+            agents[agent].quietUntil = now + 3_000
+            guard let part = me.part else { return false }
+            if part.server != me.govern.primary { ops.append(.startReplica(part.server)) }
+            ops += [.dropLedger(part.server, close: part.server != me.govern.primary), .leave]
+        case .loosen(let id): ops = [.loosen(id)]
+        case .tighten(let id): ops = [.tighten(id)]
+        case .calm(let id): ops = [.calm(id)]
+        case .fenceCommand(let id): ops = [.powerOff(id)]
+        case .route: return false
+        }
+        agents[agent].ops = ops
+        agents[agent].busy = true
+        send(agent)
+        return true
+    }
+
+    private func opening(_ id: ServerID, _ sight: Sight, promoted: Bool, _ govern: Govern) -> [Op] {
+        let unlock: [Op] = [
+            .unlock(id, promoted: promoted, first: true), .unlock(id, promoted: promoted, first: false),
+        ]
+        if promoted { return unlock }
+        if govern.broken.contains(.openWithoutLock) { return unlock }
+        if sight.seen.facts(id.other) != nil {
+            return [.guardTake(id.other), .checkReopen(id)] + unlock + [.guardRelease(id.other)]
+        }
+        return [.checkMajority(id)] + unlock
+    }
+
+    // MARK: One effect after the other
+
+    private func send(_ agent: Int) {
+        guard let op = agents[agent].ops.first else {
+            agents[agent].busy = false
+            return
+        }
+        agents[agent].ops.removeFirst()
+        let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
+        agenda.add(now + delay() + slow, .deliver(agent, life: agents[agent].life, op))
+    }
+
+    func deliver(_ agent: Int, _ life: Int, _ op: Op) {
+        // A statement that has been sent is carried out even if its sender has died; one after a pause of its own is not.
+        let sameLife = agents[agent].life == life
+        let fine = sameLife ? effect(op, agent) : false
+        guard sameLife else { return }
+        let heard = fine && !lost()
+        if case .pause(let time) = op {
+            agenda.add(now + time, .reply(agent, life: life, true))
+        } else {
+            agenda.add(now + (heard ? delay() : dice.within(5...1_500)), .reply(agent, life: life, heard))
+        }
+    }
+
+    func proceed(_ agent: Int, _ fine: Bool) {
+        guard agents[agent].busy else { return }
+        if fine {
+            agents[agent].failures = 0
+            return send(agent)
+        }
+        release(agent)
+        agents[agent].ops = []
+        agents[agent].busy = false
+        agents[agent].failures += 1
+        if agents[agent].failures >= 3 {
+            agents[agent].failures = 0
+            agents[agent].quietUntil = now + 10_000
+            agents[agent].part = nil
+        }
+    }
+
+    private func release(_ agent: Int) {
+        guard let part = agents[agent].part else { return }
+        for server in servers.indices where servers[server].guest == part.session { servers[server].guest = nil }
+    }
+}
