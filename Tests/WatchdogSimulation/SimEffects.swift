@@ -90,6 +90,8 @@ extension SimWorld {
             servers[server].guest == nil || servers[server].guest == session, servers[home].lock == session
         else { return false }
         servers[server].guest = session
+        servers[server].guestAgent = agent
+        servers[server].guestEnds = nil
         return true
     }
 

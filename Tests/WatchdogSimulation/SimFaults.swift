@@ -139,9 +139,7 @@ extension SimWorld {
         agents[agent].life += 1
         agents[agent].postponed = []
         agents[agent].leaseUntil = nil
-        for server in servers.indices where servers[server].guest == agents[agent].part?.session {
-            servers[server].guest = nil
-        }
+        release(agent)
         agents[agent].part = nil
         agents[agent].pong = [nil, nil]
     }

@@ -61,6 +61,7 @@ extension SimWorld {
         semi.enabled = servers[server].semiSync
         semi.active = servers[server].semiSync
         semi.withoutFallback = plan.semiSync
+        semi.waiting = servers[server].waiting.count
         let other = servers[1 - server]
         semi.clients = plan.semiSync && other.up && other.channel?.connected == true ? 1 : 0
         return semi

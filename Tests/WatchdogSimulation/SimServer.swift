@@ -35,6 +35,9 @@ struct SimServer {
     var lock: Int?
     /// The session that holds the op lock on this server for an operation whose ledger lies on the other.
     var guest: Int?
+    var guestAgent = 0
+    /// When a guest that is gone will have been noticed.
+    var guestEnds: Int64?
     var posts: [Seat]
     var sessions: [Int: Seat] = [:]
     var switchoverAsked = false

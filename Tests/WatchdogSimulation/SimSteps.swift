@@ -133,8 +133,11 @@ extension SimWorld {
         }
     }
 
-    private func release(_ agent: Int) {
-        guard let part = agents[agent].part else { return }
-        for server in servers.indices where servers[server].guest == part.session { servers[server].guest = nil }
+    /// The agent's session on the other server ends, and its lock when the server notices.
+    func release(_ agent: Int) {
+        for server in servers.indices where servers[server].guest != nil && servers[server].guestAgent == agent {
+            servers[server].guestEnds =
+                servers[server].running && reaches(agent, servers[server].id) ? now : now + 10_000
+        }
     }
 }

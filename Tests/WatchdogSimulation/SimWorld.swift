@@ -265,6 +265,10 @@ final class SimWorld {
     private func expire(_ id: ServerID) {
         let server = index(id)
         guard servers[server].running else { return }
+        if let ends = servers[server].guestEnds, ends <= now {
+            servers[server].guest = nil
+            servers[server].guestEnds = nil
+        }
         for agent in agents.indices where servers[server].posts[agent].open {
             let gone = !agents[agent].alive || agents[agent].pong[server] == nil
             if gone, servers[server].posts[agent].ends == nil, passes(2 + agent, server) {
@@ -281,7 +285,6 @@ final class SimWorld {
             if now - seat.heard > 10_000 || gone && passes(2 + seat.agent, server) && now - seat.heard > 60 {
                 servers[server].sessions[session] = nil
                 if servers[server].lock == session { servers[server].lock = nil }
-                for other in servers.indices where servers[other].guest == session { servers[other].guest = nil }
             }
         }
     }

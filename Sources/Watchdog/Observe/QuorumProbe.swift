@@ -114,7 +114,8 @@ struct QuorumProbe: Sendable {
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
                 FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%'),
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
-                WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients')),
+                WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
+                    'Rpl_semi_sync_source_wait_sessions')),
             (SELECT variable_value FROM performance_schema.persisted_variables
                 WHERE variable_name = 'super_read_only'),
             (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
@@ -273,6 +274,7 @@ extension SemiSync {
         installed = true
         self.enabled = enabled == "ON"
         active = now["rpl_semi_sync_source_status"] == "ON"
+        waiting = Int(now["rpl_semi_sync_source_wait_sessions"] ?? "") ?? 0
         clients = Int(now["rpl_semi_sync_source_clients"] ?? "") ?? 0
         // An hour: longer than any replica's restart, so that a commit is never acknowledged for want of patience.
         withoutFallback =

@@ -28,7 +28,12 @@ extension Govern {
             }
             return .announce(.failover, target: target)
         case .switchover(let target): return .announce(.failover, target: target)
-        case .reopen(let primary): return .open(primary)
+        case .reopen(let primary):
+            // A deposed server that nobody has met since is open still.
+            if let other = view.facts(primary.other), other.rebuilding == nil, !other.superReadOnly {
+                return .fence(primary.other)
+            }
+            return .open(primary)
         case .recover(let primary): return .announce(.recover, target: primary)
         }
     }

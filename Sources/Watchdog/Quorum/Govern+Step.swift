@@ -47,11 +47,12 @@ extension Govern {
         {
             return .calm(primary.other)
         }
-        if quorum.semiSync.enabled, quorum.semiSync.clients == 0, letsGo(view) {
+        if quorum.semiSync.enabled, letsGo(view) {
             if rules.isMajority(quorum.async) || broken.contains(.asyncUnrecorded) { return .loosen(primary) }
         }
         if !quorum.semiSync.enabled, let replica = view.facts(primary.other), quorum.semiSync.clients > 0,
             replica.rebuilding == nil, replica.channels.first?.health == .running,
+            hears(view, primary.other, within: rules.vouch),
             facts.executed.subtracting(replica.executed).count < 1_000
         {
             return .tighten(primary)

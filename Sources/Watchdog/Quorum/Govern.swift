@@ -37,6 +37,8 @@ public struct Govern: Sendable {
         /// The last proof of life; at first, when the agent began to look.
         var life: Int64
         var refusals = 0
+        /// Since when every look has been refused.
+        var refusedSince: Int64?
         var mark: UInt64 = 0
         var markAt: Int64 = .min
     }
@@ -127,6 +129,7 @@ public struct Govern: Sendable {
                 track.refusals = 0
                 track.life = sight.now
             }
+            track.refusedSince = track.refusals > 0 ? track.refusedSince ?? sight.now : nil
             tracks[id] = track
         }
     }
@@ -156,8 +159,12 @@ public struct Govern: Sendable {
     /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk
     /// that the primary may go on without it; when a majority has, it may.
     private mutating func noteWaiting(_ view: View) {
+        // A replica whose road is cut is still counted as a client for a while: then commits that wait, and a receiver
+        // that hears nothing, tell.
         guard let primary = view.primary, let quorum = view.facts(primary)?.quorum, quorum.semiSync.enabled,
-            quorum.semiSync.clients == 0, kept.promise == nil
+            quorum.semiSync.clients == 0
+                || quorum.semiSync.waiting > 0 && !hears(view, primary.other, within: rules.asyncAfter),
+            kept.promise == nil
         else {
             waitingSince = nil
             return
@@ -165,6 +172,12 @@ public struct Govern: Sendable {
         let since = waitingSince ?? view.now
         waitingSince = since
         if view.now - since >= rules.asyncAfter, !broken.contains(.asyncUnrecorded) { kept.sync = false }
+    }
+
+    /// Whether a replica's receiver has been seen to hear from its source a short while ago.
+    func hears(_ view: View, _ replica: ServerID, within time: Int64) -> Bool {
+        guard view.facts(replica)?.channels.first?.receiver == .on, let track = tracks[replica] else { return false }
+        return view.now - time < track.markAt
     }
 
     /// Whether this agent has put on disk that the primary may go on without its replica.

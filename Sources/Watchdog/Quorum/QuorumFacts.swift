@@ -39,6 +39,8 @@ public struct SemiSync: Sendable, Hashable {
     public var active = false
     /// Replicas that acknowledge.
     public var clients = 0
+    /// Sessions that wait for a replica's acknowledgement at this moment.
+    public var waiting = 0
     /// AFTER_SYNC, a timeout of an hour or more, and wait_no_replica: nothing is acknowledged that no replica has.
     public var withoutFallback = false
 

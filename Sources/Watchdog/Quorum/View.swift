@@ -76,6 +76,10 @@ struct View: Sendable {
         return !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
     }
 
+    /// A server that shuts down in order refuses new connections and ends its clients' long before its replica has lost
+    /// it. After so long its receiver speaks for it no more; but those who vote close their routers first.
+    private static let refusedLimit: Int64 = 2_000
+
     private static func evidence(_ sight: Sight, _ govern: Govern, _ primary: ServerID) -> Evidence? {
         guard let track = govern.tracks[primary], let replica = sight.seen.facts(primary.other),
             let channel = replica.channels.first
@@ -83,6 +87,7 @@ struct View: Sendable {
         switch sight.seen[primary] {
         case .up, .refusing, .ownFault: return nil
         case .downHard where track.refusals >= 2 && channel.receiver != .on: return .dead
+        case .downHard where track.refusedSince.map { sight.now - $0 >= refusedLimit } == true: return .silent
         case .downHard, .downSoft, .stalled: break
         }
         guard sight.now - track.life >= govern.rules.downAfter else { return nil }
