@@ -39,6 +39,7 @@ struct Mix {
         var random = SeededGenerator(seed: arguments.seed)
         var rounds: [Trial.Round] = []
         let end = began + .seconds(arguments.minutes * 60)
+        var verdict = Verdict()
         var failure: String?
         while failure == nil, .now < end, rounds.count < arguments.rounds {
             let fault =
@@ -49,6 +50,7 @@ struct Mix {
             do {
                 let round = try await trial.round(fault, seed: seed)
                 rounds.append(round)
+                verdict = round.verdict
                 say(line(round, at: time()))
                 if !round.verdict.violations.isEmpty {
                     failure = round.verdict.violations.joined(separator: "\n")
@@ -57,7 +59,6 @@ struct Mix {
                 failure = "\(error)"
             }
         }
-        var verdict = Verdict()
         if failure == nil {
             verdict = try await trial.finish()
             if !verdict.violations.isEmpty { failure = verdict.violations.joined(separator: "\n") }
