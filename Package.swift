@@ -69,6 +69,8 @@ let package = Package(
         // The demo's writer: inserts through a router and keeps what was acknowledged.
         .executableTarget(
             name: "demo-writer", dependencies: ["MySQLWire"], path: "Tests/DemoWriter", swiftSettings: settings),
+        // Faults at random for a given time, and the figures; Scripts/chaos runs it.
+        .executableTarget(name: "chaos", dependencies: ["TestBed"], path: "Tests/Chaos", swiftSettings: settings),
         .testTarget(
             name: "MySQLWireTests", dependencies: ["MySQLWire", "TestBed", "COpenSSL"], swiftSettings: settings),
         .testTarget(

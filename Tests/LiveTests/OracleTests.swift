@@ -12,6 +12,7 @@ import Testing
         options.ownNetworks = ownNetworks
         try await withHostCluster(options) { cluster in
             try await open(cluster.a)
+            try await cluster.a.sql("SET GLOBAL rpl_semi_sync_source_enabled = ON")
             let trial = try await Trial(cluster)
             try await body(trial)
             await trial.writers.stop()
@@ -36,6 +37,7 @@ import Testing
             try await b.catchUp(with: a)
             try await promote(b)
             trial.notePromotion(of: b)
+            try await a.sql("SET GLOBAL rpl_semi_sync_source_enabled = OFF")
             try await a.replicate(from: b)
             try await b.sql("SET GLOBAL rpl_semi_sync_source_enabled = ON")
             for backend in trial.cluster.backends { try await backend.lead(to: b) }

@@ -20,7 +20,11 @@ extension Act {
         } catch {
             guard error.number == 1205 else { throw error }
             _ = try await session.endClients(except: spared)
-            try await session.run("SET GLOBAL super_read_only = ON", what)
+            if configuration.initiative == .agents {
+                try await closeOverHungCommits(session, what)
+            } else {
+                try await session.run("SET GLOBAL super_read_only = ON", what)
+            }
         }
         let ended = try await session.endClients(except: spared)
         logger.notice("fenced", metadata: ["server": "\(name(session.server))", "sessions_ended": "\(ended)"])

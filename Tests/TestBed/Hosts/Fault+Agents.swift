@@ -98,7 +98,7 @@ extension Fault {
         },
         Fault("S71", "planned switchover", .failover, weight: 2) { context in
             context.begin()
-            try await context.command(context.anyBackend(), ["switchover", "--yes"])
+            try await context.command(context.anyBackend(), ["switchover"])
             try await context.failedOver()
         },
     ]

@@ -11,8 +11,8 @@ extension Fault {
             await context.wait(context.between(.zero, .seconds(10)))
             try network.heal()
         },
-        Fault("S17", "only the link between the servers is cut, for 15 s", .stays, network: true) { context in
-            try await context.cut(.seconds(15)) { try $0.cut([context.primary.name], from: [context.replica.name]) }
+        Fault("S17", "only the link between the servers is cut, for 30 s", .stays, network: true) { context in
+            try await context.cut(.seconds(30)) { try $0.cut([context.primary.name], from: [context.replica.name]) }
         },
         Fault("S18", "the primary is cut off from two of three agents for 12 s", .either, network: true) { context in
             let others = context.backendsAtRandom().prefix(2).map(\.name)

@@ -3,7 +3,7 @@ import Glibc
 import MySQLWire
 
 /// Two servers and some application hosts as `initiative = "agents"` wants them: both servers start closed, semi-sync is
-/// on without a fallback, each router knows one server.
+/// without a fallback and switched on by the agents, each router knows one server.
 public final class HostCluster: Sendable {
     public struct Options: Sendable {
         public var backends = 3
@@ -27,7 +27,7 @@ public final class HostCluster: Sendable {
 
     static let semiSyncOptions = [
         "--plugin-load-add=semisync_source.so", "--plugin-load-add=semisync_replica.so",
-        "--loose-rpl-semi-sync-source-enabled=ON", "--loose-rpl-semi-sync-replica-enabled=ON",
+        "--loose-rpl-semi-sync-replica-enabled=ON",
         "--loose-rpl-semi-sync-source-wait-point=AFTER_SYNC", "--loose-rpl-semi-sync-source-timeout=1000000000",
         "--loose-rpl-semi-sync-source-wait-no-replica=ON",
     ]

@@ -74,10 +74,10 @@ public final class HostNetwork: Sendable {
             let (gateway, own) = ("198.18.\(number).\(4 * index + 5)", "198.18.\(number).\(4 * index + 6)")
             try Self.ip(["netns", "add", namespace])
             try Self.ip([
-                "-n", centre, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", namespace,
+                "-n", centre, "link", "add", "to-\(host)", "type", "veth", "peer", "name", "eth0", "netns", namespace,
             ])
-            try Self.ip(["-n", centre, "addr", "add", "\(gateway)/30", "dev", host])
-            try Self.ip(["-n", centre, "link", "set", host, "up"])
+            try Self.ip(["-n", centre, "addr", "add", "\(gateway)/30", "dev", "to-\(host)"])
+            try Self.ip(["-n", centre, "link", "set", "to-\(host)", "up"])
             try Self.ip(["-n", namespace, "addr", "add", "\(own)/30", "dev", "eth0"])
             try Self.ip(["-n", namespace, "link", "set", "eth0", "up"])
             try Self.ip(["-n", namespace, "link", "set", "lo", "up"])
@@ -134,7 +134,7 @@ public final class HostNetwork: Sendable {
     public func spoil(_ host: String) throws -> String {
         guard let tc = Self.tcProgram else { throw TestBedError("no tc") }
         let (links, kinds) = (
-            [(centre, host), (try place(host).namespace ?? "", "eth0")],
+            [(centre, "to-\(host)"), (try place(host).namespace ?? "", "eth0")],
             [
                 ("netem, 50 % lost, 200 ms late", ["netem", "loss", "50%", "delay", "200ms"]),
                 ("tbf, 64 kbit/s, queue of 1 s", ["tbf", "rate", "64kbit", "burst", "1600", "latency", "1s"]),
@@ -152,7 +152,7 @@ public final class HostNetwork: Sendable {
 
     public func unspoil(_ host: String) throws {
         guard let tc = Self.tcProgram else { return }
-        for (namespace, link) in [(centre, host), (try place(host).namespace ?? "", "eth0")] {
+        for (namespace, link) in [(centre, "to-\(host)"), (try place(host).namespace ?? "", "eth0")] {
             _ = try captured(tc, ["-n", namespace, "qdisc", "del", "dev", link, "root"])
         }
     }

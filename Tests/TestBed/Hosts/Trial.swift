@@ -101,4 +101,16 @@ public final class Trial: Sendable {
         }
         return verdict
     }
+
+    /// All writes with times in seconds since the first, for reading after a failure.
+    public func timeline() -> String {
+        let writes = writers.log.all
+        guard let start = writes.first?.sent else { return "" }
+        return writes.map { write in
+            let times = [write.sent, write.answered].map {
+                String(format: "%.3f", start.duration(to: $0) / .seconds(1))
+            }
+            return "\(times[0]) \(times[1]) \(write.row) \(write.server) \(write.outcome)"
+        }.joined(separator: "\n") + "\n"
+    }
 }

@@ -1,0 +1,40 @@
+import Foundation
+import TestBed
+import Testing
+
+/// Scenarios of the agents' initiative by their numbers, on real servers with real routers and agents as processes.
+/// `Scripts/chaos --list` has all of them; here are those that are quick.
+@Suite(.serialized) struct ScenarioTests {
+    /// On loopback, one cluster for all: what one leaves behind the next one finds.
+    @Test func serversAndAgents() async throws {
+        try await run(["S01", "S71", "S06", "S47", "S07", "S62", "S63"], ownNetworks: false)
+    }
+
+    /// Each host with a network of its own.
+    @Test(.enabled(if: HostNetwork.isPossible, "needs root and iproute2"))
+    func partitions() async throws {
+        try await run(["S19", "S20", "S16"], ownNetworks: true)
+    }
+
+    private func run(_ scenarios: [String], ownNetworks: Bool) async throws {
+        var options = HostCluster.Options()
+        options.ownNetworks = ownNetworks
+        try await withHostCluster(options) { cluster in
+            do {
+                try cluster.startAgents()
+                let trial = try await Trial(cluster)
+                for (index, scenario) in scenarios.enumerated() {
+                    let round = try await trial.round(try Fault.named(scenario), seed: UInt64(index))
+                    #expect(round.verdict.violations.isEmpty, "\(round.fault)")
+                    guard round.verdict.violations.isEmpty else { break }
+                }
+                let verdict = try await trial.finish()
+                #expect(verdict.violations.isEmpty)
+                #expect(verdict.acknowledged > 100)
+            } catch {
+                for backend in cluster.backends { print("\(backend.name):\n\(backend.agentLog.suffix(8000))") }
+                throw error
+            }
+        }
+    }
+}
