@@ -118,7 +118,8 @@ extension SimWorld {
             servers[home].channel?.applierWanted = false
             let dropped = agents[agent].govern.broken.contains(.relayLogDropped)
             guard let channel = servers[home].channel else { return true }
-            if !channel.relay.isEmpty, !acceptLoss, !dropped {
+            let recorded = servers[home].promotion?.primary == servers[home].uuid
+            if !channel.relay.isEmpty, !acceptLoss, !dropped, !recorded {
                 servers[home].channel?.receiverWanted = true
                 servers[home].channel?.applierWanted = true
                 return false

@@ -146,6 +146,11 @@ extension Govern {
             return .abort("\(target) did not catch up within \(Self.plannedLimit) ms")
         }
         if case .broken(let why) = new.channels[0].health { return .abort("\(target): \(why)") }
+        // A majority must know of it as well: those who cannot see the new primary would otherwise open the old one again,
+        // which is closed and lacks nothing that they have seen.
+        guard rules.isMajority(promised(view, ledger, master)) || broken.contains(.minorityLeads) else {
+            return .wait("for a majority to follow")
+        }
         if !old.superReadOnly { return .fence(target.other) }
         if !old.executed.isSubset(of: new.executed) { return .drain(from: target.other, to: target) }
         return .promote(target, undrained: "")

@@ -116,10 +116,9 @@ extension Govern {
             ? .confirmFollower : .wait("this host's router turns")
     }
 
-    /// Whether this agent may promise: it has voted itself, or it sees the primary closed for a planned change.
+    /// Whether this agent may promise: it has voted itself, or an operator asks for a change while the primary is well.
     private func turnsAway(_ view: View, _ ledger: Ledger) -> Bool {
         guard view.quorum(ledger.server)?.votes.contains(rules.own) != true else { return view.evidence != nil }
-        guard let old = view.facts(ledger.server.other) else { return false }
-        return old.superReadOnly && ledger.kind == .failover
+        return ledger.kind == .failover && view.quorum(ledger.server)?.switchoverAsked == true && view.fit
     }
 }

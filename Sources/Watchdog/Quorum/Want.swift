@@ -48,7 +48,8 @@ extension Govern {
         if other.quorum?.control.paused == true || quorum.control.paused { return (nil, "paused by an operator") }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
-        case .running? where other.superReadOnly || view.ledger?.server == replica: return (nil, nil)
+        // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
+        case .running? where other.superReadOnly || other.readOnly && other.ledger != nil: return (nil, nil)
         case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
         default: return (.recover(primary), nil)
         }
@@ -89,7 +90,10 @@ extension Govern {
         }
         let behind = source.executed.subtracting(facts.executed).count
         guard behind <= 10_000 else { return "switchover: \(primary.other) is \(behind) transactions behind" }
-        guard rules.isMajority(view.quorum(primary)?.alive ?? AgentSet()) else {
+        // Whoever leads it has turned away already.
+        var alive = view.quorum(primary)?.alive ?? AgentSet()
+        if kept.promise?.on == primary.other { alive.insert(rules.own) }
+        guard rules.isMajority(alive) else {
             return "switchover: no majority of agents sees \(primary)"
         }
         return nil
