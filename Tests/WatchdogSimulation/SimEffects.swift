@@ -139,7 +139,8 @@ extension SimWorld {
             return open(home, promoted)
         case .dropLedger(_, let close):
             servers[home].ledger = nil
-            if close { servers[home].superReadOnly = true }
+            // Setting super_read_only sets read_only too.
+            if close { (servers[home].superReadOnly, servers[home].readOnly) = (true, true) }
             return true
         case .startReplica:
             servers[home].channel?.receiverWanted = true
