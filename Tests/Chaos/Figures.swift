@@ -12,10 +12,15 @@ struct Figures {
         ("kill", "S01"), ("freeze", "S06"), ("drop", "S16"), ("switchover", "S71"),
     ]
 
-    func run(_ wanted: String) async throws {
-        guard wanted == "all" || wanted == "idle" || Self.faults.contains(where: { $0.0 == wanted }) else {
-            throw TestBedError(
-                "no figures '\(wanted)'; there are all, idle, \(Self.faults.map(\.0).joined(separator: ", "))")
+    /// - Parameter list: names with commas between, each with a number of its own if wanted, as in `kill:20,freeze:5`.
+    func run(_ list: String) async throws {
+        let known = ["idle"] + Self.faults.map(\.0)
+        let wanted = try (list == "all" ? known : list.split(separator: ",").map(String.init)).map { word in
+            let parts = word.split(separator: ":").map(String.init)
+            guard let name = parts.first, known.contains(name), parts.count < 2 || Int(parts[1]) != nil else {
+                throw TestBedError("no figures '\(word)'; there are \(known.joined(separator: ", "))")
+            }
+            return (name: name, runs: parts.count > 1 ? Int(parts[1]) ?? arguments.runs : arguments.runs)
         }
         var options = HostCluster.Options()
         options.ownNetworks = arguments.ownNetworks
@@ -23,13 +28,14 @@ struct Figures {
             do {
                 try cluster.startAgents()
                 try await cluster.settled(within: .seconds(60))
-                if wanted == "all" || wanted == "idle" { try await idle(cluster) }
-                if wanted == "idle" { return }
+                if wanted.contains(where: { $0.name == "idle" }) { try await idle(cluster) }
+                guard wanted.contains(where: { $0.name != "idle" }) else { return }
                 let trial = try await Trial(cluster, perSecond: arguments.rate)
-                for (name, scenario) in Self.faults where wanted == "all" || wanted == name {
+                for (name, scenario) in Self.faults {
+                    guard let runs = wanted.first(where: { $0.name == name })?.runs else { continue }
                     let fault = try Fault.named(scenario)
                     if fault.needsNetwork, cluster.network == nil { continue }
-                    try await measure(fault, trial)
+                    try await measure(fault, runs, trial)
                 }
                 let verdict = try await trial.finish()
                 say("rows: \(verdict.summary)")
@@ -41,10 +47,10 @@ struct Figures {
         }
     }
 
-    private func measure(_ fault: Fault, _ trial: Trial) async throws {
+    private func measure(_ fault: Fault, _ runs: Int, _ trial: Trial) async throws {
         var rounds: [Trial.Round] = []
         var random = SeededGenerator(seed: arguments.seed)
-        for _ in 0..<arguments.runs {
+        for _ in 0..<runs {
             let round = try await trial.round(fault, seed: random.next())
             for violation in round.verdict.violations { throw TestBedError("VIOLATED: \(violation)") }
             rounds.append(round)

@@ -6,7 +6,7 @@ let usage = """
     chaos: faults done to a real cluster under load, one after the other, each judged.
 
       chaos --minutes M [--seed N] [--scenario S16[,S19...]] [--rounds N] [--loopback] [--rate N]
-      chaos --figures [NAME] [--runs N] [--loopback]
+      chaos --figures [NAME[:N],...] [--runs N] [--loopback]
       chaos --list
 
     Each host has a network namespace of its own where that is allowed (root and iproute2), otherwise, and with

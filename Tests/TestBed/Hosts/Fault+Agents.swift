@@ -92,9 +92,17 @@ extension Fault {
             context.begin()
             await context.primary.kill()
             await context.nothingPromoted(for: .seconds(12))
-            try await context.command(backend, ["resume"])
+            // With no primary the note of a pause cannot be taken back; `failover` goes in spite of it.
+            let (status, _) = try await backend.command(["resume"])
+            context.note("resume ended with \(status)")
+            if status > 1 { try await context.command(backend, ["failover"]) }
             try await context.failedOver()
             try await context.primary.start()
+            if status > 1 {
+                try await eventually("the pause is taken back", within: .seconds(20)) {
+                    try await backend.command(["resume"]).status <= 1
+                }
+            }
         },
         Fault("S71", "planned switchover", .failover, weight: 2) { context in
             context.begin()
