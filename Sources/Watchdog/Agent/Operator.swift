@@ -146,7 +146,9 @@ extension Agent {
         let (status, _) = await explain()
         guard let primary = status.diagnosis.primary, let facts = status.seen.facts(primary), !facts.readOnly else {
             throw AgentError(
-                .refused, "no primary takes writes, and the note must replicate: \(status.diagnosis.summary)")
+                .refused,
+                "no primary takes writes, and the note must replicate; a lost primary is replaced in spite of a pause or a "
+                    + "block period by 'failover': \(status.diagnosis.summary)")
         }
         let session = try await open(primary, .after(.seconds(8)))
         defer { session.abort() }
