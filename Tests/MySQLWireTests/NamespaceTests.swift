@@ -94,4 +94,41 @@ struct NamespaceTests {
             }
         }
     }
+
+    /// A host that began too many handshakes without ending them is told so before the greeting.
+    @Test func maxConnectErrors() async throws {
+        try await Network.within {
+            let open = ["--bind-address=0.0.0.0", "--skip-name-resolve=OFF", "--max-connect-errors=2"]
+            try await withServer(options: open) { server in
+                var options = server.connectionOptions(.agent)
+                options.address = .tcp(host: "10.77.0.1", port: server.port)
+                options.tls = .disabled
+                // The way by the server's key: this address is no loopback to the driver either.
+                options.publicKeyRetrieval = .allowed
+                let reactor = try Reactor.shared.get()
+                let found = try await Resolver.shared.resolve(
+                    host: "10.77.0.1", port: server.port, reactor: reactor, deadline: soon)
+                let address = try #require(found.list.first)
+                try await eventually("the host is blocked", within: .seconds(20)) {
+                    for _ in 0..<3 {
+                        let half = try await Channel.connect(to: address, reactor: reactor, deadline: soon)
+                        try await half.wait(for: .readable, soon)
+                        half.close()
+                    }
+                    let error = await failure {
+                        let connection = try await MySQLConnection.connect(options, deadline: soon)
+                        await connection.close()
+                    }
+                    guard let error else { return false }
+                    #expect(error.number == 1129 && error.phase == .greeting, "\(error)")
+                    #expect(error.serverError?.sqlState == "")
+                    return true
+                }
+                try await server.sql("TRUNCATE performance_schema.host_cache")
+                let connection = try await MySQLConnection.connect(options, deadline: soon)
+                #expect(connection.isOpen)
+                await connection.close()
+            }
+        }
+    }
 }
