@@ -3,3 +3,5 @@
 
 // Calls of the C library that its headers declare only under _GNU_SOURCE, which Swift's own import does not set.
 extern int memfd_create(const char *name, unsigned int flags);
+// struct pollfd, struct timespec, sigset_t: their headers belong to Swift's own import.
+extern int ppoll(void *descriptors, unsigned long count, const void *timeout, const void *mask);

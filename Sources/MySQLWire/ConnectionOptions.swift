@@ -47,6 +47,8 @@ public struct ConnectionOptions: Sendable {
     public var programVersion: String?
     /// Longest merged packet that is taken from the server, in bytes.
     public var maxPacketSize = 1 << 30
+    /// Most memory that the rows of one answer may take, in bytes, where they are collected and not streamed.
+    public var maxResultSize = 256 << 20
 
     public init(address: ServerAddress, user: String, password: Secret, database: String? = nil) {
         self.address = address

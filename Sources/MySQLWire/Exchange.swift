@@ -1,9 +1,6 @@
 /// One COM_QUERY under way: sends it and reads its reply, packet by packet.
 /// Lives inside a call that holds the connection's lease.
 struct Exchange: ~Copyable {
-    /// Most memory that collected rows may take, in bytes, as `cost` reckons it; larger answers are for `stream`.
-    static let maximumCollected = 256 << 20
-
     /// What a row takes: its bytes, and what arrays and their elements take besides. A server that sends nothing but
     /// NULLs fills memory too.
     static func cost(of bytes: Int, columns: Int, each stride: Int) -> Int { 64 + bytes + columns * stride }
@@ -16,6 +13,10 @@ struct Exchange: ~Copyable {
     /// What was committed, whichever of several result sets said so.
     private var gtids: String?
     private var offsetsHint = 0
+    /// Bytes of rows so far.
+    private var taken = 0
+    /// From so many on a reply is read in larger pieces.
+    private static let bulk = 256 << 10
     /// Whether the reply was read to its end.
     private(set) var hasEnded = false
 
@@ -69,9 +70,12 @@ struct Exchange: ~Copyable {
         offsets.reserveCapacity(offsetsHint)
         while true {
             // Decodes all that is there in one go: no suspension and no allocation per row.
+            try decodePlainRows(into: &offsets)
             decode: while let range = try session.framer.next() {
                 switch try receive(range) {
-                case .row: try decodeRow(range, into: &offsets)
+                case .row:
+                    try decodeRow(range, into: &offsets)
+                    try decodePlainRows(into: &offsets)
                 case .nextResult(let ok):
                     summary = ok
                     let batch = makeBatch(offsets)
@@ -86,7 +90,7 @@ struct Exchange: ~Copyable {
                 }
             }
             if !offsets.isEmpty { return makeBatch(offsets) }
-            try await session.transport.fill(&session.framer, deadline)
+            try await session.transport.fill(&session.framer, isBulk: taken > Self.bulk, deadline)
         }
     }
 
@@ -114,8 +118,8 @@ struct Exchange: ~Copyable {
     private func collect(_ values: [[UInt8]?], _ collected: inout Int) throws(Failure) {
         let bytes = values.reduce(0) { $0 + ($1.map { $0.isEmpty ? 0 : 32 + $0.count } ?? 0) }
         collected += Self.cost(of: bytes, columns: values.count, each: MemoryLayout<[UInt8]?>.stride)
-        guard collected <= Self.maximumCollected else {
-            throw Failure(.limit, "an answer that takes more than \(Self.maximumCollected) bytes; stream it")
+        guard collected <= session.maximumCollected else {
+            throw Failure(.limit, "an answer that takes more than \(session.maximumCollected) bytes; stream it")
         }
     }
 
@@ -178,6 +182,17 @@ struct Exchange: ~Copyable {
             first: session.firstByte(range), length: range.count, packet: session.packet(range))
     }
 
+    /// Rows that lie in the buffer in one frame each and begin with what only a row begins with: what the machine would
+    /// make of them, with less ado.
+    private func decodePlainRows(into offsets: inout [(start: Int32, length: Int32)]) throws(Failure) {
+        let count = columns.count
+        try session.framer.takeWhole { (bytes, range) throws(Failure) in
+            if bytes[range.lowerBound] >= 0xFE { return false }
+            try TextRow.decode(bytes, range, columns: count, into: &offsets)
+            return true
+        }
+    }
+
     private func decodeRow(_ range: Range<Int>, into offsets: inout [(start: Int32, length: Int32)]) throws(Failure) {
         var failure: Failure?
         session.framer.buffer.withUnsafeBufferPointer { bytes in
@@ -193,7 +208,9 @@ struct Exchange: ~Copyable {
     private mutating func makeBatch(_ offsets: [(start: Int32, length: Int32)]) -> RowBatch? {
         if offsets.isEmpty { return nil }
         offsetsHint = offsets.count
-        return RowBatch(bytes: session.framer.detach(), columns: columns, offsets: offsets)
+        let bytes = session.framer.detach()
+        taken += bytes.count
+        return RowBatch(bytes: bytes, columns: columns, offsets: offsets)
     }
 
     /// An ERR packet in its place ends the reply; one that came outside the numbering is the server's farewell.

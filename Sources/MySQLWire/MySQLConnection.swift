@@ -55,7 +55,7 @@ public final class MySQLConnection: Sendable {
     /// - Parameters:
     ///   - sql: one statement; CLIENT_MULTI_STATEMENTS is never offered.
     ///   - purpose: what it is for, in words for an error message.
-    /// - Throws: `limit` if the answer would take more than 256 MiB of memory.
+    /// - Throws: `limit` if the answer would take more memory than `ConnectionOptions.maxResultSize`.
     public func query(_ sql: String, purpose: String = "", deadline: Deadline) async throws(MySQLError) -> ResultSet {
         try await query(Array(sql.utf8), purpose: purpose, deadline: deadline)
     }

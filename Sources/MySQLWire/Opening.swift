@@ -105,7 +105,7 @@ struct Opening {
         var response = HandshakeResponse(
             capabilities: capabilities, maxPacketSize: UInt32(clamping: options.maxPacketSize),
             characterSet: Self.characterSet(ServerVersion(greeting.version)), user: options.user, authentication: [],
-            database: options.database, plugin: "", attributes: attributes)
+            database: options.database, plugin: "", attributes: makeAttributes())
 
         let isUnix = if case .unix = options.address { true } else { false }
         var road = isUnix ? AuthenticationMachine.Road.unix : .clear(loopback: isLoopback)
@@ -128,9 +128,10 @@ struct Opening {
         let (ok, how) = try await session.authenticate(&machine, deadline)
         session.capabilities = capabilities
         session.framer.limit = options.maxPacketSize
+        session.maximumCollected = options.maxResultSize
         session.identity = SessionIdentity(
             road: road, keyRetrieval: options.publicKeyRetrieval, nonce: machine.sessionNonce,
-            plugin: machine.plugin.rawValue, characterSet: response.characterSet, attributes: attributes)
+            plugin: machine.plugin.rawValue, characterSet: response.characterSet, attributes: response.attributes)
         // The ticket came behind the handshake, before the server's answer to the authentication.
         if options.tlsResumption, let tls, let ticket = tls.engine.resumableSession() {
             TLSSessionCache.shared.put(ticket, verified: tls.verified, for: tls.key)
@@ -220,8 +221,8 @@ struct Opening {
         version.isMySQL(atLeast: 8) ? 255 : 45
     }
 
-    private var attributes: [(name: String, value: String)] {
-        return [
+    private func makeAttributes() -> [(name: String, value: String)] {
+        [
             ("_client_name", "MySQLWire"), ("_os", "Linux"), ("_pid", String(getpid())),
             ("program_name", String(options.programName.prefix(128))),
         ] + (options.programVersion.map { [("program_version", String($0.prefix(128)))] } ?? [])

@@ -24,7 +24,7 @@ public final class PreparedStatement: Sendable {
 
     /// Executes it and reads the whole answer, of several result sets the first.
     /// - Parameter values: one for each parameter.
-    /// - Throws: `conversion` if their number is another, `limit` if the answer would take more than 256 MiB.
+    /// - Throws: `conversion` if their number is another, `limit` as `query`.
     public func execute(_ values: [SQLValue] = [], purpose: String = "", deadline: Deadline) async throws(MySQLError)
         -> TypedResultSet
     {

@@ -81,7 +81,7 @@ public struct RowBatch: Sendable {
     public let columns: [ColumnDefinition]
     public let columnCount: Int
     /// Row after row, column after column: start and length in `bytes`; length -1 is NULL.
-    let offsets: [(start: Int32, length: Int32)]
+    @usableFromInline let offsets: [(start: Int32, length: Int32)]
 
     init(bytes: [UInt8], columns: [ColumnDefinition], offsets: [(start: Int32, length: Int32)]) {
         self.bytes = bytes
@@ -90,10 +90,12 @@ public struct RowBatch: Sendable {
         self.offsets = offsets
     }
 
+    @inlinable
     public var rowCount: Int { columnCount == 0 ? 0 : offsets.count / columnCount }
 
     /// Where a value lies in `bytes`; nil for NULL.
     /// - Precondition: row and column exist.
+    @inlinable
     public func range(row: Int, column: Int) -> Range<Int>? {
         let (start, length) = offsets[row * columnCount + column]
         return length < 0 ? nil : Int(start)..<Int(start) + Int(length)

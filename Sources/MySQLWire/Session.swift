@@ -17,6 +17,8 @@ final class Session: @unchecked Sendable {
     let transport: Transport
     var framer = PacketFramer()
     var capabilities: Capabilities = []
+    /// Most memory that the collected rows of one answer may take, in bytes, as `Exchange.cost` reckons it.
+    var maximumCollected = 256 << 20
     /// What a change of the user needs to know; set when the session was opened.
     var identity: SessionIdentity?
     /// Number of the next packet that we send.

@@ -50,8 +50,8 @@ struct TypedReply: ~Copyable {
     private mutating func append(_ range: Range<Int>) throws(Failure) {
         collected += Exchange.cost(
             of: range.count, columns: result.columns.count, each: MemoryLayout<SQLValue>.stride + 32)
-        guard collected <= Exchange.maximumCollected else {
-            throw Failure(.limit, "an answer that takes more than \(Exchange.maximumCollected) bytes")
+        guard collected <= session.maximumCollected else {
+            throw Failure(.limit, "an answer that takes more than \(session.maximumCollected) bytes")
         }
         result.rows.append(try BinaryRow.decode(session.packet(range), result.columns))
     }

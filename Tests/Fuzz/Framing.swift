@@ -23,7 +23,17 @@ enum Framing {
                     }
                 }
                 at = end
-                while let range = try framer.next() {
+                while true {
+                    if bytes[1] & 0x20 != 0 {
+                        // The short way that rows take.
+                        try framer.takeWhole { (all, range) throws(Failure) in
+                            demand(range.lowerBound > 0 && range.upperBound <= all.count && range.count <= limit)
+                            if all[range.lowerBound] >= 0xFE { return false }
+                            seen.append(Array(all[range]))
+                            return true
+                        }
+                    }
+                    guard let range = try framer.next() else { break }
                     demand(range.lowerBound >= 0 && range.upperBound <= framer.buffer.count && range.count <= limit)
                     seen.append(Array(framer.buffer[range]))
                 }

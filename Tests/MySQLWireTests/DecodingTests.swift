@@ -40,6 +40,15 @@ struct DecodingTests {
         #expect(greeting.plugin == "caching_sha2_password")
     }
 
+    /// The NUL behind the nonce may be missing where nothing follows it.
+    @Test func aGreetingWithoutThePluginsName() throws {
+        let plain = Packets.greeting(plugin: "", without: [.ssl, .pluginAuth])
+        for end in [plain.count - 2, plain.count - 1] {
+            let greeting = try Greeting.decode(ByteReader(plain, 0..<end))
+            #expect(greeting.nonce == Packets.nonce && greeting.plugin.isEmpty)
+        }
+    }
+
     @Test func otherProtocolVersionsAndLongVersionsAreRefused() {
         var packet = Packets.greeting()
         packet[0] = 9

@@ -192,6 +192,9 @@ struct FaultTests {
         .reply("a short row", .protocolViolation, header + frame(3, [9, 1])),
         .reply("an endless length", .protocolViolation, header + frame(3, [0xFE] + [UInt8](repeating: 0xFF, count: 8))),
         .reply("an empty packet", .protocolViolation, frame(1, [])),
+        .reply(
+            "a column with a name of 100,000 bytes", .limit,
+            frame(1, [1]) + frame(2, Packets.column(String(repeating: "n", count: 100_000)))),
         .reply("a number skipped", .protocolViolation, header + frame(4, Packets.row(["1"]))),
         .reply(
             "an error in the rows", .server, header + frame(3, Packets.row(["1"])) + frame(4, Packets.error(1317, "x"))),
@@ -215,6 +218,31 @@ struct FaultTests {
             #expect(error?.message.contains("packet") == true || error?.message.contains("byte") == true)
         }
         if nonsense.code != .server { try await unusable(opened) }
+    }
+
+    /// NULLs have no bytes of their own, and fill memory all the same.
+    @Test func rowsOfNothingWithoutEndAreALimit() async throws {
+        let server = try FakeServer { peer in
+            try peer.letIn()
+            try peer.packet()
+            try peer.send(Self.header)
+            var number: UInt8 = 3
+            while true {
+                var rows: [UInt8] = []
+                for _ in 0..<1000 {
+                    rows += frame(number, Packets.row([nil]))
+                    number &+= 1
+                }
+                try peer.send(rows)
+            }
+        }
+        defer { server.stop() }
+        var options = server.options
+        options.maxResultSize = 1 << 20
+        let connection = try await MySQLConnection.connect(options, deadline: soon)
+        let error = await failure { _ = try await connection.query("SELECT a", deadline: soon) }
+        #expect(error?.code == .limit)
+        #expect(!connection.isOpen)
     }
 
     @Test func anUnaskedErrorOnAnIdleConnectionIsTheNextCallsError() async throws {

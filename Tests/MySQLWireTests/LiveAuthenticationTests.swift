@@ -58,6 +58,30 @@ struct LiveAuthenticationTests {
         }
     }
 
+    /// 255 bytes are too many for a key of 2,048 bits.
+    @Test(arguments: Road.allCases)
+    func aVeryLongPassword(_ road: Road) async throws {
+        let server = try SharedServer.current
+        let password = String(repeating: "0123456789abcde", count: 17)
+        try await server.sql("DROP USER IF EXISTS longest; CREATE USER longest IDENTIFIED BY '\(password)'")
+        var options = options(road, server)
+        options.user = "longest"
+        options.password = Secret(password)
+        let error = await failure {
+            for _ in 0..<2 {
+                let connection = try await MySQLConnection.connect(options, deadline: soon)
+                await connection.close()
+            }
+        }
+        if road == .clear {
+            #expect(error?.code == .authentication)
+            #expect(error?.message.contains("too long") == true)
+            #expect(error.map { !$0.description.contains(password) } == true)
+        } else {
+            #expect(error == nil)
+        }
+    }
+
     @Test(arguments: Road.allCases)
     func aWrongPasswordIsTheServersOwnError(_ road: Road) async throws {
         let server = try SharedServer.current

@@ -3,8 +3,11 @@ import Synchronization
 
 /// Runs `body` on a thread of its own, so that other tests, which fill the cooperative pool with their work, do not
 /// add to the times measured in it.
-func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    let thread = OwnThread()
+/// - Parameter prepare: run first on the thread.
+func onOwnThread<Value: Sendable>(
+    prepare: @escaping @Sendable () -> Void = {}, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    let thread = OwnThread(prepare)
     defer { thread.stop() }
     return try await Task(executorPreference: thread) { try await body() }.value
 }
@@ -14,8 +17,11 @@ private final class OwnThread: TaskExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var stopped = false
 
-    init() {
-        Thread { [self] in run() }.start()
+    init(_ prepare: @escaping @Sendable () -> Void) {
+        Thread { [self] in
+            prepare()
+            run()
+        }.start()
     }
 
     func enqueue(_ job: consuming ExecutorJob) {

@@ -34,6 +34,58 @@ struct RowValuesTests {
         #expect(nothing == nil)
     }
 
+    @Test func datesByTheirParts() throws {
+        #expect(try row(.date, "2026-02-28").value(0) == SQLDateTime(year: 2026, month: 2, day: 28))
+        #expect(try row(.dateTime, "0000-00-00 00:00:00").value(0) == SQLDateTime())
+        #expect(
+            try row(.timestamp, "2026-12-31 23:59:58.5").value(0)
+                == SQLDateTime(year: 2026, month: 12, day: 31, hour: 23, minute: 59, second: 58, microsecond: 500_000))
+        #expect(
+            try row(.time, "-838:59:58.000001").value(0)
+                == SQLTime(isNegative: true, days: 34, hour: 22, minute: 59, second: 58, microsecond: 1))
+        for text in [
+            "", "2026", "2026-2-28", "2026-02-28T00:00:00", "2026-02-28 23:59", "2026-02-28 23:59:59.",
+            "2026-02-28 23:59:59.1234567", "2026-02-28 ", "-026-02-28", "99999-01-01",
+        ] {
+            #expect(
+                refused { () throws(MySQLError) in
+                    _ = try row(.dateTime, text).value("place", as: SQLDateTime.self)
+                }, "\(text)")
+        }
+        for text in ["", "1:00:00", "99999:00:00", "12:00", "--12:00:00", "12:00:00x"] {
+            #expect(
+                refused { () throws(MySQLError) in _ = try row(.time, text).value("place", as: SQLTime.self) },
+                "\(text)")
+        }
+        #expect(
+            refused { () throws(MySQLError) in
+                _ = try row(.varString, "2026-02-28").value("place", as: SQLDateTime.self)
+            })
+    }
+
+    @Test func valuesOfABatch() throws {
+        let packet = Packets.row(["ä", nil])
+        var offsets: [(start: Int32, length: Int32)] = []
+        try packet.withUnsafeBufferPointer { try TextRow.decode($0, 0..<packet.count, columns: 2, into: &offsets) }
+        let batch = RowBatch(bytes: packet, columns: Packets.columns(2), offsets: offsets)
+        #expect(try batch.value(row: 0, column: 0) == "ä")
+        #expect(try batch.optional(row: 0, column: 1, as: String.self) == nil)
+        for (row, column) in [(0, 1), (0, 2), (1, 0), (-1, 0), (0, -1), (Int.max, 0)] {
+            do {
+                _ = try batch.value(row: row, column: column, as: String.self)
+                Issue.record("no error")
+            } catch {
+                #expect(error.code == .conversion)
+            }
+        }
+        do {
+            _ = try batch.value(row: 0, column: 0, as: Int.self)
+            Issue.record("no error")
+        } catch {
+            #expect(error.code == .conversion)
+        }
+    }
+
     @Test func whatDoesNotFitIsAnError() {
         #expect(refused { () throws(MySQLError) in _ = try row(.long, nil).value("place", as: Int.self) })
         #expect(refused { () throws(MySQLError) in _ = try row(.varString, "5").value("place", as: Int.self) })

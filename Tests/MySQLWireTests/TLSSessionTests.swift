@@ -1,4 +1,5 @@
 import COpenSSL
+import Glibc
 import Synchronization
 import TestBed
 import Testing
@@ -197,6 +198,11 @@ extension FakeServer.Peer {
     /// Accepts TLS with the certificate of a folder.
     /// - Parameter body: gets whether the handshake succeeded.
     func withTLS(_ folder: String, curves: String? = nil, _ body: (Bool, OpaquePointer?) -> Void) {
+        // OpenSSL writes with write(2): a client that has gone must not end this process.
+        var pipe = sigset_t()
+        sigemptyset(&pipe)
+        sigaddset(&pipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &pipe, nil)
         let context = SSL_CTX_new(TLS_server_method())
         defer { SSL_CTX_free(context) }
         SSL_CTX_use_certificate_file(context, folder + "/cert.pem", SSL_FILETYPE_PEM)

@@ -24,6 +24,18 @@ struct TextTests {
         #expect(!ServerVersion("nonsense").isMySQL(atLeast: 1))
     }
 
+    /// A statement may hold a password, and a syntax error repeats the statement.
+    @Test func anErrorQuotesTheStatementOnlyWhenAskedFor() {
+        let text = "You have an error near 'IDENTIFED BY 'hunter2' PASSWORD EXPIRE' at line 1"
+        let error = MySQLError(
+            .server, phase: .reply, server: "db:3306", purpose: "create the account", message: text,
+            serverError: ServerError(number: 1064, sqlState: "42000", message: text))
+        #expect("\(error)" == "db:3306 (create the account): ERROR 1064 (42000): You have an error near '…' at line 1")
+        #expect(String(reflecting: error).contains("hunter2"))
+        let other = ServerError(number: 1146, sqlState: "42S02", message: "Table 'a.b' doesn't exist")
+        #expect("\(other)" == "ERROR 1146 (42S02): Table 'a.b' doesn't exist")
+    }
+
     @Test func aSecretShowsItselfNowhere() {
         let options = ConnectionOptions(address: .unix(path: "/s"), user: "u", password: Secret("hunter2"))
         var dumped = ""

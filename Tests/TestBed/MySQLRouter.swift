@@ -3,10 +3,12 @@ import Glibc
 import MySQLWire
 
 /// Runs `body` with a router that lists `destinations` in this order, and clears it away afterwards.
+/// - Parameter strategy: with next-available a destination that failed is not tried again until a restart.
 public func withRouter<Value>(
-    name: String = "router", to destinations: [MySQLServer], _ body: (MySQLRouter) async throws -> Value
+    name: String = "router", to destinations: [MySQLServer], strategy: String = "next-available",
+    _ body: (MySQLRouter) async throws -> Value
 ) async throws -> Value {
-    let router = try MySQLRouter(name: name, destinations: destinations.map(\.hostAndPort))
+    let router = try MySQLRouter(name: name, destinations: destinations.map(\.hostAndPort), strategy: strategy)
     let result: Result<Value, any Error>
     do {
         try await router.control("start")

@@ -80,11 +80,12 @@ public final class MySQLServer: Sendable {
     }
 
     private func command() throws -> [String] {
-        let shared = [
-            "--datadir=\(folder.path)/data", "--socket=\(socketPath)", "--pid-file=\(folder.path)/data/mysqld.pid",
-            "--port=\(port)", "--bind-address=\(place.bindAddress)", "--server-id=\(port)", "--log-bin=binlog",
-            "--relay-log=relay", "--skip-name-resolve", "--innodb-buffer-pool-size=64M", "--max-allowed-packet=64M",
-        ]
+        let shared =
+            [
+                "--datadir=\(folder.path)/data", "--socket=\(socketPath)", "--pid-file=\(folder.path)/data/mysqld.pid",
+                "--port=\(port)", "--bind-address=\(place.bindAddress)", "--server-id=\(port)", "--log-bin=binlog",
+                "--relay-log=relay", "--innodb-buffer-pool-size=64M", "--max-allowed-packet=64M",
+            ] + (options.contains("--skip-name-resolve=OFF") ? [] : ["--skip-name-resolve"])
         let bin = try ServerFiles.located().bin
         switch kind {
         case .mysql:

@@ -5,6 +5,8 @@ import MySQLWire
 /// the same line.
 ///
 ///     driver CASE PORT COUNT      CASE: cold, cold-tls, warm, rows
+/// The server is on loopback, or at $DRIVER_HOST.
+///
 ///     driver swarm PORT SILENT    1,000 probes at once, 50 of them on a port that says nothing, 1 s timeout
 ///
 /// Prints the median in microseconds for the first three; for `rows` the CPU time and the wall time in milliseconds,
@@ -16,8 +18,9 @@ import MySQLWire
         guard arguments.count == 4, let port = UInt16(arguments[2]), let count = Int(arguments[3]), count > 0 else {
             exit(64)
         }
+        let host = getenv("DRIVER_HOST").map { String(cString: $0) } ?? "127.0.0.1"
         var options = ConnectionOptions(
-            address: .tcp(host: "127.0.0.1", port: port), user: "watchdog", password: Secret("watchdog-secret"))
+            address: .tcp(host: host, port: port), user: "watchdog", password: Secret("watchdog-secret"))
         options.tls = arguments[1] == "cold-tls" ? .required : .disabled
         // Not on the main actor: a library's user works on the pool's threads.
         try await Task.detached { [options] in

@@ -129,6 +129,38 @@ struct PacketFramer {
         }
     }
 
+    /// Hands out packets of one frame that are there whole, one after the other, for as long as `body` takes them. What
+    /// it does not take, and whatever else is next, is for `next`.
+    @inline(__always)
+    mutating func takeWhole(
+        _ body: (UnsafeBufferPointer<UInt8>, Range<Int>) throws(Failure) -> Bool
+    ) throws(Failure) {
+        guard joined == nil else { return }
+        var at = head
+        var sequence = expectedSequence
+        var length = 0
+        var failure: Failure?
+        buffer.withUnsafeBufferPointer { bytes in
+            do throws(Failure) {
+                while tail - at >= 5 {
+                    let next = Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16
+                    guard next > 0, next < Self.fullFrame, next <= limit, next <= tail - at - 4,
+                        bytes[at + 3] == sequence, try body(bytes, at + 4..<at + 4 + next)
+                    else { break }
+                    length = next
+                    at += 4 + next
+                    sequence &+= 1
+                }
+            } catch {
+                failure = error
+            }
+        }
+        if at > head { last = (sequence &- 1, length) }
+        head = at
+        expectedSequence = sequence
+        if let failure { throw failure }
+    }
+
     private mutating func finish() -> Range<Int>? {
         guard let range = joined else { return nil }
         joined = nil

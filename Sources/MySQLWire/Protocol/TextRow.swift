@@ -5,6 +5,7 @@ enum TextRow {
     /// - Parameters:
     ///   - bytes: the buffer that holds the packet; shorter than 2 GiB, which the packet limit sees to.
     ///   - range: the packet.
+    @inline(__always)
     static func decode(
         _ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, columns: Int,
         into offsets: inout [(start: Int32, length: Int32)]

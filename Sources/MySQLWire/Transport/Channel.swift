@@ -1,22 +1,48 @@
+import CLinux
 import Glibc
 import Synchronization
 
 /// A connected stream socket: non-blocking system calls, and a slot to wait in between them.
+///
+/// Where the peer has been answering within microseconds, as over loopback, a wait begins on the task's own thread, for
+/// `patience` at most: the way over the reactor's thread would cost two changes of threads, more than the answer itself
+/// takes. It looks again and again for some microseconds where that has been enough (to fall asleep and be woken takes
+/// longer), then it sleeps in ppoll. A reply that has become long is waited for in larger pieces.
 final class Channel: Sendable {
     enum ReadOutcome { case bytes(Int), wouldBlock, endOfStream }
 
     private struct Descriptor {
         var number: Int32
         var registration: UInt64 = 0
+        var isQuiet: Bool
+        /// Whether the last wait was shorter than `patience`.
+        var isBrisk: Bool
+        /// Whether the last read took all there was, and nothing is known of more.
+        var isDrained = true
+        /// Whether the system calls it readable only when much has come (SO_RCVLOWAT).
+        var isBulk = false
+        /// Waits that did not suspend the task.
+        var turns = 0
+        /// How many of the last ones were not over within `glance`.
+        var missed = 0
     }
+
+    /// Longest wait on the task's own thread.
+    private static let patience = Duration.microseconds(200)
+    /// How long it is looked for the answer without sleeping, where another core may be making it.
+    private static let glance = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 ? Duration.microseconds(40) : .zero
+    /// What is waited for at once of a long reply, in bytes.
+    private static let bulk: Int32 = 64 * 1024
+    /// After so many the task makes room for others once.
+    private static let turnsInRow = 64
 
     /// Held during each system call, so that the number cannot be closed and reused under it.
     private let descriptor: Mutex<Descriptor>
     private let reactor: Reactor
     private let slot: WaitSlot
 
-    private init(_ number: Int32, reactor: Reactor) {
-        descriptor = Mutex(Descriptor(number: number))
+    private init(_ number: Int32, isLocal: Bool, reactor: Reactor) {
+        descriptor = Mutex(Descriptor(number: number, isQuiet: isLocal, isBrisk: isLocal))
         self.reactor = reactor
         slot = WaitSlot(reactor: reactor)
     }
@@ -30,8 +56,8 @@ final class Channel: Sendable {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let number = socket(address.family, type, 0)
         guard number >= 0 else { throw Failure(.system, "socket: \(errorText(errno))", errno: errno) }
-        let channel = Channel(number, reactor: reactor)
-        if address.family != AF_UNIX { channel.setOptions(number) }
+        let channel = Channel(number, isLocal: address.isLoopback, reactor: reactor)
+        if address.family != AF_UNIX { channel.setOptions(number, isLocal: address.isLoopback) }
         while true {
             let status = address.withPointer { Glibc.connect(number, $0, $1) }
             let error = status == 0 ? 0 : errno
@@ -52,10 +78,11 @@ final class Channel: Sendable {
         }
     }
 
-    private func setOptions(_ number: Int32) {
+    private func setOptions(_ number: Int32, isLocal: Bool) {
         var on: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
         setsockopt(number, Int32(IPPROTO_TCP), TCP_NODELAY, &on, size)
+        if isLocal { return }
         // Second line behind the deadlines: notices a peer that vanished while a session stands idle.
         setsockopt(number, SOL_SOCKET, SO_KEEPALIVE, &on, size)
         var idle: Int32 = 15
@@ -67,8 +94,8 @@ final class Channel: Sendable {
     }
 
     private func register() throws(Failure) {
-        let number = descriptor.withLock { $0.number }
-        let id = try reactor.register(number, slot)
+        let (number, isQuiet) = descriptor.withLock { ($0.number, $0.isQuiet) }
+        let id = try reactor.register(number, slot, quiet: isQuiet)
         descriptor.withLock { $0.registration = id }
     }
 
@@ -100,11 +127,76 @@ final class Channel: Sendable {
     }
 
     /// Waits until the socket may be ready. Ends with `timeout`, `cancelled` or, after `close`, `closed`.
-    func wait(for events: WaitSlot.Events, _ deadline: Deadline) async throws(Failure) {
-        switch await slot.wait(for: events, until: deadline) {
+    /// - Parameter isBulk: whether the end of what is waited for may come 200 µs late.
+    func wait(for events: WaitSlot.Events, isBulk: Bool = false, _ deadline: Deadline) async throws(Failure) {
+        if waitHere(for: events, isBulk, deadline) {
+            if slot.latched.contains(.closed) { throw .closedHere }
+            let makesRoom = descriptor.withLock { descriptor in
+                descriptor.turns += 1
+                return descriptor.turns % Self.turnsInRow == 0
+            }
+            if makesRoom { await Task.yield() }
+            return
+        }
+        descriptor.withLock { descriptor in
+            Self.set(&descriptor, bulk: false)
+            guard descriptor.isQuiet, descriptor.number >= 0, descriptor.registration != 0 else { return }
+            descriptor.isQuiet = false
+            reactor.setQuiet(false, descriptor.number, id: descriptor.registration)
+        }
+        let start = ContinuousClock.now
+        reactor.beginsToWait()
+        let outcome = await slot.wait(for: events, until: deadline)
+        reactor.endsToWait()
+        let isBrisk = start.duration(to: .now) < Self.patience
+        descriptor.withLock { $0.isBrisk = isBrisk }
+        switch outcome {
         case .ready: if slot.latched.contains(.closed) { throw .closedHere }
         case .timeout: throw .timeout
         case .cancelled: throw .cancelled
+        }
+    }
+
+    private static func set(_ descriptor: inout Descriptor, bulk: Bool) {
+        guard descriptor.isBulk != bulk, descriptor.number >= 0 else { return }
+        descriptor.isBulk = bulk
+        var least = bulk ? Self.bulk : 1
+        setsockopt(descriptor.number, SOL_SOCKET, SO_RCVLOWAT, &least, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Waits on this thread where that is worth it. Held off for so long: `close` from elsewhere.
+    /// - Returns: whether the socket may be ready; if not, wait for it in the slot.
+    private func waitHere(for events: WaitSlot.Events, _ isBulk: Bool, _ deadline: Deadline) -> Bool {
+        descriptor.withLock { descriptor in
+            guard descriptor.isBrisk, descriptor.number >= 0, descriptor.registration != 0, reactor.takeTurn() else {
+                return false
+            }
+            defer { reactor.endTurn() }
+            if !descriptor.isQuiet {
+                descriptor.isQuiet = true
+                reactor.setQuiet(true, descriptor.number, id: descriptor.registration)
+            }
+            Self.set(&descriptor, bulk: isBulk)
+            let wanted = events.contains(.writable) ? POLLOUT : POLLIN
+            var entry = pollfd(fd: descriptor.number, events: Int16(wanted), revents: 0)
+            if !isBulk, descriptor.missed < 4 || descriptor.turns % 16 == 0 {
+                let end = ContinuousClock.now.advanced(by: Self.glance)
+                repeat {
+                    guard poll(&entry, 1, 0) == 0 else {
+                        descriptor.missed = 0
+                        descriptor.isDrained = false
+                        return true
+                    }
+                } while ContinuousClock.now < end
+                descriptor.missed += 1
+            }
+            let nanoseconds = Int(min(Self.patience, deadline.remaining) / .nanoseconds(1))
+            var limit = timespec(tv_sec: 0, tv_nsec: nanoseconds)
+            let isReady = ppoll(&entry, 1, &limit, nil) > 0
+            // Less than much may have come; where nothing has, the read finds out.
+            descriptor.isBrisk = isReady || isBulk
+            if descriptor.isBrisk { descriptor.isDrained = false }
+            return descriptor.isBrisk
         }
     }
 
@@ -112,16 +204,32 @@ final class Channel: Sendable {
     var isClosed: Bool { !slot.latched.isDisjoint(with: [.closed, .peerClosed]) }
 
     /// Whether bytes (or the end) came that nobody has read yet.
-    var mayBeReadable: Bool { !slot.latched.isDisjoint(with: [.readable, .peerClosed]) }
+    var mayBeReadable: Bool {
+        if !slot.latched.isDisjoint(with: [.readable, .peerClosed]) { return true }
+        return descriptor.withLock { descriptor in
+            guard descriptor.isQuiet, descriptor.number >= 0 else { return false }
+            // Nobody tells, so it is asked for.
+            var byte: UInt8 = 0
+            let count = recv(descriptor.number, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+            if count < 0, errno == EAGAIN { return false }
+            descriptor.isDrained = false
+            return true
+        }
+    }
 
     /// recv(2), without waiting.
-    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Failure) -> ReadOutcome {
-        slot.clear(.readable)
+    /// - Parameter sparing: whether the caller waits where nothing is there: a call that would most likely find nothing
+    ///   is then left out.
+    func receive(into buffer: UnsafeMutableRawBufferPointer, sparing: Bool) throws(Failure) -> ReadOutcome {
+        let hasNews = !slot.take(.readable).isDisjoint(with: [.readable, .peerClosed, .closed])
         let (count, error): (Int, Int32) = descriptor.withLock { descriptor in
             guard descriptor.number >= 0 else { return (-1, EBADF) }
+            if sparing, descriptor.isDrained, !hasNews { return (-1, EAGAIN) }
             while true {
                 let count = recv(descriptor.number, buffer.baseAddress, buffer.count, 0)
                 if count < 0, errno == EINTR { continue }
+                descriptor.isDrained = count < buffer.count && count != 0
+                if count < 0, sparing { descriptor.isBrisk = false }
                 return (count, count < 0 ? errno : 0)
             }
         }

@@ -5,7 +5,8 @@ import Synchronization
 /// The one thread that waits in epoll for all connections of the process and keeps their deadlines.
 ///
 /// A descriptor is registered once, edge-triggered, under a number that is never used again, so that an event for a
-/// descriptor that was closed and reused in the meantime finds nobody.
+/// descriptor that was closed and reused in the meantime finds nobody. While a connection waits in a system call of
+/// its own (`Channel`), its registration is quiet: it reports the end of the connection and nothing else.
 /// https://man7.org/linux/man-pages/man7/epoll.7.html
 final class Reactor: Sendable {
     /// Made at first use; the failure (no descriptors, no threads left) is what every connect then throws.
@@ -31,6 +32,10 @@ final class Reactor: Sendable {
     private let epoll: Int32
     private let wake: Int32
     private static let wakeID: UInt64 = 0
+    /// Connections that wait here now.
+    private let waiting = Atomic(0)
+    /// Whether one waits in a system call of its own.
+    private let isTaken = Atomic(false)
     /// So many timers of closed connections may stand in the heap until they are due.
     static let timersKept = 256
 
@@ -59,14 +64,12 @@ final class Reactor: Sendable {
 
     /// Starts to report events of a descriptor to a slot.
     /// - Returns: the registration's number, for `deregister`.
-    func register(_ descriptor: Int32, _ slot: WaitSlot) throws(Failure) -> UInt64 {
+    func register(_ descriptor: Int32, _ slot: WaitSlot, quiet: Bool) throws(Failure) -> UInt64 {
         // Map and epoll change under one lock: an event cannot come before its slot can be found.
         let (id, number): (UInt64, Int32) = state.withLock { state in
             state.lastID += 1
             let id = state.lastID
-            var event = epoll_event(
-                events: EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue,
-                data: epoll_data_t(u64: id))
+            var event = Self.event(id, quiet: quiet)
             guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else { return (0, errno) }
             state.slots[id] = slot
             return (id, 0)
@@ -74,6 +77,30 @@ final class Reactor: Sendable {
         guard number == 0 else { throw Failure(.system, "epoll_ctl: \(errorText(number))", errno: number) }
         return id
     }
+
+    private static func event(_ id: UInt64, quiet: Bool) -> epoll_event {
+        let transfers = quiet ? 0 : EPOLLIN.rawValue | EPOLLOUT.rawValue
+        return epoll_event(
+            events: transfers | EPOLLRDHUP.rawValue | EPOLLET.rawValue, data: epoll_data_t(u64: id))
+    }
+
+    /// Makes a registration quiet, or the opposite: then what is the case already is reported once more.
+    func setQuiet(_ quiet: Bool, _ descriptor: Int32, id: UInt64) {
+        var event = Self.event(id, quiet: quiet)
+        epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event)
+    }
+
+    /// Whether a connection may wait in a system call of its own: at most one at a time, and only while no other waits,
+    /// for it holds a thread of the pool.
+    func takeTurn() -> Bool {
+        waiting.load(ordering: .relaxed) == 0
+            && isTaken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+    }
+
+    func endTurn() { isTaken.store(false, ordering: .releasing) }
+
+    func beginsToWait() { waiting.add(1, ordering: .relaxed) }
+    func endsToWait() { waiting.subtract(1, ordering: .relaxed) }
 
     /// Must come before the descriptor is closed.
     func deregister(_ descriptor: Int32, id: UInt64) {

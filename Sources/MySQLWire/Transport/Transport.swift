@@ -36,7 +36,7 @@ final class Transport {
             if !output.isEmpty { try await writeRaw(output, deadline) }
             output = []
             if isDone { break }
-            while try !receiveCiphertext(engine) {
+            while try !receiveCiphertext(engine, sparing: true) {
                 try await channel.wait(for: .readable, deadline)
             }
         }
@@ -44,39 +44,40 @@ final class Transport {
     }
 
     /// Fills the framer with what one read brings. Ends with `timeout` or `cancelled` even where bytes never stop.
+    /// - Parameter isBulk: whether much more is to come.
     /// - Throws: also `closed` at the end of the stream.
-    func fill(_ framer: inout PacketFramer, _ deadline: Deadline) async throws(Failure) {
+    func fill(_ framer: inout PacketFramer, isBulk: Bool = false, _ deadline: Deadline) async throws(Failure) {
         while true {
             if Task.isCancelled { throw .cancelled }
             if deadline.hasPassed { throw .timeout }
-            if try fillWithoutWaiting(&framer) { return }
-            try await channel.wait(for: .readable, deadline)
+            if try fillWithoutWaiting(&framer, sparing: true) { return }
+            try await channel.wait(for: .readable, isBulk: isBulk, deadline)
         }
     }
 
     /// The same with what is there already.
     /// - Returns: whether anything was.
-    func fillWithoutWaiting(_ framer: inout PacketFramer) throws(Failure) -> Bool {
+    func fillWithoutWaiting(_ framer: inout PacketFramer, sparing: Bool = false) throws(Failure) -> Bool {
         while true {
             let outcome = try framer.receive { (room) throws(Failure) in
-                if let tls { try tls.read(into: room) } else { try channel.receive(into: room) }
+                if let tls { try tls.read(into: room) } else { try channel.receive(into: room, sparing: sparing) }
             }
             switch outcome {
             case .bytes: return true
             case .endOfStream: throw .closedByServer
             case .wouldBlock:
-                guard let tls, try receiveCiphertext(tls) else { return false }
+                guard let tls, try receiveCiphertext(tls, sparing: sparing) else { return false }
             }
         }
     }
 
     /// Hands what one read brings to the TLS engine.
-    private func receiveCiphertext(_ engine: TLSEngine) throws(Failure) -> Bool {
+    private func receiveCiphertext(_ engine: TLSEngine, sparing: Bool) throws(Failure) -> Bool {
         var failure: Failure?
         var received = false
         scratch.withUnsafeMutableBytes { room in
             do throws(Failure) {
-                switch try channel.receive(into: room) {
+                switch try channel.receive(into: room, sparing: sparing) {
                 case .bytes(let count):
                     try engine.feed(UnsafeRawBufferPointer(rebasing: room[..<count]))
                     received = true

@@ -41,6 +41,14 @@ final class WaitSlot: Sendable {
         state.withLock { $0.latched.subtract(events) }
     }
 
+    /// Clears events in one step with looking what is latched.
+    func take(_ events: Events) -> Events {
+        state.withLock { state in
+            defer { state.latched.subtract(events) }
+            return state.latched
+        }
+    }
+
     /// Waits until one of `interest` is latched, the deadline passes or the task is cancelled. One task at a time.
     func wait(for interest: Events, until deadline: Deadline) async -> Outcome {
         let turn = state.withLock { state in
