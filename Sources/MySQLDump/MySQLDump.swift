@@ -46,7 +46,7 @@ public enum MySQLDump {
         let file = DumpFileReader(path: path)
         try await file.open()
         do throws(DumpError) {
-            let verified = try await file.verify()
+            let verified = try await file.vouch()
             try await file.rewind()
             let target = try await Target.open(target, options: options, deadline: deadline)
             do throws(DumpError) {
@@ -57,7 +57,7 @@ public enum MySQLDump {
                     }
                     return try await loader.finish()
                 }
-                guard report.tables == verified.tables else {
+                guard report.tables == verified.tables, report.gtidExecuted == verified.gtidExecuted else {
                     throw DumpError(.incomplete(path: path), "\(path) changed while it was imported")
                 }
                 try await target.restoreScheduler()
