@@ -60,7 +60,7 @@ public enum MySQLDump {
                 guard report.tables == verified.tables, report.gtidExecuted == verified.gtidExecuted else {
                     throw DumpError(.incomplete(path: path), "\(path) changed while it was imported")
                 }
-                try await target.restoreScheduler()
+                try await target.restoreSettings()
                 await target.close()
                 await file.close()
                 report.warnings += verified.warnings.filter { !report.warnings.contains($0) }
@@ -102,7 +102,7 @@ public enum MySQLDump {
                 }
                 let report = try await pipe(reader, target, file: path)
                 await reader.close()
-                try await target.restoreScheduler()
+                try await target.restoreSettings()
                 await target.close()
                 return report
             } catch {
