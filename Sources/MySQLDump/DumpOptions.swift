@@ -16,7 +16,7 @@ public struct DumpOptions: Sendable {
     /// Sessions that read rows side by side in the one snapshot, beside the one that reads definitions.
     public var readers = DumpOptions.cores
     /// Bytes of data, as the server estimates them, from which on a table is cut into ranges of its key, and of a range.
-    public var rangeSize: UInt64 = 16 << 20
+    public var rangeSize: UInt64 = 8 << 20
     /// Sessions that insert rows into the target side by side, beside the one that creates its tables.
     public var loaders = 4
     /// Mark the target as an unfinished copy (`ongoing_rebuild.marker`) until it is a whole one. A caller that marks it

@@ -46,7 +46,7 @@ public enum MySQLDump {
         let file = DumpFileReader(path: path)
         try await file.open()
         do throws(DumpError) {
-            let verified = try await file.verify()
+            let verified = try await file.vouch()
             try await file.rewind()
             let target = try await Target.open(target, options: options, deadline: deadline)
             do throws(DumpError) {
@@ -57,10 +57,10 @@ public enum MySQLDump {
                     }
                     return try await loader.finish()
                 }
-                guard report.tables == verified.tables else {
+                guard report.tables == verified.tables, report.gtidExecuted == verified.gtidExecuted else {
                     throw DumpError(.incomplete(path: path), "\(path) changed while it was imported")
                 }
-                try await target.restoreScheduler()
+                try await target.restoreSettings()
                 await target.close()
                 await file.close()
                 report.warnings += verified.warnings.filter { !report.warnings.contains($0) }
@@ -102,7 +102,7 @@ public enum MySQLDump {
                 }
                 let report = try await pipe(reader, target, file: path)
                 await reader.close()
-                try await target.restoreScheduler()
+                try await target.restoreSettings()
                 await target.close()
                 return report
             } catch {

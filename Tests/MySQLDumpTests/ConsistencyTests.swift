@@ -126,15 +126,20 @@ extension RealServerTests {
                     let whole = try Data(contentsOf: URL(filePath: path))
                     var altered = whole
                     altered[whole.count / 2] ^= 1
-                    for bad in [whole.dropLast(1), whole.prefix(whole.count / 2), altered, Data()] {
-                        try bad.write(to: URL(filePath: path))
-                        let error = await #expect(throws: DumpError.self) {
-                            try await MySQLDump.importFile(
-                                path, into: target.connectionOptions(.agent), options: DumpOptions(), deadline: limit)
-                        }
-                        guard case .incomplete? = error?.cause else {
-                            Issue.record("\(String(describing: error))")
-                            continue
+                    // By its manifest, and where that is gone by itself.
+                    for hasManifest in [true, false] {
+                        if !hasManifest { try FileManager.default.removeItem(atPath: path + ".json") }
+                        for bad in [whole.dropLast(1), whole.prefix(whole.count / 2), altered, Data()] {
+                            try bad.write(to: URL(filePath: path))
+                            let error = await #expect(throws: DumpError.self) {
+                                try await MySQLDump.importFile(
+                                    path, into: target.connectionOptions(.agent), options: DumpOptions(),
+                                    deadline: limit)
+                            }
+                            guard case .incomplete? = error?.cause else {
+                                Issue.record("\(String(describing: error))")
+                                continue
+                            }
                         }
                     }
                     // Servers that may not be a target, or no source.
@@ -447,9 +452,7 @@ extension RealServerTests {
                     SET GLOBAL net_write_timeout = 1, wait_timeout = 2, partial_revokes = ON;
                     """)
                 let options = DumpOptions()
-                for breach in [
-                    "ANALYZE NO_WRITE_TO_BINLOG TABLE shop.big", "FLUSH LOCAL TABLES shop.big", "KILL CONNECTION_ID()",
-                ] {
+                for breach in ["COMMIT", "KILL CONNECTION_ID()"] {
                     let reader = try await SourceReader.open(
                         server.connectionOptions(.agent), options: options, deadline: limit)
                     _ = try? await reader.snapshot.readers[0].run(breach, "break the snapshot")

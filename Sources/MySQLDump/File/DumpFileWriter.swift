@@ -80,9 +80,9 @@ actor DumpFileWriter: ItemSink {
         try append(text(.comment("Dump completed")), counted: false)
         try flush()
         let written = try drain()
-        guard fsync(fd) == 0 else { throw failure("cannot flush \(partial) to the disk", errno) }
+        try WrittenFile(path: partial, named: path, members: written.members, sha256: written.sha256).check(
+            flushing: fd)
         close()
-        try WrittenFile(path: partial, named: path, members: written.members, sha256: written.sha256).check()
         summary.report.bytes = bytes
         let manifest = DumpManifest(
             summary: summary, sections: sections, members: written.members, sha256: written.sha256,

@@ -25,12 +25,13 @@ final class MemberWriter: Sendable {
         var failure: Int32?
         var members: [Member] = []
         var offset: UInt64 = 0
-        var hash: SHA256Stream
     }
 
     private let fd: Int32
     private let workers: Int
-    private let state: Mutex<State>
+    private let state = Mutex(State())
+    /// Apart from the state: nobody else waits while a member is added to it.
+    private let hash = Mutex(SHA256Stream())
     private let queue = DispatchQueue(label: "dump compression", attributes: .concurrent)
     private let slots = DispatchSemaphore(value: 0)
     private let unwritten = DispatchGroup()
@@ -39,7 +40,6 @@ final class MemberWriter: Sendable {
     init(fd: Int32, workers: Int = MemberWriter.cores) {
         self.fd = fd
         self.workers = workers
-        state = Mutex(State(hash: SHA256Stream()))
         // Not as its initial value: a semaphore must not be freed below that.
         for _ in 0..<Self.capacity(workers) { slots.signal() }
     }
@@ -74,7 +74,7 @@ final class MemberWriter: Sendable {
         unwritten.wait()
         return state.withLock { state in
             if let failure = state.failure { return .failure(SystemError(number: failure)) }
-            return .success((state.members, state.hash.digest()))
+            return .success((state.members, hash.withLock { $0.digest() }))
         }
     }
 
@@ -120,6 +120,7 @@ final class MemberWriter: Sendable {
             }
             guard let next else { return }
             let failure = next.failed ? nil : FileSystem.all(next.member, to: fd)
+            if !next.failed { hash.withLock { hash in next.member.withUnsafeBytes { hash.add($0) } } }
             state.withLock { state in
                 state.writing = false
                 state.written += 1
@@ -127,7 +128,6 @@ final class MemberWriter: Sendable {
                 guard state.failure == nil else { return }
                 state.members.append(Member(offset: state.offset, length: next.member.count, text: next.text))
                 state.offset += UInt64(next.member.count)
-                next.member.withUnsafeBytes { state.hash.add($0) }
             }
             release()
         }

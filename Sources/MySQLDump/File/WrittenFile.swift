@@ -12,16 +12,23 @@ struct WrittenFile {
     let members: [MemberWriter.Member]
     let sha256: [UInt8]
 
-    func check() throws(DumpError) {
+    /// - Parameter written: flushed to the disk meanwhile.
+    func check(flushing written: Int32) throws(DumpError) {
         let fd = open(path, O_RDONLY | O_CLOEXEC)
         guard fd >= 0 else { throw FileSystem.failure(named, "cannot read \(path) back", errno) }
         defer { _ = Glibc.close(fd) }
         let next = Atomic<Int>(0)
         let failure = Mutex<DumpError?>(nil)
         let workers = MemberWriter.cores
-        DispatchQueue.concurrentPerform(iterations: workers + 1) { worker in
+        DispatchQueue.concurrentPerform(iterations: workers + 2) { worker in
             do throws(DumpError) {
-                if worker == 0 { return try compareDigest(fd) }
+                if worker == 0 {
+                    guard fsync(written) == 0 else {
+                        throw FileSystem.failure(named, "cannot flush \(path) to the disk", errno)
+                    }
+                    return
+                }
+                if worker == 1 { return try compareDigest(fd) }
                 guard let unpacker = libdeflate_alloc_decompressor() else { throw broken("no memory") }
                 defer { libdeflate_free_decompressor(unpacker) }
                 while true {

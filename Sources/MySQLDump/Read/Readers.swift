@@ -7,7 +7,7 @@ final class Readers: Sendable {
     final class Reading: Sendable {
         let plan: TablePlan
         let condition: KeyRanges.Condition
-        let channel = ItemChannel(limit: 4 << 20)
+        let channel = ItemChannel(limit: 6 << 20)
         private let state = Monitor((isTurn: false, rows: UInt64(0)))
 
         init(_ plan: TablePlan, condition: KeyRanges.Condition = "") {

@@ -12,7 +12,7 @@ struct SnapshotLock {
     func take() async throws(DumpError) -> SourceSnapshot {
         var warnings: [String] = []
         let seconds = max(1, min(options.lockTimeout.components.seconds, 3600))
-        for session in [first, side] {
+        for session in sessions + [side] {
             try await session.run("SET SESSION lock_wait_timeout = \(seconds)", "bound the wait for locks")
         }
         // DDL, GRANT and CREATE USER wait until the dump is through; rows may be written.

@@ -38,6 +38,7 @@ struct TableDump {
 
     private struct Cutting {
         let plan: TablePlan
+        let proof: Readers.Proof
         let ranges: KeyRanges
         var start: [String]?
         var readings: [Readers.Reading] = []
@@ -62,7 +63,7 @@ struct TableDump {
     mutating func run() async throws(DumpError) -> (facts: [TableFact], bytes: UInt64) {
         var ended: [Part] = []
         while true {
-            while queue.count < 4 * (snapshot.readers.count + 1), try await planMore() {}
+            while queue.count < 3 * (snapshot.readers.count + 1), try await planMore() {}
             guard !queue.isEmpty else { break }
             switch queue.removeFirst() {
             case .items(let items):
@@ -123,7 +124,7 @@ struct TableDump {
             cut.start = end
             cutting = cut
             if end == nil {
-                close(cut.plan, cut.readings, after: cut.after)
+                close(cut.plan, cut.readings, cut.proof, after: cut.after)
                 cutting = nil
             }
             return true
@@ -135,9 +136,11 @@ struct TableDump {
         return true
     }
 
-    private mutating func close(_ plan: TablePlan, _ readings: [Readers.Reading], after: [StreamItem]) {
+    private mutating func close(
+        _ plan: TablePlan, _ readings: [Readers.Reading], _ proof: Readers.Proof, after: [StreamItem]
+    ) {
         if !after.isEmpty { queue.append(.items(after)) }
-        queue.append(.end(Part(plan: plan, readings: readings, proof: readers.prove(plan.table))))
+        queue.append(.end(Part(plan: plan, readings: readings, proof: proof)))
     }
 
     private mutating func begin(_ table: Catalog.Table) async throws(DumpError) {
@@ -167,11 +170,12 @@ struct TableDump {
         var plan = TablePlan(table: table, columns: columns)
         if let ranges = try await KeyRanges.plan(table, size: options.rangeSize, session: session) {
             plan.hint = ranges.hint
-            cutting = Cutting(plan: plan, ranges: ranges, after: after)
+            // Its proof first, beside the reading of its rows: behind them it would run alone.
+            cutting = Cutting(plan: plan, proof: readers.prove(table), ranges: ranges, after: after)
         } else {
             let reading = readers.read(plan)
             queue.append(.rows(reading))
-            close(plan, [reading], after: after)
+            close(plan, [reading], readers.prove(table), after: after)
         }
     }
 }

@@ -175,8 +175,7 @@ struct Target: Sendable {
         try await session.run("SET GLOBAL read_only = OFF", "let a histogram be written")
         let value = try await body()
         try await session.run("SET GLOBAL read_only = ON", "close the target again")
-        // One that an earlier import left when it was killed in between is ours as well.
-        if !offline || wasMarked { try await session.run("SET GLOBAL offline_mode = OFF", "let clients in again") }
+        if !offline { try await session.run("SET GLOBAL offline_mode = OFF", "let clients in again") }
         return value
     }
 
@@ -186,7 +185,11 @@ struct Target: Sendable {
         try await session.run(RebuildMark.clear, "take the mark of an unfinished copy away")
     }
 
-    func restoreScheduler() async throws(DumpError) {
+    /// Puts back what an import changed for its own time, also what one that was killed has left.
+    func restoreSettings() async throws(DumpError) {
+        if wasMarked, try await session.value("SELECT @@GLOBAL.offline_mode", "see whether clients are let in") == "1" {
+            try await session.run("SET GLOBAL offline_mode = OFF", "let clients in again")
+        }
         if scheduler.uppercased() == "ON" {
             try await session.run("SET GLOBAL event_scheduler = ON", "switch the event scheduler on again")
         }
