@@ -96,8 +96,14 @@ import Testing
                 guard let pid = router.pid, pid != old else { return false }
                 return try await router.sql("SELECT @@server_uuid") == [[a]]
             }
-            // Long enough for the next question, which is asked ten times a second.
-            try await Task.sleep(for: .seconds(3))
+            // When the second question arrives, the first has had its answer.
+            let asked = { () async throws -> Int in
+                let rows = try await cluster.a.sql(
+                    "SELECT SUM(total_connections) FROM performance_schema.accounts WHERE user = 'watchdog'")
+                return Int(rows.first?.first ?? "") ?? 0
+            }
+            let before = try await asked()
+            try await eventually("the router was asked twice", within: .seconds(60)) { try await asked() >= before + 2 }
             turning.cancel()
             let error = await #expect(throws: RouterError.self) { try await turning.value }
             #expect(error?.cause == .leadsElsewhere(serverUUID: a))
