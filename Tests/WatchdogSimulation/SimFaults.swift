@@ -302,7 +302,12 @@ extension SimWorld {
         }
         var elsewhere = servers[1 - server].data
         for tx in servers[1 - server].channel?.relay ?? [] { if let mark = tx.mark { elsewhere.insert(mark) } }
-        for tx in lost { if let mark = tx.mark, !elsewhere.contains(mark) { oracle.gone.insert(mark) } }
+        for tx in lost + (servers[server].channel?.relay ?? []) {
+            if let mark = tx.mark, !elsewhere.contains(mark) { oracle.gone.insert(mark) }
+        }
+        servers[server].channel?.relay = []
+        servers[server].channel?.retrieved = GTIDSet()
+        servers[server].forgetful = true
     }
 
     func kill(_ agent: Int) {

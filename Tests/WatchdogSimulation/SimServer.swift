@@ -40,6 +40,8 @@ struct SimServer {
     var guest: (session: Int, agent: Int, heard: Int64)?
     /// Turns everybody away, alive.
     var refusing = false
+    /// Its disk has lost what it had promised to keep.
+    var forgetful = false
     var failoverAsked = false
     var posts: [Seat]
     var sessions = Sessions()

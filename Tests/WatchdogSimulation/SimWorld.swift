@@ -157,7 +157,7 @@ final class SimWorld {
             watchRoads()
             if !oracle.violations.isEmpty { return }
             if case .tick = event, now > plan.healed + 1_500, now / 50 % 10 == 0, isWhole() { return }
-            if now > plan.healed + 30_000, let why = hold() {
+            if case .tick = event, now > plan.healed + 20_000, now / 50 % 40 == 0, let why = hold() {
                 oracle.held = why
                 return
             }
