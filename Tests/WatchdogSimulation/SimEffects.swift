@@ -198,7 +198,7 @@ extension SimWorld {
             for mark in lost { oracle.declared.insert(mark) }
         } else if !promoted, servers[home].forgetful, !isMissed(home) {
             // Nobody had seen what it lost; the other server may have it still.
-            for mark in lost { oracle.declared.insert(mark) }
+            for mark in lost { oracle.gone.insert(mark) }
         } else if plan.semiSync || !promoted {
             oracle.violations.append("\(servers[home].id) was opened without the acknowledged writes \(lost)")
         } else if plan.maxLost == 0 {

@@ -288,7 +288,11 @@ extension SimWorld {
 
     /// A crash that takes the last transactions with it. What nobody else holds is no agent's loss.
     private func forget(_ server: Int, _ count: Int) {
+        let primary = servers[server].channel == nil
         servers[server].crash()
+        // A replica that loses what it has acknowledged, or both servers at once, is beyond every promise.
+        guard primary, servers[1 - server].running else { return }
+        let count = servers[server].binlog.reversed().prefix(count).prefix { $0.mark != nil }.count
         let lost = servers[server].binlog.suffix(count)
         let left = servers[server].binlog.dropLast(count)
         servers[server].binlog = []

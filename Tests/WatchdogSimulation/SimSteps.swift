@@ -7,7 +7,9 @@ extension SimWorld {
         guard !agents[agent].busy else { return false }
         if case .wait = step, story == nil { return true }
         let me = agents[agent]
-        if story != nil, step != me.lastStep { tell("\(me.name): \(step)") }
+        if story != nil, step != me.lastStep {
+            if case .none(let why) = step { tell("\(me.name): \(why)") } else { tell("\(me.name): \(step)") }
+        }
         agents[agent].lastStep = step
         let ledger = sight.seen.activeLedger
         let epoch = ledger?.master?.epoch ?? 0
