@@ -1,60 +1,116 @@
-import Foundation
+import Glibc
 import WatchdogSimulation
 
-/// simulate [--histories N] [--seed N] [--break RULE] [--jobs N]
+/// simulate [--histories N] [--seed N] [--break RULE] [--toward RULE] [--check-rules N] [--findings N] [--jobs N]
 @main
 struct Simulate {
-    static func main() async {
+    struct Options {
         var histories: UInt64 = 20_000
         var seed: UInt64 = 1
-        var rule: String?
+        var breaking: String?
+        var toward: String?
+        /// Break every rule in turn, each for at most so many histories.
+        var checkRules: UInt64?
+        var findings = 1
         var jobs = 2
-        var arguments = CommandLine.arguments.dropFirst()[...]
-        while let option = arguments.popFirst() {
-            guard let value = arguments.popFirst() else { return complain("\(option) needs a value") }
-            switch option {
-            case "--histories": histories = UInt64(value) ?? histories
-            case "--seed": seed = UInt64(value) ?? seed
-            case "--jobs": jobs = max(1, Int(value) ?? jobs)
-            case "--break":
-                guard Histories.rules.contains(value) else {
-                    return complain("no rule '\(value)': \(Histories.rules.joined(separator: ", "))")
-                }
-                rule = value
-            default: return complain("no option \(option)")
-            }
-        }
-        let began = Date()
-        let share = (histories + UInt64(jobs) - 1) / UInt64(jobs)
-        let first = seed
-        let breaking = rule
-        var sum = Histories.Result()
-        await withTaskGroup(of: Histories.Result.self) { group in
-            for job in 0..<UInt64(jobs) {
-                let start = first + job * share
-                let end = min(start + share, first + histories)
-                group.addTask { Histories.run(start..<max(start, end), breaking: breaking, findings: 1) }
-            }
-            for await result in group {
-                sum.histories += result.histories
-                sum.acknowledged += result.acknowledged
-                sum.promotions += result.promotions
-                sum.findings += result.findings
-            }
-        }
-        let seconds = Date().timeIntervalSince(began)
+    }
+
+    static func main() async {
+        guard let options = parse() else { exit(64) }
+        if let limit = options.checkRules { await checkRules(options, limit) }
+        let began = ContinuousClock.now
+        let sum = await run(options)
+        let seconds = max(0.001, began.duration(to: .now) / .seconds(1))
         for finding in sum.findings {
             print("seed \(finding.seed): \(finding.violation)")
             for line in finding.story { print("  \(line)") }
         }
         print(
-            "\(sum.histories) histories in \(Int(seconds)) s, \(sum.acknowledged) acknowledged writes, "
-                + "\(sum.promotions) promotions, \(sum.findings.count) violations")
+            "\(sum.histories) histories in \(Int(seconds)) s (\(Int(Double(sum.histories) / seconds)) a second), "
+                + "\(sum.acknowledged) acknowledged writes, \(sum.promotions) promotions, "
+                + "\(sum.held) left to an operator, \(sum.findings.count) violations")
         exit(sum.findings.isEmpty ? 0 : 1)
     }
 
-    private static func complain(_ text: String) {
-        FileHandle.standardError.write(Data("simulate: \(text)\n".utf8))
-        exit(64)
+    private static func run(_ options: Options) async -> Histories.Result {
+        let share = (options.histories + UInt64(options.jobs) - 1) / UInt64(options.jobs)
+        var sum = Histories.Result()
+        await withTaskGroup(of: Histories.Result.self) { group in
+            for job in 0..<UInt64(options.jobs) {
+                let start = options.seed + job * share
+                let end = min(start + share, options.seed + options.histories)
+                group.addTask {
+                    Histories.run(
+                        start..<max(start, end), breaking: options.breaking, toward: options.toward,
+                        findings: options.findings)
+                }
+            }
+            for await result in group {
+                sum.histories += result.histories
+                sum.acknowledged += result.acknowledged
+                sum.promotions += result.promotions
+                sum.held += result.held
+                sum.findings += result.findings
+            }
+        }
+        return sum
+    }
+
+    /// Two rules at a time; each stops at its first finding.
+    private static func checkRules(_ options: Options, _ limit: UInt64) async -> Never {
+        var missed = 0
+        await withTaskGroup(of: (String, Histories.Result).self) { group in
+            var rules = Histories.rules[...]
+            func next() {
+                guard let rule = rules.popFirst() else { return }
+                group.addTask {
+                    let seeds = options.seed..<options.seed + limit
+                    return (rule, Histories.run(seeds, breaking: rule, findings: 1))
+                }
+            }
+            for _ in 0..<options.jobs { next() }
+            for await (rule, result) in group {
+                if let finding = result.findings.first {
+                    print("\(rule): caught in history \(result.histories), seed \(finding.seed): \(finding.violation)")
+                } else {
+                    missed += 1
+                    print("\(rule): NOT caught in \(result.histories) histories")
+                }
+                next()
+            }
+        }
+        print("\(Histories.rules.count - missed) of \(Histories.rules.count) broken rules were caught")
+        exit(missed == 0 ? 0 : 1)
+    }
+
+    private static func parse() -> Options? {
+        var options = Options()
+        var arguments = CommandLine.arguments.dropFirst()[...]
+        while let option = arguments.popFirst() {
+            guard let value = arguments.popFirst() else { return complain("\(option) needs a value") }
+            let number = UInt64(value)
+            switch option {
+            case "--break", "--toward":
+                guard Histories.rules.contains(value) else {
+                    return complain("no rule '\(value)': \(Histories.rules.joined(separator: ", "))")
+                }
+                if option == "--break" { options.breaking = value } else { options.toward = value }
+                continue
+            case "--histories": options.histories = number ?? 0
+            case "--seed": options.seed = number ?? 0
+            case "--jobs": options.jobs = Int(clamping: min(64, max(1, number ?? 1)))
+            case "--findings": options.findings = Int(clamping: number ?? 1)
+            case "--check-rules": options.checkRules = number
+            default: return complain("no option \(option)")
+            }
+            if number == nil { return complain("\(option) needs a number, not '\(value)'") }
+        }
+        return options
+    }
+
+    private static func complain(_ text: String) -> Options? {
+        let line = Array("simulate: \(text)\n".utf8)
+        _ = write(2, line, line.count)
+        return nil
     }
 }

@@ -57,47 +57,62 @@ struct Marks: Equatable {
     }
 }
 
-/// Events in the order of their times, and of their making where times are equal.
-struct Agenda<Event> {
-    private var heap: [(time: Int64, order: Int, event: Event)] = []
-    private var made = 0
-
-    private static func before(
-        _ a: (time: Int64, order: Int, event: Event), _ b: (time: Int64, order: Int, event: Event)
-    )
-        -> Bool
-    {
-        a.time != b.time ? a.time < b.time : a.order < b.order
+/// Events in the order of their times, and of their making where times are equal. Events must be plain values: a heap
+/// moves them about.
+struct Agenda<Event: BitwiseCopyable> {
+    private struct Entry: BitwiseCopyable {
+        /// The time, and in the low bits the order.
+        var key: Int64
+        var event: Event
     }
+    private var heap: [Entry] = []
+    private var made: Int64 = 0
+    private static var orderBits: Int64 { 24 }
 
     mutating func add(_ time: Int64, _ event: Event) {
-        heap.append((time, made, event))
+        let entry = Entry(key: time << Self.orderBits | made, event: event)
         made += 1
-        var index = heap.count - 1
-        while index > 0 {
-            let parent = (index - 1) / 2
-            guard Self.before(heap[index], heap[parent]) else { break }
-            heap.swapAt(index, parent)
-            index = parent
+        var hole = heap.count
+        heap.append(entry)
+        while hole > 0 {
+            let parent = (hole - 1) / 2
+            guard entry.key < heap[parent].key else { break }
+            heap[hole] = heap[parent]
+            hole = parent
         }
+        heap[hole] = entry
     }
 
     mutating func next() -> (time: Int64, event: Event)? {
-        guard let first = heap.first else { return nil }
-        let last = heap.removeLast()
-        if !heap.isEmpty {
-            heap[0] = last
-            var index = 0
+        guard let first = heap.first, let last = heap.popLast() else { return nil }
+        let count = heap.count
+        if count > 0 {
+            var hole = 0
             while true {
-                var least = index
-                for child in [2 * index + 1, 2 * index + 2] where child < heap.count {
-                    if Self.before(heap[child], heap[least]) { least = child }
-                }
-                if least == index { break }
-                heap.swapAt(index, least)
-                index = least
+                var child = 2 * hole + 1
+                guard child < count else { break }
+                if child + 1 < count, heap[child + 1].key < heap[child].key { child += 1 }
+                guard heap[child].key < last.key else { break }
+                heap[hole] = heap[child]
+                hole = child
             }
+            heap[hole] = last
         }
-        return (first.time, first.event)
+        return (first.key >> Self.orderBits, first.event)
     }
+}
+
+/// Which directions of the network are cut. Two faults may cut the same one: it is mended with the last of them.
+struct Links {
+    private var counts = [UInt8](repeating: 0, count: 64)
+    private var mask: UInt64 = 0
+
+    /// - Parameters: nodes, at most eight of them.
+    mutating func set(_ from: Int, _ to: Int, cut: Bool) {
+        let link = from * 8 + to
+        if cut { counts[link] += 1 } else if counts[link] > 0 { counts[link] -= 1 }
+        if counts[link] > 0 { mask |= 1 << UInt64(link) } else { mask &= ~(1 << UInt64(link)) }
+    }
+
+    func passes(_ from: Int, _ to: Int) -> Bool { mask & (1 << UInt64(from * 8 + to)) == 0 }
 }

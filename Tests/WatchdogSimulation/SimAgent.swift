@@ -1,4 +1,4 @@
-@testable import Watchdog
+import Watchdog
 
 /// A modelled host: the agent's process, its disk, its router.
 struct SimAgent {
@@ -19,8 +19,16 @@ struct SimAgent {
     /// When each post last had an answer; nil while there is none.
     var pong: [Int64?] = [nil, nil]
     var part: (server: ServerID, session: Int)?
+    /// This agent's session with the operation lock on the server that is not the ledger's.
+    var guest: (server: ServerID, session: Int)?
     var lastStanding: Standing
     var views: [ServerView?] = [nil, nil]
+    /// What is on its way back from each server.
+    var answers: [ServerView?] = [nil, nil]
+    /// What was decided and is being carried out.
+    var orders: Orders?
+    var sight: Sight?
+    var fenced: (epoch: UInt64, done: Bool)?
     var asked: [Int64] = [0, 0]
     var probing = [false, false]
     var silent = [false, false]
@@ -66,6 +74,14 @@ struct SimAgent {
     }
 }
 
+/// An effect that is under way, with the sessions that it goes over.
+struct Flight {
+    var op: Op
+    var agent: Int
+    var life: Int
+    var part: (server: ServerID, session: Int)?
+}
+
 /// One effect of a step. Each is one statement, or one command; the reply of each can be lost.
 enum Op {
     case join(ServerID)
@@ -90,10 +106,11 @@ enum Op {
     case save(ServerID)
     case wipe(ServerID, epoch: UInt64)
     case copy(ServerID)
+    case clear(ServerID)
     case dropLedger(ServerID, close: Bool)
     case startReplica(ServerID)
     case loosen(ServerID)
     case tighten(ServerID)
     case calm(ServerID)
-    case powerOff(ServerID)
+    case powerOff(ServerID, epoch: UInt64)
 }

@@ -1,23 +1,38 @@
-@testable import Watchdog
+import Watchdog
 
 /// What a statement does on a server. Each returns whether it succeeded; nothing here looks at what the agent believes.
 extension SimWorld {
-    func effect(_ op: Op, _ agent: Int) -> Bool {
+    func effect(_ op: Op, _ agent: Int, _ part: (server: ServerID, session: Int)?, sameLife: Bool) -> Bool {
         switch op {
-        case .join(let id): return join(agent, id)
+        case .join(let id): return sameLife && join(agent, id)
         case .leave:
-            agents[agent].part = nil
+            if sameLife { agents[agent].part = nil }
             return true
         case .pause: return true
         case .loosen(let id), .tighten(let id), .calm(let id): return overPost(op, agent, id)
-        case .powerOff(let id):
-            if servers[index(id)].up { servers[index(id)].crash() }
+        case .powerOff(let id, let epoch):
+            let done = dice.chance(75)
+            if done, servers[index(id)].up {
+                tell("the fence command turns \(id) off")
+                servers[index(id)].crash()
+            }
+            if sameLife { agents[agent].fenced = (epoch, done) }
             return true
         default: break
         }
-        // Everything else goes over the ledger session.
-        guard let part = agents[agent].part else { return false }
+        guard let part else { return false }
         let home = index(part.server)
+        switch op {
+        case .guardRelease:
+            if sameLife { agents[agent].guest = nil }
+            if servers[1 - home].guest?.session == part.session { servers[1 - home].guest = nil }
+            return true
+        // Over the session that holds the lock on the other server.
+        case .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear:
+            return abroad(op, agent, home, part.session)
+        default: break
+        }
+        // Everything else goes over the ledger session.
         guard servers[home].running, reaches(agent, part.server), servers[home].sessions[part.session] != nil else {
             return false
         }
@@ -30,14 +45,10 @@ extension SimWorld {
         case .signal(let signal, let epoch, let unique, let witness, let sync):
             return write(signal, epoch, unique, witness, sync, agent, home, part.session)
         case .takeLock:
+            if servers[home].guest != nil { return true }
             if servers[home].lock == nil || servers[home].lock == part.session { servers[home].lock = part.session }
             return true
-        case .guardTake(let id): return take(id, agent, home, part.session)
-        case .guardRelease(let id):
-            if servers[index(id)].guest == part.session { servers[index(id)].guest = nil }
-            return true
-        case .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy:
-            return abroad(op, agent, home, part.session)
+        case .guardTake(let id): return sameLife && take(id, agent, home, part.session)
         default: return athome(op, agent, home, part.session)
         }
     }
@@ -50,7 +61,7 @@ extension SimWorld {
         agents[agent].part = nil
         guard servers[server].running, reaches(agent, id) else { return false }
         // The lock of this agent's name may still be held by its former session.
-        guard !servers[server].sessions.values.contains(where: { $0.agent == agent }) else { return false }
+        guard !servers[server].sessions.all.contains(where: { $0.seat.agent == agent }) else { return false }
         servers[server].sessions[nextSession] = SimServer.Seat(agent: agent, open: true, heard: now)
         agents[agent].part = (id, nextSession)
         nextSession += 1
@@ -87,18 +98,17 @@ extension SimWorld {
     private func take(_ id: ServerID, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
         let server = index(id)
         guard servers[server].running, reaches(agent, id), servers[server].lock == nil,
-            servers[server].guest == nil || servers[server].guest == session, servers[home].lock == session
+            servers[server].guest == nil || servers[server].guest?.session == session, servers[home].lock == session
         else { return false }
-        servers[server].guest = session
-        servers[server].guestAgent = agent
-        servers[server].guestEnds = nil
+        servers[server].guest = (session, agent, now)
+        agents[agent].guest = (id, session)
         return true
     }
 
     // MARK: On the server of the ledger
 
     private func athome(_ op: Op, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
-        guard servers[home].lock == session || agents[agent].govern.broken.contains(.electionWithoutLock) else {
+        guard servers[home].lock == session || breakage == .electionWithoutLock else {
             return false
         }
         switch op {
@@ -116,8 +126,9 @@ extension SimWorld {
             servers[home].channel?.receiverWanted = false
             servers[home].channel?.connected = false
             servers[home].channel?.applierWanted = false
-            let dropped = agents[agent].govern.broken.contains(.relayLogDropped)
+            let dropped = breakage == .relayLogDropped
             guard let channel = servers[home].channel else { return true }
+            oracle.accepted = acceptLoss
             let recorded = servers[home].promotion?.primary == servers[home].uuid
             if !channel.relay.isEmpty, !acceptLoss, !dropped, !recorded {
                 servers[home].channel?.receiverWanted = true
@@ -155,6 +166,13 @@ extension SimWorld {
             return true
         }
         servers[home].semiSync = false
+        let known = (servers[home].ledger ?? []).filter { $0.epoch == epoch }.reduce(GTIDSet()) {
+            $0.union($1.witnessed)
+        }
+        let missing = known.subtracting(servers[home].executed)
+        if missing.count > rules.maxLost, !oracle.accepted {
+            oracle.violations.append("\(servers[home].id) is promoted without \(missing), which its agents knew of")
+        }
         let promotion = Promotion(epoch: epoch, primary: servers[home].uuid)
         if let last = oracle.promotions.last, last >= epoch {
             oracle.violations.append("a promotion of epoch \(epoch) after one of epoch \(last)")
@@ -172,9 +190,16 @@ extension SimWorld {
         tell("\(servers[home].id) is open")
         if servers[home].rebuilding != nil { oracle.violations.append("a half-made copy was opened") }
         oracle.opened = home
-        let lost = oracle.acknowledged.missing(in: servers[home].data, oracle.declared)
+        var declared = oracle.declared
+        declared.formUnion(oracle.gone)
+        let lost = oracle.acknowledged.missing(in: servers[home].data, declared)
         guard !lost.isEmpty else { return true }
-        if plan.semiSync || !promoted {
+        if promoted, oracle.accepted {
+            for mark in lost { oracle.declared.insert(mark) }
+        } else if !promoted, servers[home].forgetful, !isMissed(home) {
+            // Nobody had seen what it lost; the other server may have it still.
+            for mark in lost { oracle.gone.insert(mark) }
+        } else if plan.semiSync || !promoted {
             oracle.violations.append("\(servers[home].id) was opened without the acknowledged writes \(lost)")
         } else if plan.maxLost == 0 {
             oracle.violations.append("\(servers[home].id) was promoted without asking, and lacks \(lost)")
@@ -182,6 +207,15 @@ extension SimWorld {
             for mark in lost { oracle.declared.insert(mark) }
         }
         return true
+    }
+
+    /// Whether a majority of the agents knows of transactions that this server lacks.
+    private func isMissed(_ server: Int) -> Bool {
+        let know = agents.filter {
+            $0.govern.kept.primary == servers[server].uuid
+                && !$0.govern.kept.executed.isSubset(of: servers[server].executed)
+        }
+        return know.count >= rules.majority
     }
 
     // MARK: On the other server
@@ -193,7 +227,8 @@ extension SimWorld {
         if case .checkOther = op {
             return servers[away].superReadOnly && servers[away].executed.isSubset(of: servers[home].executed)
         }
-        guard servers[away].guest == session else { return false }
+        guard servers[away].guest?.session == session else { return false }
+        servers[away].guest?.heard = now
         switch op {
         case .close:
             // Clients' sessions are ended first; what waits for an acknowledgement commits and nobody is told.
@@ -220,22 +255,31 @@ extension SimWorld {
             servers[away].channel?.applierWanted = true
             servers[away].rebuilding = nil
             return true
+        case .clear:
+            servers[away].ledger = nil
+            servers[away].superReadOnly = true
+            servers[away].readOnly = true
+            return true
         case .save:
             guard !lost() else { return false }
             oracle.saved.formUnion(servers[away].data)
             return true
         case .wipe(_, let epoch):
-            let kept = servers[away].data.missing(in: oracle.saved, servers[home].data)
+            var held = oracle.saved
+            held.formUnion(oracle.gone)
+            let kept = servers[away].data.missing(in: held, servers[home].data)
             if !kept.isEmpty { oracle.violations.append("\(id) was wiped although it alone holds \(kept)") }
             if servers[away].readOnly == false { oracle.violations.append("\(id) was wiped while it took writes") }
             servers[away].rebuilding = RebuildMarker(source: servers[home].uuid, epoch: epoch, saved: "x")
             servers[away].channel = nil
             servers[away].data = Marks()
             servers[away].executed = GTIDSet()
+            servers[away].nextOwn = 0
             servers[away].binlog = []
             servers[away].promotion = nil
             return true
         case .copy:
+            guard servers[home].running, reaches(agent, servers[home].id) else { return false }
             servers[away].data = servers[home].data
             servers[away].executed = servers[home].executed
             servers[away].binlog = servers[home].binlog.filter { $0.gtid.isSubset(of: servers[home].executed) }
@@ -268,7 +312,7 @@ extension SimWorld {
         case .loosen:
             let checked =
                 rules.isMajority(servers[server].quorum.async)
-                || agents[agent].govern.broken.contains(.asyncUnrecorded)
+                || breakage == .asyncUnrecorded
             if checked, servers[server].semiSync {
                 servers[server].semiSync = false
                 tell("\(id) goes on alone")

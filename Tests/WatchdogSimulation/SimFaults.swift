@@ -1,4 +1,4 @@
-@testable import Watchdog
+import Watchdog
 
 /// Something that goes wrong at a time, and is mended a while later.
 struct Fault {
@@ -15,6 +15,18 @@ struct Fault {
         case switchover
         case clockJump(ServerID)
         case acceptLoss
+        /// An operator asks for a failover, and takes the loss.
+        case failover
+        case pause
+        /// The server loses its last transactions with the crash: its disk had not told the truth.
+        case amnesia(ServerID, Int)
+        /// The host goes, not only the process.
+        case powerLoss(ServerID)
+        /// Too many connections.
+        case refuse(ServerID)
+        case brokenApplier
+        /// Somebody writes to the replica.
+        case errant
     }
     var kind: Kind
     var at: Int64
@@ -28,47 +40,152 @@ struct Plan {
     var maxLost: UInt64 = 0
     var bound = false
     var coldStart = false
+    var fenceCommand = false
     var semiSyncAtBoot = false
     var faults: [Fault] = []
     /// When the last fault is mended.
     var healed: Int64 = 0
 
     /// A few faults close together, the way in which they do harm.
-    static func random(_ dice: inout Dice) -> Plan {
+    static func random(_ dice: inout Dice, toward rule: Govern.Breakage?) -> Plan {
         var plan = Plan()
+        let favourite = dice.chance(70) ? rule.flatMap(Style.init) : nil
         plan.agents = dice.chance(80) ? 3 : dice.chance(50) ? 4 : 5
-        plan.semiSync = dice.chance(65)
-        plan.maxLost = dice.chance(50) ? 1_000 : 0
+        plan.semiSync = dice.chance(60)
+        plan.maxLost = dice.chance(60) ? 1_000 : dice.chance(30) ? 3 : 0
         plan.bound = dice.chance(50)
+        plan.fenceCommand = dice.chance(10)
         plan.coldStart = dice.chance(8)
         plan.semiSyncAtBoot = dice.chance(30)
-        var at = dice.within(1_500...3_500)
-        let count = 1 + dice.pick(4)
-        for _ in 0..<count {
-            let lasts = dice.chance(30) ? dice.within(200...2_000) : dice.within(2_000...16_000)
-            plan.faults.append(Fault(kind: kind(&dice, plan.agents), at: at, lasts: lasts))
-            at += dice.chance(50) ? dice.within(0...800) : dice.within(800...9_000)
-        }
+        favourite?.settings(&plan)
+        plan.faults = faults(&dice, plan.agents, favourite ?? Style(&dice))
         plan.healed = plan.faults.map { $0.at + $0.lasts }.max() ?? 0
         return plan
     }
 
+    /// Kinds of trouble.
+    enum Style {
+        case anything, goneAndMore, sides, oneAfterTheOther, behind, everything, late
+
+        init(_ dice: inout Dice) {
+            switch dice.pick(100) {
+            case 0..<40: self = .anything
+            case 40..<60: self = .goneAndMore
+            case 60..<72: self = .sides
+            case 72..<80: self = .oneAfterTheOther
+            case 80..<86: self = .behind
+            case 86..<92: self = .everything
+            default: self = .late
+            }
+        }
+
+        /// The trouble in which a rule matters most.
+        init?(_ rule: Govern.Breakage) {
+            switch rule {
+            case .noLease, .noFenceWait, .votesCountTwice, .minorityLeads, .voteWithOpenRouter, .staleLocksReopen,
+                .promiseForgotten:
+                self = .sides
+            case .relayLogDropped: self = .behind
+            case .noLossCheck, .staleServerOpened, .saveSkipped, .asyncUnrecorded: self = .goneAndMore
+            case .epochReused: self = .oneAfterTheOther
+            case .electionWithoutLock, .openWithoutLock: self = .late
+            }
+        }
+
+        /// Where the trouble does harm.
+        func settings(_ plan: inout Plan) {
+            switch self {
+            case .sides: plan.bound = true
+            default: break
+            }
+        }
+    }
+
+    private static func faults(_ dice: inout Dice, _ agents: Int, _ style: Style) -> [Fault] {
+        var faults: [Fault] = []
+        let at = dice.within(1_200...2_500)
+        func add(_ kind: Fault.Kind, _ from: Int64, _ lasts: Int64) {
+            faults.append(Fault(kind: kind, at: from, lasts: lasts))
+        }
+        func end() -> Int64 { dice.chance(30) ? dice.within(200...2_000) : dice.within(2_000...14_000) }
+        switch style {
+        case .anything:
+            // Whatever comes.
+            var next = at
+            for _ in 0..<1 + dice.pick(3) {
+                add(kind(&dice, agents), next, end())
+                next += dice.chance(60) ? dice.within(0...1_200) : dice.within(1_200...7_000)
+            }
+        case .goneAndMore:
+            // The primary goes, and something more while it is replaced.
+            add(gone(&dice), at, dice.within(500...12_000))
+            add(kind(&dice, agents), at + dice.within(0...6_000), end())
+        case .sides:
+            // Two sides, both with agents, for long enough that both make up their minds.
+            var side = [dice.pick(2)]
+            for host in 0..<agents where dice.chance(45) { side.append(2 + host) }
+            add(.partition(side), at, dice.within(6_000...17_000))
+            if dice.chance(60) { add(kind(&dice, agents), at + dice.within(-800...9_000), end()) }
+        case .oneAfterTheOther:
+            // One primary after the other.
+            add(.crash(.a), at, dice.within(800...3_000))
+            add(.crash(.b), at + dice.within(4_000...9_000), dice.within(1_000...6_000))
+        case .behind:
+            // A replica that is behind.
+            add(.slowApplier, at - 800, dice.within(1_500...8_000))
+            add(gone(&dice), at, end())
+        case .everything:
+            // Everything goes down and comes up again in some order.
+            for id in ServerID.allCases {
+                add(
+                    dice.chance(70) ? .crash(id) : .powerLoss(id), at + dice.within(0...1_500), dice.within(500...8_000)
+                )
+            }
+            for agent in 0..<agents where dice.chance(50) {
+                add(.killAgent(agent), at + dice.within(0...1_500), dice.within(500...8_000))
+            }
+        case .late:
+            // Agents that go on late with what they had begun.
+            add(gone(&dice), at, dice.within(1_000...9_000))
+            add(.freezeAgent(dice.pick(agents)), at + dice.within(100...4_000), dice.within(1_500...16_000))
+            if dice.chance(50) { add(kind(&dice, agents), at + dice.within(1_000...8_000), end()) }
+        }
+        return faults
+    }
+
+    private static func gone(_ dice: inout Dice) -> Fault.Kind {
+        switch dice.pick(10) {
+        case 0..<5: .crash(.a)
+        case 5..<7: .freeze(.a)
+        case 7: .amnesia(.a, 1 + dice.pick(6))
+        default: .powerLoss(.a)
+        }
+    }
+
     private static func kind(_ dice: inout Dice, _ agents: Int) -> Fault.Kind {
-        let server: ServerID = dice.chance(75) ? .a : .b
+        let server: ServerID = dice.chance(70) ? .a : .b
         switch dice.pick(100) {
-        case 0..<20: return .crash(server)
-        case 20..<35: return .freeze(server)
-        case 35..<60:
+        case 0..<14: return .crash(server)
+        case 14..<18: return .powerLoss(server)
+        case 18..<21: return .amnesia(server, 1 + dice.pick(6))
+        case 21..<33: return .freeze(server)
+        case 33..<53:
             var side = [server == .a ? 0 : 1]
             for host in 0..<agents where dice.chance(40) { side.append(2 + host) }
             return .partition(side)
-        case 60..<66: return .oneWay(dice.pick(2 + agents), dice.pick(2 + agents))
-        case 66..<76: return .killAgent(dice.pick(agents))
-        case 76..<85: return .freezeAgent(dice.pick(agents))
-        case 85..<89: return .lossy(10 + dice.pick(40))
-        case 89..<93: return .slowApplier
-        case 93..<97: return .switchover
-        default: return .clockJump(server)
+        case 53..<59: return .oneWay(dice.pick(2 + agents), dice.pick(2 + agents))
+        case 59..<69: return .killAgent(dice.pick(agents))
+        case 69..<78: return .freezeAgent(dice.pick(agents))
+        case 78..<82: return .lossy(10 + dice.pick(40))
+        case 82..<85: return .slowApplier
+        case 85..<89: return .switchover
+        case 89..<91: return .clockJump(server)
+        case 91: return .acceptLoss
+        case 92: return .failover
+        case 93..<95: return .pause
+        case 95..<97: return .refuse(server)
+        case 97..<99: return .brokenApplier
+        default: return .errant
         }
     }
 }
@@ -80,7 +197,7 @@ extension SimWorld {
         case .crash(let id): if servers[index(id)].up { servers[index(id)].crash() }
         case .freeze(let id): servers[index(id)].frozen = servers[index(id)].up
         case .partition(let side): cut(side, true)
-        case .oneWay(let from, let to): cutLinks.insert(from * 16 + to)
+        case .oneWay(let from, let to): links.set(from, to, cut: true)
         case .killAgent(let agent):
             kill(agent)
             if plan.bound { agenda.add(now, .supervisor(agent, life: agents[agent].life)) }
@@ -98,25 +215,63 @@ extension SimWorld {
                 servers[replica].switchoverAsked = true
             }
         case .clockJump(let id): servers[index(id)].jump += 3_600_000
-        case .acceptLoss: for server in servers.indices { servers[server].lossAccepted = true }
+        case .acceptLoss: for server in servers.indices where servers[server].up { servers[server].lossAccepted = true }
+        case .failover:
+            for server in servers.indices where servers[server].up {
+                servers[server].failoverAsked = true
+                servers[server].lossAccepted = true
+            }
+        case .pause: for server in servers.indices { servers[server].paused = true }
+        case .amnesia(let id, let count): if servers[index(id)].up { forget(index(id), count) }
+        case .powerLoss(let id):
+            if servers[index(id)].up { servers[index(id)].crash() }
+            cut([index(id)], true)
+        case .refuse(let id): servers[index(id)].refusing = true
+        case .brokenApplier:
+            for server in servers.indices where servers[server].up { servers[server].channel?.applierBroken = true }
+        case .errant:
+            for server in servers.indices where servers[server].channel != nil && servers[server].running {
+                let tx = Tx(mark: nil, gtid: servers[server].nextGTID())
+                servers[server].binlog.append(tx)
+                servers[server].commit(tx)
+                oracle.errant = true
+            }
         }
     }
 
     func mend(_ fault: Fault) {
         tell("mended: \(fault.kind)")
         switch fault.kind {
-        case .crash(let id):
+        case .powerLoss(let id):
+            cut([index(id)], false)
+            mend(Fault(kind: .crash(id), at: 0, lasts: 0))
+        case .crash(let id), .amnesia(let id, _):
             if !servers[index(id)].up {
                 servers[index(id)].restart(semiSyncAtBoot: plan.semiSync && plan.semiSyncAtBoot)
             }
-        case .freeze(let id): servers[index(id)].frozen = false
+        case .freeze(let id):
+            let server = index(id)
+            servers[server].frozen = false
+            // Where the whole machine stood still, its timers go on from where they were.
+            if dice.chance(50) {
+                for agent in agents.indices {
+                    servers[server].posts[agent].heard = now - dice.within(0...rules.sessionTimeout)
+                }
+            }
         case .partition(let side): cut(side, false)
-        case .oneWay(let from, let to): cutLinks.remove(from * 16 + to)
+        case .oneWay(let from, let to): links.set(from, to, cut: false)
         case .killAgent(let agent): revive(agent)
         case .freezeAgent(let agent):
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }
         case .lossy: lossPercent = 0
-        case .slowApplier, .clockJump: break
+        case .slowApplier, .clockJump, .brokenApplier, .errant: break
+        case .failover:
+            for server in servers.indices {
+                servers[server].failoverAsked = false
+                servers[server].lossAccepted = false
+            }
+        case .pause: for server in servers.indices { servers[server].paused = false }
+        case .refuse(let id): servers[index(id)].refusing = false
         case .switchover: for server in servers.indices { servers[server].switchoverAsked = false }
         case .acceptLoss: for server in servers.indices { servers[server].lossAccepted = false }
         }
@@ -125,11 +280,38 @@ extension SimWorld {
     private func cut(_ side: [Int], _ down: Bool) {
         for one in side {
             for other in 0..<(2 + agents.count) where !side.contains(other) {
-                for link in [one * 16 + other, other * 16 + one] {
-                    if down { cutLinks.insert(link) } else { cutLinks.remove(link) }
-                }
+                links.set(one, other, cut: down)
+                links.set(other, one, cut: down)
             }
         }
+    }
+
+    /// A crash that takes the last transactions with it. What nobody else holds is no agent's loss.
+    private func forget(_ server: Int, _ count: Int) {
+        let primary = servers[server].channel == nil
+        servers[server].crash()
+        // A replica that loses what it has acknowledged, or both servers at once, is beyond every promise.
+        guard primary, servers[1 - server].running else { return }
+        let count = servers[server].binlog.reversed().prefix(count).prefix { $0.mark != nil }.count
+        let lost = servers[server].binlog.suffix(count)
+        let left = servers[server].binlog.dropLast(count)
+        servers[server].binlog = []
+        servers[server].executed = GTIDSet()
+        servers[server].data = Marks()
+        servers[server].promotion = nil
+        servers[server].nextOwn = 0
+        for tx in left {
+            servers[server].binlog.append(tx)
+            servers[server].commit(tx)
+        }
+        var elsewhere = servers[1 - server].data
+        for tx in servers[1 - server].channel?.relay ?? [] { if let mark = tx.mark { elsewhere.insert(mark) } }
+        for tx in lost + (servers[server].channel?.relay ?? []) {
+            if let mark = tx.mark, !elsewhere.contains(mark) { oracle.gone.insert(mark) }
+        }
+        servers[server].channel?.relay = []
+        servers[server].channel?.retrieved = GTIDSet()
+        servers[server].forgetful = true
     }
 
     func kill(_ agent: Int) {
@@ -139,8 +321,8 @@ extension SimWorld {
         agents[agent].life += 1
         agents[agent].postponed = []
         agents[agent].leaseUntil = nil
-        release(agent)
         agents[agent].part = nil
+        agents[agent].guest = nil
         agents[agent].pong = [nil, nil]
     }
 
@@ -173,21 +355,38 @@ extension SimWorld {
     /// One primary, replication running, every router on it, no operation under way, nothing acknowledged missing.
     func isWhole() -> Bool { complaint().isEmpty }
 
+    /// What keeps every agent from acting until an operator decides, in their own words.
+    func hold() -> String? {
+        var found: String?
+        for agent in agents {
+            guard agent.alive, case .none(let why) = agent.lastStep, Self.needsOperator.contains(where: why.contains)
+            else { return nil }
+            found = why
+        }
+        return found
+    }
+
+    private static let needsOperator = ["max_lost_transactions = ", "cannot apply what it received"]
+
     func complaint() -> String {
         let open = servers.filter { $0.open }
         guard open.count == 1, let primary = open.first else { return "\(open.count) servers are open" }
         let replica = servers[1 - index(primary.id)]
         guard replica.superReadOnly, let channel = replica.channel, channel.connected, channel.applierWanted,
+            !channel.applierBroken, !channel.receiverBroken,
             replica.rebuilding == nil
         else { return "the replica does not run" }
         if servers.contains(where: { $0.ledger != nil }) { return "an operation is under way" }
         for agent in agents where agent.router.state != .leads(primary.id) {
             return "\(agent.name)'s router leads elsewhere"
         }
+        if oracle.errant { return "" }
         if !replica.executed.isSubset(of: primary.executed) { return "the replica holds what the primary lacks" }
         guard replica.executed == primary.executed else { return "the replica is behind" }
         if plan.semiSync, !primary.semiSync { return "the primary does not wait for its replica" }
-        let lost = oracle.acknowledged.missing(in: primary.data, oracle.saved)
+        var held = oracle.saved
+        held.formUnion(oracle.gone)
+        let lost = oracle.acknowledged.missing(in: primary.data, held)
         return lost.isEmpty ? "" : "acknowledged and nowhere: \(lost)"
     }
 }

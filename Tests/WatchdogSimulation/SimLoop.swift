@@ -1,4 +1,4 @@
-@testable import Watchdog
+import Watchdog
 
 /// The agent's loop, as `Council` runs it: look, ask `Govern`, carry the orders out one after the other.
 extension SimWorld {
@@ -8,7 +8,7 @@ extension SimWorld {
         for id in ServerID.allCases where !agents[agent].probing[index(id)] {
             agents[agent].probing[index(id)] = true
             agents[agent].views[index(id)] = agents[agent].silent[index(id)] ? agents[agent].views[index(id)] : nil
-            agenda.add(now + delay(), .probe(agent, life: agents[agent].life, id, 0, now))
+            agenda.add(now + delay(), .probe(agent, life: agents[agent].life, index(id), 0, now))
         }
         agenda.add(now + 45, .patience(agent, life: agents[agent].life))
     }
@@ -17,19 +17,24 @@ extension SimWorld {
         let server = index(id)
         let life = agents[agent].life
         guard reaches(agent, id), !lost(), servers[server].running || !servers[server].up else {
-            agenda.add(
-                max(now, asked + rules.probeTimeout), .answered(agent, life: life, id, .downSoft("silent"), asked))
+            agents[agent].answers[server] = .downSoft("silent")
+            agenda.add(max(now, asked + rules.probeTimeout), .answered(agent, life: life, server, asked))
             return
         }
         guard servers[server].up else {
-            agenda.add(now + 1, .answered(agent, life: life, id, .downHard("refused"), asked))
+            agents[agent].answers[server] = .downHard("refused")
+            agenda.add(now + 1, .answered(agent, life: life, server, asked))
+            return
+        }
+        if servers[server].refusing {
+            agents[agent].answers[server] = .refusing("too many connections")
+            agenda.add(now + 1, .answered(agent, life: life, server, asked))
             return
         }
         if stage == 0 {
             // First the locks and variables, at one instant; the rest a moment later.
-            agents[agent].views[server] = agents[agent].views[server] ?? nil
             firsts[agent * 2 + server] = first(server)
-            agenda.add(now + dice.within(0...4), .probe(agent, life: life, id, 1, asked))
+            agenda.add(now + dice.within(0...4), .probe(agent, life: life, server, 1, asked))
             return
         }
         guard var facts = firsts[agent * 2 + server] else { return }
@@ -45,7 +50,8 @@ extension SimWorld {
         facts.rebuilding = servers[server].rebuilding
         facts.promotion = servers[server].promotion
         facts.quorum?.semiSync = semiSync(server)
-        agenda.add(now + dice.within(0...3), .answered(agent, life: life, id, .up(facts), asked))
+        agents[agent].answers[server] = .up(facts)
+        agenda.add(now + dice.within(0...3), .answered(agent, life: life, server, asked))
     }
 
     private func first(_ server: Int) -> ServerFacts {
@@ -70,19 +76,22 @@ extension SimWorld {
     private func channels(_ server: Int) -> [ReplicationChannel] {
         guard let channel = servers[server].channel else { return [] }
         let receiver: ReplicationChannel.Receiver =
-            !channel.receiverWanted ? .off : channel.connected ? .on : .connecting
+            !channel.receiverWanted || channel.receiverBroken ? .off : channel.connected ? .on : .connecting
         return [
             ReplicationChannel(
                 sourceHost: channel.source == .a ? "10.0.0.1" : "10.0.0.2", sourcePort: 3306,
                 sourceUUID: servers[index(channel.source)].uuid, receiver: receiver,
-                applierRuns: channel.applierWanted, retrieved: channel.retrieved)
+                applierRuns: channel.applierWanted && !channel.applierBroken,
+                receiverErrno: channel.receiverBroken ? 13114 : 0, applierErrno: channel.applierBroken ? 1062 : 0,
+                retrieved: channel.retrieved)
         ]
     }
 
-    func answered(_ agent: Int, _ id: ServerID, _ view: ServerView, _ asked: Int64) {
+    func answered(_ agent: Int, _ id: ServerID, _ asked: Int64) {
         let server = index(id)
         agents[agent].probing[server] = false
-        var view = view
+        var view = agents[agent].answers[server] ?? .downSoft("silent")
+        agents[agent].answers[server] = nil
         // The way back may be cut meanwhile.
         if case .up = view, !passes(node(id), 2 + agent) || lost() { view = .downSoft("silent") }
         agents[agent].views[server] = view
@@ -115,6 +124,10 @@ extension SimWorld {
         var standing = agents[agent].lastStanding
         if !agents[agent].busy {
             standing = Standing(agent: agents[agent].name)
+            // A session whose server does not answer the question for the lock is given up.
+            if let part = agents[agent].part, !servers[index(part.server)].running || !reaches(agent, part.server) {
+                agents[agent].part = nil
+            }
             if let part = agents[agent].part {
                 standing.server = part.server
                 standing.session = UInt64(part.session)
@@ -122,14 +135,18 @@ extension SimWorld {
             }
             agents[agent].lastStanding = standing
         }
+        if let epoch = seen.activeLedger?.master?.epoch, let fenced = agents[agent].fenced, fenced.epoch == epoch {
+            standing.fenced = fenced.done
+        }
         man(agent, seen)
-        let orders = agents[agent].govern(sight, standing)
+        agents[agent].orders = agents[agent].govern(sight, standing)
+        agents[agent].sight = sight
         let kept = agents[agent].govern.kept
         var wait: Int64 = 0
         if kept.differsInPromises(from: agents[agent].written) {
             wait = dice.chance(5) ? dice.within(100...900) : dice.within(1...6)
         }
-        agenda.add(now + wait, .carry(agent, life: agents[agent].life, orders, sight, 0))
+        agenda.add(now + wait, .carry(agent, life: agents[agent].life, 0))
     }
 
     /// A post where a server answers and none is held.
@@ -145,7 +162,8 @@ extension SimWorld {
 
     // MARK: Orders
 
-    func carry(_ agent: Int, _ orders: Orders, _ sight: Sight, _ stage: Int) {
+    func carry(_ agent: Int, _ stage: Int) {
+        guard let sight = agents[agent].sight, let orders = agents[agent].orders else { return }
         let life = agents[agent].life
         switch stage {
         case 0:
@@ -154,16 +172,16 @@ extension SimWorld {
                 agents[agent].written = kept
                 agents[agent].disk = kept
             }
-            let govern = agents[agent].govern
+            let until = agents[agent].govern.leaseUntil
             agents[agent].leaseUntil =
-                orders.router == .cut || govern.needsNoLease || govern.broken.contains(.noLease)
-                ? nil : govern.leaseUntil == .min ? now : govern.leaseUntil + agents[agent].born
+                orders.router == .cut || agents[agent].govern.needsNoLease || breakage == .noLease
+                ? nil : until == .min ? now : until + agents[agent].born
             let wait = setLocks(agent, orders.locks, take: false)
             if orders.router == .cut { stopRouter(agent) }
-            agenda.add(now + wait, .carry(agent, life: life, orders, sight, 1))
+            agenda.add(now + wait, .carry(agent, life: life, 1))
         case 1:
             let wait = setLocks(agent, orders.locks, take: true)
-            agenda.add(now + wait, .carry(agent, life: life, orders, sight, 2))
+            agenda.add(now + wait, .carry(agent, life: life, 2))
         default:
             if case .lead(let id) = orders.router, sight.seen.facts(id) != nil { turnRouter(agent, to: id) }
             let acted = begin(orders.step, agent, sight)

@@ -1,4 +1,4 @@
-@testable import Watchdog
+import Watchdog
 
 extension SimWorld {
     func stopRouter(_ agent: Int) {
@@ -6,7 +6,9 @@ extension SimWorld {
         case .cut, .stopping: return
         case .leads, .turning: break
         }
-        let old = agents[agent].router.leads
+        var old = agents[agent].router.leads
+        // A turn that is called off may have opened the new road already.
+        if case .turning(let id, nil) = agents[agent].router.state, dice.chance(30) { old = id }
         agents[agent].router.state = .stopping(old: old)
         agents[agent].router.process += 1
         tell("\(agents[agent].name) closes its router")
@@ -56,7 +58,7 @@ extension SimWorld {
     // MARK: Clients
 
     func write(_ agent: Int) {
-        if now < plan.healed + 1_000 { agenda.add(now + dice.within(100...350), .write(agent)) }
+        if now < plan.healed + 1_000 { agenda.add(now + dice.within(150...400), .write(agent)) }
         guard let id = agents[agent].router.leads else { return }
         let server = index(id)
         guard servers[server].open, servers[server].running, reaches(agent, id), nextMark < 3_000 else { return }
@@ -92,8 +94,7 @@ extension SimWorld {
         for agent in agents.indices {
             guard let id = agents[agent].router.leads, reaches(agent, id), servers[index(id)].running else { continue }
             // A router that outlives its agent is not controlled by anybody; then the semi-synchronous wait is the fence.
-            if !plan.bound, !agents[agent].alive || agents[agent].frozen { continue }
-            if servers[index(id)].semiSync, servers[1 - index(id)].channel == nil { continue }
+            if !plan.bound, plan.semiSync, !agents[agent].alive || agents[agent].frozen { continue }
             roads[index(id)] = agent
         }
         if let one = roads[0], let other = roads[1] {
@@ -116,5 +117,12 @@ struct Oracle {
     var operations: UInt64 = 0
     /// Losses that an operator or the limit allowed.
     var declared = Marks()
+    /// What a lying disk took with it and nobody else holds.
+    var gone = Marks()
+    /// An operator took the loss of a promotion.
+    var accepted = false
+    var errant = false
+    /// What an operator has to decide before anything goes on.
+    var held: String?
     var violations: [String] = []
 }

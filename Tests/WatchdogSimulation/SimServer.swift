@@ -1,4 +1,4 @@
-@testable import Watchdog
+import Watchdog
 
 /// One transaction, as it stands in binary and relay logs.
 struct Tx {
@@ -26,6 +26,8 @@ struct SimServer {
     var ledger: [LedgerRow]?
     var paused = false
     var channel: Channel?
+    /// No number of this server's own below this one is free.
+    var nextOwn = 0
 
     // In the process.
     var superReadOnly = true
@@ -33,13 +35,16 @@ struct SimServer {
     var semiSync = false
     var waiting: [(tx: Tx, host: Int, connection: Int)] = []
     var lock: Int?
-    /// The session that holds the op lock on this server for an operation whose ledger lies on the other.
-    var guest: Int?
-    var guestAgent = 0
-    /// When a guest that is gone will have been noticed.
-    var guestEnds: Int64?
+    /// The session that holds the operation lock on this server for an operation whose ledger lies on the other; it is
+    /// known by the ledger session that it serves.
+    var guest: (session: Int, agent: Int, heard: Int64)?
+    /// Turns everybody away, alive.
+    var refusing = false
+    /// Its disk has lost what it had promised to keep.
+    var forgetful = false
+    var failoverAsked = false
     var posts: [Seat]
-    var sessions: [Int: Seat] = [:]
+    var sessions = Sessions()
     var switchoverAsked = false
     var lossAccepted = false
     /// How far this server's wall clock has jumped.
@@ -58,6 +63,25 @@ struct SimServer {
         var async = false
     }
 
+    /// Sessions of operations, by number; a handful.
+    struct Sessions {
+        private(set) var all: [(session: Int, seat: Seat)] = []
+
+        subscript(session: Int) -> Seat? {
+            get { all.first { $0.session == session }?.seat }
+            set {
+                let place = all.firstIndex { $0.session == session }
+                if let place, let newValue {
+                    all[place].seat = newValue
+                } else if let newValue {
+                    all.append((session, newValue))
+                } else if let place {
+                    all.remove(at: place)
+                }
+            }
+        }
+    }
+
     struct Channel {
         var source: ServerID
         var receiverWanted = true
@@ -69,6 +93,9 @@ struct SimServer {
         var mark: UInt64 = 1
         /// The applier does nothing until then.
         var stalledUntil: Int64 = 0
+        /// An error that only a rebuild ends.
+        var receiverBroken = false
+        var applierBroken = false
     }
 
     init(_ id: ServerID, agents: Int) {
@@ -81,13 +108,12 @@ struct SimServer {
     var open: Bool { up && !readOnly }
 
     /// The next number of this server's own.
-    func nextGTID() -> GTIDSet {
-        var used = executed
-        for entry in waiting { used = used.union(entry.tx.gtid) }
+    mutating func nextGTID() -> GTIDSet {
         let table = SimServer.numbers[id == .a ? 0 : 1]
-        var number = Int(used.from(uuid: uuid).count)
-        while table[number].isSubset(of: used) { number += 1 }
-        return table[number]
+        while table[nextOwn].isSubset(of: executed) || waiting.contains(where: { $0.tx.gtid == table[nextOwn] }) {
+            nextOwn += 1
+        }
+        return table[nextOwn]
     }
 
     /// The first transactions of each server, read once.
@@ -103,9 +129,10 @@ struct SimServer {
     mutating func endSessions() {
         lock = nil
         guest = nil
-        sessions = [:]
+        sessions = Sessions()
         for index in posts.indices { posts[index] = Seat() }
         switchoverAsked = false
+        failoverAsked = false
         lossAccepted = false
     }
 
@@ -116,6 +143,7 @@ struct SimServer {
         // What waited for an acknowledgement stands in the binary log: recovery commits it.
         for entry in waiting { commit(entry.tx) }
         waiting = []
+        refusing = false
         channel?.connected = false
         channel?.receiverWanted = true
         channel?.applierWanted = true
@@ -138,6 +166,7 @@ struct SimServer {
             if seat.async { quorum.async.insert(index) }
         }
         quorum.switchoverAsked = switchoverAsked
+        quorum.failoverAsked = failoverAsked
         quorum.lossAccepted = lossAccepted
         quorum.control.paused = paused
         quorum.receiverMark = channel?.mark ?? 0

@@ -1,12 +1,15 @@
-@testable import Watchdog
+import Watchdog
 
 /// Steps as the statements that the production code sends for them.
 extension SimWorld {
     /// - Returns: whether something was begun, so that the next look should come at once.
     func begin(_ step: Step, _ agent: Int, _ sight: Sight) -> Bool {
         guard !agents[agent].busy else { return false }
+        if case .wait = step, story == nil { return true }
         let me = agents[agent]
-        if step != me.lastStep { tell("\(me.name): \(step)") }
+        if story != nil, step != me.lastStep {
+            if case .none(let why) = step { tell("\(me.name): \(why)") } else { tell("\(me.name): \(step)") }
+        }
         agents[agent].lastStep = step
         let ledger = sight.seen.activeLedger
         let epoch = ledger?.master?.epoch ?? 0
@@ -56,12 +59,15 @@ extension SimWorld {
             ops = [.guardTake(replica), .replicate(replica), .guardRelease(replica)]
         case .rebuild(let replica, _, _):
             ops = [.guardTake(replica), .close(replica)]
-            if !me.govern.broken.contains(.saveSkipped) { ops.append(.save(replica)) }
+            if breakage != .saveSkipped { ops.append(.save(replica)) }
             ops += [
                 .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
             ]
         case .terminate:
-            ops = [.dropLedger(me.part?.server ?? .a, close: me.part?.server != me.govern.primary), .leave]
+            if let other = me.part?.server.other, other != me.govern.primary, sight.seen.facts(other)?.ledger != nil {
+                ops = [.guardTake(other), .clear(other), .guardRelease(other)]
+            }
+            ops += [.dropLedger(me.part?.server ?? .a, close: me.part?.server != me.govern.primary), .leave]
         case .abort:
             agents[agent].quietUntil = now + 3_000
             guard let part = me.part else { return false }
@@ -70,7 +76,7 @@ extension SimWorld {
         case .loosen(let id): ops = [.loosen(id)]
         case .tighten(let id): ops = [.tighten(id)]
         case .calm(let id): ops = [.calm(id)]
-        case .fenceCommand(let id): ops = [.powerOff(id)]
+        case .fenceCommand(let id): ops = [.powerOff(id, epoch: epoch)]
         case .route: return false
         }
         agents[agent].ops = ops
@@ -84,7 +90,7 @@ extension SimWorld {
             .unlock(id, promoted: promoted, first: true), .unlock(id, promoted: promoted, first: false),
         ]
         if promoted { return unlock }
-        if govern.broken.contains(.openWithoutLock) { return unlock }
+        if breakage == .openWithoutLock { return unlock }
         if sight.seen.facts(id.other) != nil {
             return [.guardTake(id.other), .checkReopen(id)] + unlock + [.guardRelease(id.other)]
         }
@@ -100,13 +106,27 @@ extension SimWorld {
         }
         agents[agent].ops.removeFirst()
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
-        agenda.add(now + delay() + slow, .deliver(agent, life: agents[agent].life, op))
+        let flight = Flight(op: op, agent: agent, life: agents[agent].life, part: agents[agent].part)
+        let place: Int
+        if let last = free.popLast() {
+            place = last
+            flights[place] = flight
+        } else {
+            place = flights.count
+            flights.append(flight)
+        }
+        agenda.add(now + delay() + slow, .deliver(place))
     }
 
-    func deliver(_ agent: Int, _ life: Int, _ op: Op) {
-        // A statement that has been sent is carried out even if its sender has died; one after a pause of its own is not.
+    /// A statement that has been sent is carried out even if its sender has died or stands still, as long as the server
+    /// has its session.
+    func deliver(_ place: Int) {
+        let flight = flights[place]
+        free.append(place)
+        let (op, agent, life) = (flight.op, flight.agent, flight.life)
         let sameLife = agents[agent].life == life
-        let fine = sameLife ? effect(op, agent) : false
+        let arrives = !lost() || dice.chance(50)
+        let fine = arrives && effect(op, agent, flight.part, sameLife: sameLife)
         guard sameLife else { return }
         let heard = fine && !lost()
         if case .pause(let time) = op {
@@ -133,11 +153,12 @@ extension SimWorld {
         }
     }
 
-    /// The agent's session on the other server ends, and its lock when the server notices.
-    func release(_ agent: Int) {
-        for server in servers.indices where servers[server].guest != nil && servers[server].guestAgent == agent {
-            servers[server].guestEnds =
-                servers[server].running && reaches(agent, servers[server].id) ? now : now + 10_000
+    private func release(_ agent: Int) {
+        guard let guest = agents[agent].guest else { return }
+        agents[agent].guest = nil
+        let server = index(guest.server)
+        if reaches(agent, guest.server), servers[server].running, servers[server].guest?.session == guest.session {
+            servers[server].guest = nil
         }
     }
 }

@@ -1,64 +1,71 @@
 import MySQLWire
-
-@testable import Watchdog
+import Watchdog
 
 /// Two servers, some hosts and the network between them, under a virtual clock in milliseconds. Agents run the
 /// production `Govern`; everything else is modelled after what real servers were seen to do. One seed is one history.
 final class SimWorld {
-    enum Event {
+    enum Event: BitwiseCopyable {
         case tick
         case look(Int, life: Int)
-        case probe(Int, life: Int, ServerID, Int, Int64)
-        case answered(Int, life: Int, ServerID, ServerView, Int64)
+        case probe(Int, life: Int, Int, Int, Int64)
+        case answered(Int, life: Int, Int, Int64)
         case patience(Int, life: Int)
-        case carry(Int, life: Int, Orders, Sight, Int)
-        case deliver(Int, life: Int, Op)
+        case carry(Int, life: Int, Int)
+        case deliver(Int)
         case reply(Int, life: Int, Bool)
         case routerStopped(Int, Int)
         case routerStarted(Int, Int)
         case supervisor(Int, life: Int)
         case write(Int)
-        case fault(Fault)
-        case mend(Fault)
+        case fault(Int)
+        case mend(Int)
     }
 
     var dice: Dice
     var plan: Plan
     var now: Int64 = 0
     var agenda = Agenda<Event>()
-    var servers: [SimServer]
-    var agents: [SimAgent]
+    /// Both are touched many times in every event: memory of their own spares the checks of arrays.
+    let servers: UnsafeMutableBufferPointer<SimServer>
+    let agents: UnsafeMutableBufferPointer<SimAgent>
     /// Which directions are cut: nodes are the servers (0, 1) and then the hosts.
-    var cutLinks: Set<Int> = []
+    var links = Links()
     var lossPercent = 0
     var nextSession = 1
     var nextRow: UInt64 = 1
     var nextMark = 0
+    /// Statements under way; a place is used again when its statement has arrived.
+    var flights: [Flight] = []
+    var free: [Int] = []
     var oracle = Oracle()
     var story: [String]?
     /// What the first question of each probe saw, by agent and server.
     var firsts: [ServerFacts?]
 
     let rules: QuorumRules
+    let breakage: Govern.Breakage?
 
     init(seed: UInt64, plan: Plan, breakage: Govern.Breakage?, tell: Bool = false) {
         dice = Dice(seed: seed)
+        self.breakage = breakage
         self.plan = plan
         story = tell ? [] : nil
         firsts = Array(repeating: nil, count: plan.agents * 2)
         let names = (1...plan.agents).map { "web\($0)" }
-        var rules = QuorumRules(
-            agents: names, own: 0, maxLost: plan.semiSync ? 0 : plan.maxLost, bound: plan.bound, drainTimeout: 20_000)
-        rules.blockPeriod = 0
+        let rules = QuorumRules(
+            agents: names, own: 0, maxLost: plan.semiSync ? 0 : plan.maxLost, bound: plan.bound,
+            fenceCommand: plan.fenceCommand, drainTimeout: 20_000)
         self.rules = rules
-        servers = [SimServer(.a, agents: plan.agents), SimServer(.b, agents: plan.agents)]
-        agents = []
+        servers = .allocate(capacity: 2)
+        servers.initializeElement(at: 0, to: SimServer(.a, agents: plan.agents))
+        servers.initializeElement(at: 1, to: SimServer(.b, agents: plan.agents))
+        agents = .allocate(capacity: plan.agents)
         for index in 0..<plan.agents {
             var own = rules
             own.own = index
             var govern = Govern(rules: own, configuration: Self.configuration, kept: Kept())
             if let breakage { govern.broken = [breakage] }
-            agents.append(SimAgent(index: index, govern: govern))
+            agents.initializeElement(at: index, to: SimAgent(index: index, govern: govern))
         }
         servers[1].channel = SimServer.Channel(source: .a)
         servers[0].semiSync = plan.semiSync
@@ -71,16 +78,44 @@ final class SimWorld {
         begin()
     }
 
-    static let configuration: Configuration = Configuration(
-        cluster: "shop", initiative: .agents, agents: [], workingDirectory: "/nowhere",
-        agent: .init(name: "web1", interval: .seconds(1), probeTimeout: .seconds(2)),
-        servers: .init(a: .tcp(host: "10.0.0.1", port: 3306), b: .tcp(host: "10.0.0.2", port: 3306)),
-        credentials: .init(user: "watchdog", password: Secret("x"), tls: .preferred, caFile: nil),
-        replication: .init(user: "repl", password: Secret("y"), peer: nil),
-        router: .init(
-            address: .tcp(host: "127.0.0.1", port: 7001), configFile: "/nowhere/router.conf",
-            section: "routing:mysql_failover", restart: ["true"], stop: ["true"], destinations: .primaryOnly),
-        safety: .init(maxLostTransactions: 0, drainTimeout: .seconds(60), operationTimeout: .seconds(3600)))
+    deinit {
+        servers.deinitialize()
+        servers.deallocate()
+        agents.deinitialize()
+        agents.deallocate()
+    }
+
+    static let configuration: Configuration = {
+        let text = """
+            cluster = "shop"
+            initiative = "agents"
+            agents = ["web1", "web2", "web3"]
+            working_directory = "/nowhere"
+            [agent]
+            name = "web1"
+            [servers.a]
+            address = "10.0.0.1:3306"
+            [servers.b]
+            address = "10.0.0.2:3306"
+            [credentials]
+            user = "watchdog"
+            [replication]
+            user = "repl"
+            password = "y"
+            [router]
+            address = "127.0.0.1:7001"
+            config_file = "/nowhere/router.conf"
+            section = "routing:mysql_failover"
+            restart = ["true"]
+            stop = ["true"]
+            destinations = "primary-only"
+            """
+        do {
+            return try Configuration.parse(text, file: "model", surroundings: .init(password: Secret("x")))
+        } catch {
+            fatalError("the model's configuration: \(error)")
+        }
+    }()
     static let sockets = ["10.0.0.1:3306", "10.0.0.2:3306"]
 
     private func begin() {
@@ -88,9 +123,9 @@ final class SimWorld {
             agenda.add(dice.within(0...900), .look(index, life: 0))
             agenda.add(dice.within(0...300), .write(index))
         }
-        for fault in plan.faults {
-            agenda.add(fault.at, .fault(fault))
-            agenda.add(fault.at + fault.lasts, .mend(fault))
+        for (number, fault) in plan.faults.enumerated() {
+            agenda.add(fault.at, .fault(number))
+            agenda.add(fault.at + fault.lasts, .mend(number))
         }
         agenda.add(0, .tick)
     }
@@ -105,7 +140,7 @@ final class SimWorld {
     func index(_ id: ServerID) -> Int { id == .a ? 0 : 1 }
 
     /// Whether a packet gets from one node to another.
-    func passes(_ from: Int, _ to: Int) -> Bool { cutLinks.isEmpty || !cutLinks.contains(from * 16 + to) }
+    func passes(_ from: Int, _ to: Int) -> Bool { links.passes(from, to) }
     func reaches(_ host: Int, _ id: ServerID) -> Bool { passes(2 + host, node(id)) && passes(node(id), 2 + host) }
 
     func lost() -> Bool { lossPercent > 0 && dice.chance(lossPercent) }
@@ -119,8 +154,13 @@ final class SimWorld {
         while let (time, event) = agenda.next() {
             now = time
             handle(event)
+            watchRoads()
             if !oracle.violations.isEmpty { return }
             if case .tick = event, now > plan.healed + 1_500, now / 50 % 10 == 0, isWhole() { return }
+            if case .tick = event, now > plan.healed + 20_000, now / 50 % 40 == 0, let why = hold() {
+                oracle.held = why
+                return
+            }
             if now > patience {
                 oracle.violations.append(
                     "not whole \((now - plan.healed) / 1000) s after the last fault: \(complaint())")
@@ -133,21 +173,20 @@ final class SimWorld {
         switch event {
         case .tick: tick()
         case .look(let agent, let life): if lives(agent, life, event) { look(agent) }
-        case .probe(let agent, let life, let id, let stage, let asked):
-            if lives(agent, life, event) { probe(agent, id, stage, asked) }
-        case .answered(let agent, let life, let id, let view, let asked):
-            if lives(agent, life, event) { answered(agent, id, view, asked) }
+        case .probe(let agent, let life, let server, let stage, let asked):
+            if lives(agent, life, event) { probe(agent, servers[server].id, stage, asked) }
+        case .answered(let agent, let life, let server, let asked):
+            if lives(agent, life, event) { answered(agent, servers[server].id, asked) }
         case .patience(let agent, let life): if lives(agent, life, event) { consider(agent, late: true) }
-        case .carry(let agent, let life, let orders, let sight, let stage):
-            if lives(agent, life, event) { carry(agent, orders, sight, stage) }
-        case .deliver(let agent, let life, let op): deliver(agent, life, op)
+        case .carry(let agent, let life, let stage): if lives(agent, life, event) { carry(agent, stage) }
+        case .deliver(let flight): deliver(flight)
         case .reply(let agent, let life, let fine): if lives(agent, life, event) { proceed(agent, fine) }
         case .routerStopped(let agent, let process): routerStopped(agent, process)
         case .routerStarted(let agent, let process): routerStarted(agent, process)
         case .supervisor(let agent, let life): supervise(agent, life)
         case .write(let agent): write(agent)
-        case .fault(let fault): strike(fault)
-        case .mend(let fault): mend(fault)
+        case .fault(let number): strike(plan.faults[number])
+        case .mend(let number): mend(plan.faults[number])
         }
     }
 
@@ -165,33 +204,51 @@ final class SimWorld {
 
     private func tick() {
         agenda.add(now + 50, .tick)
-        for id in ServerID.allCases { replicate(id) }
+        if now > plan.healed {
+            // What a fence command has turned off is turned on by somebody.
+            for server in servers.indices where !servers[server].up && dice.chance(3) {
+                servers[server].restart(semiSyncAtBoot: plan.semiSync && plan.semiSyncAtBoot)
+            }
+        }
+        replicate(0)
+        replicate(1)
         for agent in agents.indices { keepPosts(agent) }
-        for id in ServerID.allCases { expire(id) }
+        expire(.a)
+        expire(.b)
         for agent in agents.indices { guardLease(agent) }
-        watchRoads()
     }
 
-    private func replicate(_ id: ServerID) {
-        let mine = index(id)
+    private func replicate(_ mine: Int) {
         guard servers[mine].channel != nil, servers[mine].running else { return }
         let theirs = 1 - mine
         let reachable = servers[theirs].running && passes(mine, theirs) && passes(theirs, mine)
         if !servers[theirs].up { servers[mine].channel?.connected = false }
-        guard let channel = servers[mine].channel else { return }
-        if channel.receiverWanted, reachable {
-            if !channel.connected, dice.chance(40) {
+        if reachable, servers[mine].channel?.receiverWanted == true, servers[mine].channel?.receiverBroken == false {
+            if servers[mine].channel?.connected == false, dice.chance(40) {
                 servers[mine].channel?.connected = true
                 servers[mine].channel?.position = 0
+                // A source refuses a replica that has more of the source's own than the source itself.
+                if holdsMore(mine, theirs) { servers[mine].channel?.receiverBroken = true }
             }
             if servers[mine].channel?.connected == true { receive(mine, theirs) }
         }
         apply(mine)
     }
 
+    private func holdsMore(_ mine: Int, _ theirs: Int) -> Bool {
+        var known = servers[theirs].executed
+        for entry in servers[theirs].waiting { known = known.union(entry.tx.gtid) }
+        var held = servers[mine].executed
+        if let channel = servers[mine].channel { held = held.union(channel.retrieved) }
+        return !held.from(uuid: servers[theirs].uuid).isSubset(of: known)
+    }
+
     private func receive(_ mine: Int, _ theirs: Int) {
-        guard var channel = servers[mine].channel, !dice.chance(15) else { return }
-        if now / 50 % 20 == 0 { channel.mark += 1 }
+        let heartbeat = now / 50 % 20 == 0
+        guard heartbeat || (servers[mine].channel?.position ?? 0) < servers[theirs].binlog.count, !dice.chance(15),
+            var channel = servers[mine].channel
+        else { return }
+        if heartbeat { channel.mark += 1 }
         while channel.position < servers[theirs].binlog.count {
             let tx = servers[theirs].binlog[channel.position]
             channel.position += 1
@@ -217,8 +274,8 @@ final class SimWorld {
     }
 
     private func apply(_ mine: Int) {
-        guard var channel = servers[mine].channel, channel.applierWanted, channel.stalledUntil <= now,
-            !channel.relay.isEmpty
+        guard servers[mine].channel?.relay.isEmpty == false, var channel = servers[mine].channel,
+            channel.applierWanted, channel.stalledUntil <= now, !channel.applierBroken
         else { return }
         // A replica whose own semi-synchronous source waits for nobody applies nothing.
         if servers[mine].semiSync { return }
@@ -235,29 +292,28 @@ final class SimWorld {
 
     private func keepPosts(_ agent: Int) {
         guard agents[agent].alive, !agents[agent].frozen else { return }
-        for id in ServerID.allCases {
-            let server = index(id)
-            guard let pong = agents[agent].pong[server] else { continue }
-            if servers[server].running, reaches(agent, id), servers[server].posts[agent].open {
-                agents[agent].pong[server] = now
-                servers[server].posts[agent].heard = now
-            } else if !servers[server].up && reaches(agent, id) || now - pong > 1_500
-                || servers[server].running && reaches(agent, id)
-            {
-                agents[agent].pong[server] = nil
+        for server in 0..<2 {
+            let id: ServerID = server == 0 ? .a : .b
+            if let pong = agents[agent].pong[server] {
+                if servers[server].running, reaches(agent, id), servers[server].posts[agent].open {
+                    agents[agent].pong[server] = now
+                    servers[server].posts[agent].heard = now
+                } else if !servers[server].up && reaches(agent, id) || now - pong > 1_500
+                    || servers[server].running && reaches(agent, id)
+                {
+                    agents[agent].pong[server] = nil
+                }
             }
-            if let part = agents[agent].part, part.server == id, servers[server].running, reaches(agent, id) {
-                servers[server].sessions[part.session]?.heard = now
+            guard servers[server].running, reaches(agent, id) else { continue }
+            if let part = agents[agent].part, part.server == id { servers[server].sessions[part.session]?.heard = now }
+            if let guest = agents[agent].guest, guest.server == id, servers[server].guest?.session == guest.session {
+                servers[server].guest?.heard = now
             }
         }
-        if let part = agents[agent].part {
+        if let part = agents[agent].part, reaches(agent, part.server) {
             let server = index(part.server)
             let seat = servers[server].sessions[part.session]
-            if servers[server].running && reaches(agent, part.server) && seat == nil
-                || !servers[server].up && reaches(agent, part.server)
-            {
-                agents[agent].part = nil
-            }
+            if servers[server].running && seat == nil || !servers[server].up { agents[agent].part = nil }
         }
     }
 
@@ -265,10 +321,6 @@ final class SimWorld {
     private func expire(_ id: ServerID) {
         let server = index(id)
         guard servers[server].running else { return }
-        if let ends = servers[server].guestEnds, ends <= now {
-            servers[server].guest = nil
-            servers[server].guestEnds = nil
-        }
         for agent in agents.indices where servers[server].posts[agent].open {
             let gone = !agents[agent].alive || agents[agent].pong[server] == nil
             if gone, servers[server].posts[agent].ends == nil, passes(2 + agent, server) {
@@ -279,12 +331,18 @@ final class SimWorld {
                 servers[server].posts[agent] = SimServer.Seat()
             }
         }
-        for (session, seat) in servers[server].sessions {
+        for (session, seat) in servers[server].sessions.all {
             let mine = agents[seat.agent].part.map { $0.server == id && $0.session == session } ?? false
             let gone = !agents[seat.agent].alive || !mine
             if now - seat.heard > 10_000 || gone && passes(2 + seat.agent, server) && now - seat.heard > 60 {
                 servers[server].sessions[session] = nil
                 if servers[server].lock == session { servers[server].lock = nil }
+            }
+        }
+        if let guest = servers[server].guest {
+            let gone = !agents[guest.agent].alive || agents[guest.agent].guest?.session != guest.session
+            if now - guest.heard > 10_000 || gone && passes(2 + guest.agent, server) && now - guest.heard > 60 {
+                servers[server].guest = nil
             }
         }
     }

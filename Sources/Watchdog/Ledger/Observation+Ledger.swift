@@ -6,7 +6,7 @@ extension Observation {
 
     /// The ledger of an operation that is under way: one whose master lives, else an announced one that was left
     /// unfinished, the one of the higher epoch. What the dead left before they announced anything is none.
-    var activeLedger: Ledger? {
+    package var activeLedger: Ledger? {
         let a = ledger(on: .a)
         let b = ledger(on: .b)
         guard a != nil || b != nil else { return nil }

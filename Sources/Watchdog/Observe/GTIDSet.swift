@@ -56,12 +56,31 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Reads `8-4-4-4-12` hexadecimal digits of either case.
     private static func source(_ uuid: String) -> Source? {
-        let parts = uuid.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.map(\.count) == [8, 4, 4, 4, 12], let high = UInt64(parts[0] + parts[1] + parts[2], radix: 16),
-            let low = UInt64(parts[3] + parts[4], radix: 16), uuid.allSatisfy({ $0 == "-" || $0.isHexDigit })
-        else { return nil }
-        return Source(high: high, low: low, tag: "")
+        var source = Source(high: 0, low: 0, tag: "")
+        var place = 0
+        for byte in uuid.utf8 {
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            case UInt8(ascii: "-"):
+                guard place == 8 || place == 13 || place == 18 || place == 23 else { return nil }
+                place += 1
+                continue
+            default: return nil
+            }
+            guard place != 8, place != 13, place != 18, place != 23, place < 36 else { return nil }
+            if place < 18 {
+                source.high = source.high << 4 | UInt64(digit)
+            } else {
+                source.low = source.low << 4 | UInt64(digit)
+            }
+            place += 1
+        }
+        return place == 36 ? source : nil
     }
 
     private static func text(_ source: Source) -> String {
@@ -98,7 +117,7 @@ public struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
 
     /// The part that came from one server, whatever its tags.
     public func from(uuid: String) -> GTIDSet {
-        guard let wanted = Self.source(uuid.lowercased()) else { return GTIDSet() }
+        guard let wanted = Self.source(uuid) else { return GTIDSet() }
         var out = GTIDSet()
         out.entries = entries.filter { $0.source.high == wanted.high && $0.source.low == wanted.low }
         return out

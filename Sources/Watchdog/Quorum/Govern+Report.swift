@@ -20,10 +20,10 @@ extension QuorumRules {
 
 extension Govern {
     /// The primary as this agent knows it.
-    var primary: ServerID? { ServerID.allCases.first { !kept.primary.isEmpty && kept.uuids[$0] == kept.primary } }
+    package var primary: ServerID? { ServerID.allCases.first { !kept.primary.isEmpty && kept.uuids[$0] == kept.primary } }
 
     /// The epoch of a MAST row: the one that was promised just now, if one was.
-    func nextEpochForMaster(_ seen: Observation) -> UInt64 {
+    package func nextEpochForMaster(_ seen: Observation) -> UInt64 {
         if let promise = kept.promise, promise.epoch > seen.highestEpoch { return promise.epoch }
         return nextEpoch(seen)
     }

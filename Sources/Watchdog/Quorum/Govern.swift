@@ -13,16 +13,16 @@ public struct Govern: Sendable {
     let configuration: Configuration
     public internal(set) var kept: Kept
     /// What is broken on purpose, by the tests of the simulation.
-    var broken: Set<Breakage> = []
+    package var broken: Set<Breakage> = []
 
     // What is remembered from look to look, and lost with the process.
     var tracks: [ServerID: Track] = [:]
     var leaseOn: ServerID?
-    var leaseUntil: Int64 = .min
+    package internal(set) var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
     var lapsed = true
     /// The router leads to a process that is gone, and that starts closed.
-    var needsNoLease = false
+    package internal(set) var needsNoLease = false
     var majoritySince: Int64?
     var waitingSince: Int64?
     /// What those who followed this agent's campaign knew to be lost: it does not campaign again for nothing.
@@ -212,7 +212,7 @@ public struct Govern: Sendable {
 
 extension Ledger {
     /// The operation master's row of a campaign: a ledger on the server that is to be promoted.
-    static func campaign(_ rows: [LedgerRow]?, on id: ServerID) -> LedgerRow? {
+    package static func campaign(_ rows: [LedgerRow]?, on id: ServerID) -> LedgerRow? {
         rows?.last { if case .mast = $0.signal { true } else { false } }
     }
 }
