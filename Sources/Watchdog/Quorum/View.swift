@@ -55,7 +55,7 @@ struct View: Sendable {
             let current = (facts.promotion?.epoch ?? 0) >= kept.epoch || govern.broken.contains(.staleServerOpened)
             let ahead = Self.lost(seen.facts(primary.other), facts)
             fit = facts.rebuilding == nil && complete && current && !ahead
-            if !fit, facts.superReadOnly, facts.rebuilding == nil {
+            if !fit, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
                 evidence = .unfit
             } else {
                 let limit = govern.rules.stalledAfter
