@@ -86,6 +86,8 @@ import Testing
             let saved = try #require(backends.journal.all.first { $0.message == "saved" })
             let path = try #require(saved.metadata["file"])
             #expect(try await Shell.run("zcat", path).contains("never received"))
+            let list = try String(contentsOfFile: path + ".txt", encoding: .utf8)
+            #expect(list.contains("Transactions by table: \n  shop.t: 1\n"), "\(list)")
             #expect(saved.metadata["only_here"]?.contains(try await a.serverUUID()) == true)
         }
     }

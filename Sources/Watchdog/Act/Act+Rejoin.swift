@@ -206,6 +206,26 @@ extension Act {
         return (state, source, !before.readOnly)
     }
 
+    /// The tables that these transactions touched; if they cannot be listed, why. The dump has the rows all the same.
+    private func tables(
+        of surplus: GTIDSet, on id: ServerID, keeping session: ServerSession, deadline: Deadline
+    ) async -> String {
+        let what = "list the tables of transactions that only \(name(id)) has"
+        let act = self
+        do throws(AgentError) {
+            return try await keeping([session.connection]) { () async throws(AgentError) in
+                try await act.withSession(id, what) { reader async throws(AgentError) in
+                    try await act.onServer(what) { () async throws(MySQLError) in
+                        try await SurplusTables.find(
+                            surplus, on: reader, deadline: min(deadline, .after(.seconds(120))))
+                    }
+                }
+            }
+        } catch {
+            return "not listed: \(error)"
+        }
+    }
+
     /// Dumps what the server holds into the working directory and lists the transactions that only it has.
     private func save(
         _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, options: DumpOptions,
@@ -225,12 +245,14 @@ extension Act {
             }
         }
         let surplus = state.executed.subtracting(source.executed)
+        let tables = await tables(of: surplus, on: replica, keeping: session, deadline: deadline)
         try WorkingDirectory.write(
             """
             Data of server \(name(replica)), server_uuid \(state.uuid), as it was before it was rebuilt from \
             \(name(replica.other)), server_uuid \(source.uuid), in epoch \(epoch).
             Dump: \(path)
             Transactions that only this server had (not on the primary): \(surplus.isEmpty ? "none" : "\(surplus)")
+            Transactions by table: \(tables)
             gtid_executed: \(state.executed)
 
             """, to: path + ".txt")

@@ -20,7 +20,9 @@ extension QuorumRules {
 
 extension Govern {
     /// The primary as this agent knows it.
-    package var primary: ServerID? { ServerID.allCases.first { !kept.primary.isEmpty && kept.uuids[$0] == kept.primary } }
+    package var primary: ServerID? {
+        ServerID.allCases.first { !kept.primary.isEmpty && kept.uuids[$0] == kept.primary }
+    }
 
     /// The epoch of a MAST row: the one that was promised just now, if one was.
     package func nextEpochForMaster(_ seen: Observation) -> UInt64 {
