@@ -65,7 +65,10 @@ extension Govern {
             ledger.candidates.contains(where: { $0.session == session })
         else { return .scan(on: ledger.server) }
         guard ledger.candidates.first?.session == session else {
-            return .wait("\(ledger.candidates.first?.agent ?? "another agent") comes first")
+            let first = "\(ledger.candidates.first?.agent ?? "another agent") comes first"
+            // Whoever comes first cannot begin without the lock. An agent can hold it still after the end of an operation
+            // whose last statement failed: each of the two would wait for the other for ever.
+            return me.holdsLock ? .withdraw(first) : .wait(first)
         }
         return .lock(on: ledger.server)
     }
