@@ -59,7 +59,13 @@ final class Part {
             }
             if !won { try? await Task.sleep(for: .milliseconds(100)) }
         case .master(let server):
-            try await signal(try await join(server), .mast(host: host), epoch: context.nextEpoch, context)
+            // Decided a while ago, perhaps: an agent that stood still meanwhile may have lost the lock and its session.
+            let session = try await join(server)
+            let holds = try await act.onServer("become operation master") { () async throws(MySQLError) in
+                try await session.holdsOperationLock()
+            }
+            guard holds else { throw AgentError(.refused, "the operation lock is not held any more") }
+            try await signal(session, .mast(host: host), epoch: context.nextEpoch, context)
         case .withdraw:
             if let session {
                 try await act.onServer("give the operation lock back") { () async throws(MySQLError) in
