@@ -49,7 +49,7 @@ public enum Histories {
             guard let violation = world.oracle.violations.first else { continue }
             let told = play(seed, breakage: breakage, toward: toward, tell: true)
             result.findings.append(
-                Finding(seed: seed, violation: violation, story: ["\(told.plan)"] + (told.story ?? [])))
+                Finding(seed: seed, violation: violation, story: ["\(told.plan)"] + (told.story ?? []) + told.state()))
             if result.findings.count >= limit { return result }
         }
         return result

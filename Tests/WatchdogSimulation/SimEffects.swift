@@ -32,6 +32,11 @@ extension SimWorld {
             return abroad(op, agent, home, part.session)
         default: break
         }
+        if case .unlock(_, let promoted, let first) = op, breakage == .openWithoutLock {
+            guard servers[home].running, reaches(agent, part.server) else { return false }
+            servers[home].superReadOnly = false
+            return first || open(home, promoted)
+        }
         // Everything else goes over the ledger session.
         guard servers[home].running, reaches(agent, part.server), servers[home].sessions[part.session] != nil else {
             return false
@@ -74,6 +79,7 @@ extension SimWorld {
     ) -> Bool {
         guard !servers[home].superReadOnly, servers[home].ledger != nil else { return false }
         if unique {
+            guard servers[home].lock == session || breakage == .electionWithoutLock else { return false }
             let masts = servers[home].ledger?.filter { if case .mast = $0.signal { true } else { false } } ?? []
             guard !masts.contains(where: { $0.epoch == epoch }) else { return false }
             if masts.contains(where: { servers[home].sessions[Int($0.session)] != nil && $0.session != UInt64(session) }
@@ -140,7 +146,7 @@ extension SimWorld {
         case .resetChannel:
             servers[home].channel = nil
             return true
-        case .checkMajority: return rules.isMajority(servers[home].quorum.alive)
+        case .checkMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).alive)
         case .unlock(_, let promoted, let first):
             if first {
                 if !promoted { servers[home].semiSync = plan.semiSync }
@@ -178,6 +184,7 @@ extension SimWorld {
             oracle.violations.append("a promotion of epoch \(epoch) after one of epoch \(last)")
         }
         oracle.promotions.append(epoch)
+        oracle.unopened = home
         let tx = Tx(mark: nil, gtid: servers[home].nextGTID(), promotion: promotion)
         servers[home].binlog.append(tx)
         servers[home].commit(tx)
@@ -189,7 +196,16 @@ extension SimWorld {
         servers[home].readOnly = false
         tell("\(servers[home].id) is open")
         if servers[home].rebuilding != nil { oracle.violations.append("a half-made copy was opened") }
+        if !promoted, servers[1 - home].open,
+            servers[1 - home].promotion?.epoch ?? 0 > servers[home].promotion?.epoch ?? 0
+        {
+            oracle.violations.append(
+                "\(servers[home].id) was opened again beside \(servers[1 - home].id), which was promoted since")
+        }
         oracle.opened = home
+        // An operation that was called off with the promotion on record already ends with opening it "again".
+        let promoted = promoted || oracle.unopened == home
+        oracle.unopened = nil
         var declared = oracle.declared
         declared.formUnion(oracle.gone)
         let lost = oracle.acknowledged.missing(in: servers[home].data, declared)
@@ -242,7 +258,7 @@ extension SimWorld {
             return true
         case .checkReopen:
             let facts = servers[away]
-            return facts.readOnly && facts.quorum.votes.isEmpty
+            return facts.readOnly && quorum(away).votes.isEmpty
                 && Ledger.campaign(facts.ledger, on: id) == nil
                 && (facts.promotion?.primary != facts.uuid
                     || facts.promotion?.epoch ?? 0 <= servers[home].promotion?.epoch ?? 0)
@@ -311,7 +327,7 @@ extension SimWorld {
         switch op {
         case .loosen:
             let checked =
-                rules.isMajority(servers[server].quorum.async)
+                rules.isMajority(quorum(server).async)
                 || breakage == .asyncUnrecorded
             if checked, servers[server].semiSync {
                 servers[server].semiSync = false

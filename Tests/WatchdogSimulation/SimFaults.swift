@@ -66,6 +66,12 @@ struct Plan {
     /// Kinds of trouble.
     enum Style {
         case anything, goneAndMore, sides, oneAfterTheOther, behind, everything, late
+        /// The primary stands still and goes on when it has just been replaced.
+        case wakes
+        /// The primary and some agents are cut off while it stands still.
+        case standsStill
+        /// The primary goes when its replica has just come back from a long absence.
+        case alone
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -74,7 +80,10 @@ struct Plan {
             case 60..<72: self = .sides
             case 72..<80: self = .oneAfterTheOther
             case 80..<86: self = .behind
-            case 86..<92: self = .everything
+            case 86..<90: self = .everything
+            case 90..<92: self = .wakes
+            case 92..<94: self = .standsStill
+            case 94..<96: self = .alone
             default: self = .late
             }
         }
@@ -82,11 +91,12 @@ struct Plan {
         /// The trouble in which a rule matters most.
         init?(_ rule: Govern.Breakage) {
             switch rule {
-            case .noLease, .noFenceWait, .votesCountTwice, .minorityLeads, .voteWithOpenRouter, .staleLocksReopen,
-                .promiseForgotten:
-                self = .sides
+            case .noLease, .noFenceWait, .votesCountTwice, .minorityLeads: self = .sides
+            case .voteWithOpenRouter, .promiseForgotten: self = .wakes
+            case .staleLocksReopen: self = .standsStill
+            case .asyncUnrecorded: self = .alone
             case .relayLogDropped: self = .behind
-            case .noLossCheck, .staleServerOpened, .saveSkipped, .asyncUnrecorded: self = .goneAndMore
+            case .noLossCheck, .staleServerOpened, .saveSkipped: self = .goneAndMore
             case .epochReused: self = .oneAfterTheOther
             case .electionWithoutLock, .openWithoutLock: self = .late
             }
@@ -95,7 +105,8 @@ struct Plan {
         /// Where the trouble does harm.
         func settings(_ plan: inout Plan) {
             switch self {
-            case .sides: plan.bound = true
+            case .sides, .standsStill: plan.bound = true
+            case .alone: plan.semiSync = true
             default: break
             }
         }
@@ -144,6 +155,22 @@ struct Plan {
             for agent in 0..<agents where dice.chance(50) {
                 add(.killAgent(agent), at + dice.within(0...1_500), dice.within(500...8_000))
             }
+        case .wakes:
+            let lasts = dice.within(4_200...7_500)
+            add(.freeze(.a), at, lasts)
+            if dice.chance(60) {
+                var side = [0]
+                for host in 0..<agents where dice.chance(65) { side.append(2 + host) }
+                add(.partition(side), at + lasts + dice.within(-700...400), dice.within(7_000...13_000))
+            }
+        case .standsStill:
+            add(.partition([0, 2 + dice.pick(agents)]), at, dice.within(17_000...21_000))
+            let begins = at + dice.within(-300...2_000)
+            add(.freeze(.a), begins, at + dice.within(12_500...17_000) - begins)
+        case .alone:
+            let lasts = dice.within(6_000...10_000)
+            add(dice.chance(50) ? .crash(.b) : .partition([1]), at, lasts)
+            add(gone(&dice), at + lasts + dice.within(-600...600), end())
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))
@@ -359,14 +386,35 @@ extension SimWorld {
     func hold() -> String? {
         var found: String?
         for agent in agents {
-            guard agent.alive, case .none(let why) = agent.lastStep, Self.needsOperator.contains(where: why.contains)
+            guard agent.alive, case .none(let why) = agent.lastStep,
+                Self.needsOperator.contains(where: why.contains)
+                    || servers.contains(where: { $0.forgetful }) && Self.lostData.contains(where: why.contains)
             else { return nil }
             found = why
         }
         return found
     }
 
+    /// Where a disk has lied, what is seen to be missing on one server may be nowhere else.
+    private static let lostData = [
+        "lacks what it was seen to have", "some agents still vote against", "no majority of agents sees it",
+    ]
     private static let needsOperator = ["max_lost_transactions = ", "cannot apply what it received"]
+
+    /// Everything as it stands, for whoever reads the story.
+    func state() -> [String] {
+        servers.map { server in
+            "\(server.id): up \(server.up), frozen \(server.frozen), read_only \(server.readOnly) \(server.superReadOnly), "
+                + "executed \(server.executed), lock \(server.lock ?? 0), guest \(server.guest?.session ?? 0), "
+                + "sessions \(server.sessions.all.map { "\($0.session) of web\($0.seat.agent + 1)" }), "
+                + "ledger \(server.ledger?.count ?? -1), channel \(server.channel.map { "\($0)".prefix(120) } ?? "none")"
+        }
+            + agents.map { agent in
+                "\(agent.name): alive \(agent.alive), busy \(agent.busy), looking \(agent.looking), "
+                    + "part \(agent.part?.session ?? 0), posts \(agent.pong.map { $0 != nil }), "
+                    + "router \(agent.router.state), kept \(agent.govern.kept), last \(agent.lastStep)"
+            }
+    }
 
     func complaint() -> String {
         let open = servers.filter { $0.open }

@@ -1,3 +1,4 @@
+import MySQLWire
 import Watchdog
 
 /// The agent's loop, as `Council` runs it: look, ask `Govern`, carry the orders out one after the other.
@@ -56,9 +57,28 @@ extension SimWorld {
 
     private func first(_ server: Int) -> ServerFacts {
         ServerFacts(
-            uuid: servers[server].uuid, serverID: UInt64(server + 1), readOnly: servers[server].readOnly,
+            uuid: servers[server].uuid, serverID: UInt64(server + 1), version: Self.version,
+            readOnly: servers[server].readOnly,
             superReadOnly: servers[server].superReadOnly, executed: servers[server].executed,
-            operationLocked: servers[server].lock != nil, quorum: servers[server].quorum)
+            operationLocked: servers[server].lock != nil, quorum: quorum(server))
+    }
+
+    private static let version = ServerVersion("9.7.0")
+
+    func quorum(_ server: Int) -> QuorumFacts {
+        var quorum = QuorumFacts()
+        for index in agents.indices where servers[server].posts[index].open {
+            if servers[server].posts[index].alive { quorum.alive.insert(index) }
+            if servers[server].posts[index].cut { quorum.cut.insert(index) }
+            if servers[server].posts[index].dead { quorum.dead.insert(index) }
+            if servers[server].posts[index].async { quorum.async.insert(index) }
+        }
+        quorum.switchoverAsked = servers[server].switchoverAsked
+        quorum.failoverAsked = servers[server].failoverAsked
+        quorum.lossAccepted = servers[server].lossAccepted
+        quorum.control.paused = servers[server].paused
+        quorum.receiverMark = servers[server].channel?.mark ?? 0
+        return quorum
     }
 
     private func semiSync(_ server: Int) -> SemiSync {
@@ -68,8 +88,8 @@ extension SimWorld {
         semi.active = servers[server].semiSync
         semi.withoutFallback = plan.semiSync
         semi.waiting = servers[server].waiting.count
-        let other = servers[1 - server]
-        semi.clients = plan.semiSync && other.up && other.channel?.connected == true ? 1 : 0
+        semi.clients =
+            plan.semiSync && servers[1 - server].up && servers[1 - server].channel?.connected == true ? 1 : 0
         return semi
     }
 

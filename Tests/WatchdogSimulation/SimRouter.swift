@@ -114,6 +114,8 @@ struct Oracle {
     /// The server that was opened last.
     var opened: Int?
     var promotions: [UInt64] = []
+    /// Promoted, and not yet open.
+    var unopened: Int?
     var operations: UInt64 = 0
     /// Losses that an operator or the limit allowed.
     var declared = Marks()

@@ -156,20 +156,4 @@ struct SimServer {
         readOnly = true
         semiSync = semiSyncAtBoot
     }
-
-    var quorum: QuorumFacts {
-        var quorum = QuorumFacts()
-        for (index, seat) in posts.enumerated() where seat.open {
-            if seat.alive { quorum.alive.insert(index) }
-            if seat.cut { quorum.cut.insert(index) }
-            if seat.dead { quorum.dead.insert(index) }
-            if seat.async { quorum.async.insert(index) }
-        }
-        quorum.switchoverAsked = switchoverAsked
-        quorum.failoverAsked = failoverAsked
-        quorum.lossAccepted = lossAccepted
-        quorum.control.paused = paused
-        quorum.receiverMark = channel?.mark ?? 0
-        return quorum
-    }
 }

@@ -129,6 +129,13 @@ extension SimWorld {
         let fine = arrives && effect(op, agent, flight.part, sameLife: sameLife)
         guard sameLife else { return }
         let heard = fine && !lost()
+        // Without an answer the session is given up; with an error for one it stays.
+        if fine, !heard, dice.chance(70) {
+            switch op {
+            case .guardTake, .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear: break
+            default: agents[agent].part = nil
+            }
+        }
         if case .pause(let time) = op {
             agenda.add(now + time, .reply(agent, life: life, true))
         } else {

@@ -107,6 +107,8 @@ public struct Configuration: Sendable {
 /// Which of the two servers, by its place in the configuration.
 public enum ServerID: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     case a, b
+    /// Kept: what the compiler writes makes a new array each time.
+    public static let allCases: [ServerID] = [.a, .b]
     public var other: ServerID { self == .a ? .b : .a }
     public var description: String { rawValue }
 }

@@ -19,7 +19,9 @@ extension Observation {
     var highestEpoch: UInt64 {
         var highest: UInt64 = 0
         for id in ServerID.allCases {
-            highest = max(highest, ledger(on: id)?.epoch ?? 0, facts(id)?.promotion?.epoch ?? 0)
+            guard let facts = self.facts(id) else { continue }
+            highest = max(highest, facts.promotion?.epoch ?? 0)
+            for row in facts.ledger ?? [] { highest = max(highest, row.epoch) }
         }
         return highest
     }

@@ -53,7 +53,7 @@ extension Govern {
         let who = quorum.votes.names(rules.agents)
         let missing = rules.everybody.subtracting(quorum.votes).names(rules.agents)
         return Gate(
-            name: "quorum", holds: rules.isMajority(counted(quorum)),
+            name: "quorum", holds: rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
             text: "\(who.count) of \(rules.agents.count) agents have lost \(primary)"
                 + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))") + ", \(rules.majority) are needed"
                 + (missing.isEmpty ? "" : "; no vote from \(missing.joined(separator: ", "))"))

@@ -45,6 +45,8 @@ extension Govern {
         for row in ledger.rows where row.epoch == master.epoch {
             if case .folo(let host) = row.signal, let index = rules.index(host) { set.insert(index) }
         }
+        // A promise is a vote that counts: here one that counts for two.
+        if broken.contains(.votesCountTwice) { set.insert(rules.own == 0 ? 1 : 0) }
         return set
     }
 

@@ -16,7 +16,7 @@ public struct Govern: Sendable {
     package var broken: Set<Breakage> = []
 
     // What is remembered from look to look, and lost with the process.
-    var tracks: [ServerID: Track] = [:]
+    var tracks = Tracks()
     var leaseOn: ServerID?
     package internal(set) var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
@@ -41,6 +41,16 @@ public struct Govern: Sendable {
         var refusedSince: Int64?
         var mark: UInt64 = 0
         var markAt: Int64 = .min
+    }
+
+    struct Tracks: Sendable {
+        private var a: Track?
+        private var b: Track?
+
+        subscript(id: ServerID) -> Track? {
+            get { id == .a ? a : b }
+            set { if id == .a { a = newValue } else { b = newValue } }
+        }
     }
 
     /// Rules that can be broken on purpose, to show that the simulation would notice.
@@ -193,7 +203,7 @@ public struct Govern: Sendable {
         switch step {
         case .master(let server):
             guard server != view.primary, !view.recorded(server) else { return }
-            kept.promise = Kept.Promise(epoch: nextEpoch(view), on: server)
+            kept.promise = Kept.Promise(epoch: nextEpoch(view.sight.seen), on: server)
         case .follow(let server):
             guard server != view.primary, !view.recorded(server), let epoch = view.ledger?.master?.epoch else { return }
             kept.promise = Kept.Promise(epoch: epoch, on: server)
@@ -207,7 +217,6 @@ public struct Govern: Sendable {
         return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0, kept.operation) + 1
     }
 
-    func nextEpoch(_ view: View) -> UInt64 { nextEpoch(view.sight.seen) }
 }
 
 extension Ledger {

@@ -22,7 +22,8 @@ extension Govern {
     func want(_ view: View) -> (want: Want?, hold: String?) {
         if let doubt = view.doubt { return (nil, doubt) }
         guard let primary = view.primary, let replica = view.replica else { return (nil, nil) }
-        if let facts = view.facts(replica), let quorum = facts.quorum, rules.isMajority(counted(quorum)),
+        if let facts = view.facts(replica), let quorum = facts.quorum,
+            rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
             view.evidence != nil, quorum.votes.contains(rules.own)
         {
             if let why = gates(view).first(where: { !$0.holds && $0.before })?.text { return (nil, why) }
