@@ -203,7 +203,9 @@ public struct Govern: Sendable {
         switch step {
         case .master(let server):
             guard server != view.primary, !view.recorded(server) else { return }
-            kept.promise = Kept.Promise(epoch: nextEpoch(view.sight.seen), on: server)
+            // The epoch of the row that is being written, look after look: one that grew meanwhile would outlive the
+            // promotion of its own campaign.
+            kept.promise = Kept.Promise(epoch: nextEpochForMaster(view.sight.seen), on: server)
         case .follow(let server):
             guard server != view.primary, !view.recorded(server), let epoch = view.ledger?.master?.epoch else { return }
             kept.promise = Kept.Promise(epoch: epoch, on: server)
