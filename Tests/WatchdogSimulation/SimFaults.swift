@@ -72,6 +72,10 @@ struct Plan {
         case standsStill
         /// The primary goes when its replica has just come back from a long absence.
         case alone
+        /// The primary comes back at once, without what it had.
+        case forgets
+        /// Who opens the primary again stands still meanwhile, and another one is made primary.
+        case lateOpen
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -84,6 +88,8 @@ struct Plan {
             case 90..<92: self = .wakes
             case 92..<94: self = .standsStill
             case 94..<96: self = .alone
+            case 96: self = .forgets
+            case 97: self = .lateOpen
             default: self = .late
             }
         }
@@ -96,9 +102,11 @@ struct Plan {
             case .staleLocksReopen: self = .standsStill
             case .asyncUnrecorded: self = .alone
             case .relayLogDropped: self = .behind
-            case .noLossCheck, .staleServerOpened, .saveSkipped: self = .goneAndMore
+            case .staleServerOpened: self = .forgets
+            case .openWithoutLock: self = .lateOpen
+            case .noLossCheck, .saveSkipped: self = .goneAndMore
             case .epochReused: self = .oneAfterTheOther
-            case .electionWithoutLock, .openWithoutLock: self = .late
+            case .electionWithoutLock: self = .late
             }
         }
 
@@ -107,6 +115,8 @@ struct Plan {
             switch self {
             case .sides, .standsStill: plan.bound = true
             case .alone: plan.semiSync = true
+            case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
+            case .lateOpen: (plan.semiSync, plan.bound) = (true, false)
             default: break
             }
         }
@@ -171,6 +181,12 @@ struct Plan {
             let lasts = dice.within(6_000...10_000)
             add(dice.chance(50) ? .crash(.b) : .partition([1]), at, lasts)
             add(gone(&dice), at + lasts + dice.within(-600...600), end())
+        case .forgets: add(.amnesia(.a, 2 + dice.pick(8)), at, dice.within(200...4_000))
+        case .lateOpen:
+            let short = dice.within(200...900)
+            add(.crash(.a), at, short)
+            add(.freezeAgent(dice.pick(agents)), at + short + dice.within(100...1_300), dice.within(10_500...14_000))
+            add(.crash(.a), at + short + dice.within(2_500...4_500), dice.within(1_500...4_000))
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))

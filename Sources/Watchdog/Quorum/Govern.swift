@@ -218,7 +218,6 @@ public struct Govern: Sendable {
         if broken.contains(.epochReused) { return max(1, kept.epoch) }
         return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0, kept.operation) + 1
     }
-
 }
 
 extension Ledger {
