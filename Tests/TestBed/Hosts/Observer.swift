@@ -9,6 +9,9 @@ public final class Observer: Sendable {
         var cleanReplica: String?
         var bothOpen = Duration.zero
         var errant: [String] = []
+        /// Since when the clean replica has had transactions of its own. A promotion is on record on a server a moment
+        /// before that server is open: only what stays on a server that stays closed is errant.
+        var suspectSince: ContinuousClock.Instant?
         var samples = 0
     }
     private struct Sample {
@@ -30,7 +33,12 @@ public final class Observer: Sendable {
     public var samples: Int { seen.withLock { $0.samples } }
 
     /// The cluster is whole, and this is its replica.
-    func noteReplica(_ server: MySQLServer) { seen.withLock { $0.cleanReplica = server.savedUUID } }
+    func noteReplica(_ server: MySQLServer) {
+        seen.withLock { seen in
+            seen.cleanReplica = server.savedUUID
+            seen.suspectSince = nil
+        }
+    }
 
     public func start() {
         task.withLock { task in
@@ -109,10 +117,15 @@ public final class Observer: Sendable {
         let extra = (answer?.rows.first?.string(0) ?? "").split(separator: ",").filter {
             $0.hasPrefix(replica.savedUUID)
         }.joined(separator: ",")
-        guard !extra.isEmpty else { return }
         seen.withLock { seen in
+            guard seen.cleanReplica == replica.savedUUID, !extra.isEmpty else {
+                seen.suspectSince = nil
+                return
+            }
+            let since = seen.suspectSince ?? .now
+            seen.suspectSince = since
             let text = "\(replica.name) has \(extra), its primary has not"
-            if seen.cleanReplica == replica.savedUUID, !seen.errant.contains(text) { seen.errant.append(text) }
+            if since.duration(to: .now) > .seconds(3), !seen.errant.contains(text) { seen.errant.append(text) }
         }
     }
 }
