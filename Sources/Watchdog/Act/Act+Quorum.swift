@@ -153,8 +153,9 @@ extension Act {
 
     /// Undoes a campaign before its promotion: the replica goes on as it was.
     func undo(_ why: String, _ seen: Observation, primary: ServerID?, ledger: LedgerSession) async throws(AgentError) {
-        logger.error("operation given up", metadata: ["why": "\(why)"])
         let server = ledger.server
+        try await refuseIfPromoted(seen, ledger)
+        logger.error("operation given up", metadata: ["why": "\(why)"])
         if server != primary, let facts = seen.facts(server), !facts.channels.isEmpty {
             let what = "let \(name(server)) replicate again"
             try await onServer(what) { () async throws(MySQLError) in
@@ -162,6 +163,20 @@ extension Act {
             }
         }
         try await dropLedger(ledger, close: server != primary)
+    }
+
+    /// From the promotion's record on there is no way back. It may have been written after the look that asked for one.
+    private func refuseIfPromoted(_ seen: Observation, _ ledger: LedgerSession) async throws(AgentError) {
+        let what = "see whether the promotion is on record"
+        let known = ServerID.allCases.compactMap { seen.facts($0)?.promotion?.epoch }.max() ?? 0
+        let state = try await onServer(what) { () async throws(MySQLError) in
+            try await ServerProbe.facts(
+                ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+        }
+        if let promotion = state.promotion, promotion.primary == state.uuid, promotion.epoch > known {
+            throw AgentError(
+                .refused, "\(name(ledger.server)) has been promoted meanwhile (epoch \(promotion.epoch)): look again")
+        }
     }
 
     private func dropLedger(_ ledger: LedgerSession, close: Bool) async throws(AgentError) {

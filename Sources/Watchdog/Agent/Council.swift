@@ -94,7 +94,9 @@ actor Council {
             pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut,
             stall: writes.hanging.map { ($0.server, clock() - clock($0.since)) })
         var standing = lastStanding
-        if long == nil {
+        // What is decided without knowing what this agent holds now is not done, even if the step has ended meanwhile.
+        let busy = long != nil
+        if !busy {
             standing = Standing(agent: configuration.agent.name)
             await part.describe(&standing)
             lastStanding = standing
@@ -122,7 +124,7 @@ actor Council {
         await take(orders.locks)
         if case .lead(let id) = orders.router, let uuid = seen.facts(id)?.uuid { await hand.lead(to: id, uuid: uuid) }
         report(sight, orders)
-        let acted = await carryOut(orders.step, sight)
+        let acted = busy ? false : await carryOut(orders.step, sight)
         return orders.urgent || acted
     }
 
