@@ -51,10 +51,11 @@ struct View: Sendable {
             return
         }
         if let facts = seen.facts(primary) {
-            let complete = kept.executed.isSubset(of: facts.executed) || govern.broken.contains(.staleServerOpened)
-            let current = (facts.promotion?.epoch ?? 0) >= kept.epoch || govern.broken.contains(.staleServerOpened)
+            let complete = kept.executed.isSubset(of: facts.executed)
+            let current = (facts.promotion?.epoch ?? 0) >= kept.epoch
             let ahead = Self.lost(seen.facts(primary.other), facts)
-            fit = facts.rebuilding == nil && complete && current && !ahead
+            fit =
+                facts.rebuilding == nil && (complete && current && !ahead || govern.broken.contains(.staleServerOpened))
             if !fit, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
                 evidence = .unfit
             } else {

@@ -39,6 +39,7 @@ extension Govern {
         }
         let majority = rules.isMajority(quorum.alive) || broken.contains(.minorityLeads)
         if facts.superReadOnly || facts.readOnly {
+            if broken.contains(.openWithoutLock) { return (.reopen(primary), nil) }
             return majority ? reopen(view, primary) : (nil, "\(primary) is closed, and no majority of agents sees it")
         }
         if view.quorum(replica)?.switchoverAsked == true {
