@@ -38,8 +38,8 @@ extension Act {
                 SELECT processlist_state LIKE 'Waiting for % lock' FROM performance_schema.threads
                 WHERE processlist_id = \(session.connection.connectionID) AND processlist_command = 'Query'
                 """, what)
+            // Nothing to see: the statement is still on its way there, or over already.
             guard let waits = state.rows.first?.int(0) else {
-                if state.rows.isEmpty { return }
                 try? await Task.sleep(for: .milliseconds(50))
                 continue
             }
