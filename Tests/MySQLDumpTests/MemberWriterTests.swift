@@ -49,6 +49,29 @@ import Testing
         }
     }
 
+    /// A disk that gives back other bytes than it was given.
+    @Test func bytesThatChangedOnTheDiskAreNoticed() async throws {
+        try await withFolder { folder in
+            let path = folder + "/members.gz"
+            let fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+            defer { close(fd) }
+            let writer = MemberWriter(fd: fd)
+            for block in blocks() { _ = try writer.add(block).get() }
+            let (members, sha256) = try writer.drain().get()
+            let file = WrittenFile(path: path, named: path, sha256: sha256)
+            try file.check(flushing: fd)
+            let place = off_t(members[31].offset) + 20
+            var byte: UInt8 = 0
+            #expect(pread(fd, &byte, 1, place) == 1)
+            byte ^= 1
+            #expect(pwrite(fd, &byte, 1, place) == 1)
+            let error = #expect(throws: DumpError.self) { try file.check(flushing: fd) }
+            #expect(error?.message.contains("reads back as something else") == true)
+            // As a digest that could not be taken.
+            #expect(throws: DumpError.self) { try WrittenFile(path: path, named: path, sha256: []).check(flushing: fd) }
+        }
+    }
+
     /// A full disk is said, soon and at the end, and nobody waits for ever.
     @Test(.timeLimit(.minutes(1))) func aFullDiskIsReported() async throws {
         let fd = open("/dev/full", O_WRONLY)

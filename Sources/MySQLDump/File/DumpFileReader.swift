@@ -87,8 +87,8 @@ actor DumpFileReader {
         return report
     }
 
-    /// Whether the file may be imported. One with a manifest was read back when it was written: its SHA-256 tells
-    /// whether it is still the same, and nothing need be unpacked for that.
+    /// Whether the file may be imported. Where there is a manifest its SHA-256 tells whether the file is what was written,
+    /// and nothing is unpacked for that; that its members are sound shows while it is read.
     func vouch() throws(DumpError) -> DumpReport {
         guard let claims = try ManifestClaims.read(besides: path) else { return try verify() }
         try compareBytes(claims)

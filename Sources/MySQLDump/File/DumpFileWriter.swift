@@ -80,8 +80,7 @@ actor DumpFileWriter: ItemSink {
         try append(text(.comment("Dump completed")), counted: false)
         try flush()
         let written = try drain()
-        try WrittenFile(path: partial, named: path, members: written.members, sha256: written.sha256).check(
-            flushing: fd)
+        try WrittenFile(path: partial, named: path, sha256: written.sha256).check(flushing: fd)
         close()
         summary.report.bytes = bytes
         let manifest = DumpManifest(

@@ -239,7 +239,13 @@ extension Act {
         let saveOptions = saving
         let report = try await keeping([session.connection]) { () async throws(AgentError) in
             do throws(DumpError) {
-                return try await MySQLDump.dump(from: from, to: path, options: saveOptions, deadline: deadline)
+                let report = try await MySQLDump.dump(from: from, to: path, options: saveOptions, deadline: deadline)
+                // What is about to be destroyed exists in this file alone: it is unpacked to its last byte before.
+                let read = try await MySQLDump.verify(path)
+                guard read.tables == report.tables, read.gtidExecuted == report.gtidExecuted else {
+                    throw DumpError(.incomplete(path: path), "\(path) reads back as something else than was written")
+                }
+                return report
             } catch {
                 throw AgentError(.dump(error), what)
             }
