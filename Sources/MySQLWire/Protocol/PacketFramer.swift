@@ -80,8 +80,10 @@ struct PacketFramer {
             head = 0
             tail = unread
         }
-        // Doubles with what has really come, never with what a header claims.
-        let wanted = max(tail + readSize, buffer.count > tail * 3 / 2 ? 0 : tail * 2)
+        // Grows with what has really come, never with what a header claims: doubles at first, by eighths where a doubled
+        // buffer would be the larger part of what a long row costs.
+        let grown = tail > 16 << 20 ? tail + tail / 8 : tail * 2
+        let wanted = max(tail + readSize, buffer.count > tail * 3 / 2 ? 0 : grown)
         if buffer.count < wanted { buffer = Self.copy(buffer[0..<tail], room: wanted) }
     }
 
