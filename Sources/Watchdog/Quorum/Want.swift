@@ -47,7 +47,8 @@ extension Govern {
             return (.switchover(replica), nil)
         }
         guard let other = view.facts(replica), majority else { return (nil, nil) }
-        if other.quorum?.control.paused == true || quorum.control.paused { return (nil, "paused by an operator") }
+        // The primary's word counts: a server that was away has not heard that a pause is over.
+        if quorum.control.paused { return (nil, "paused by an operator") }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
