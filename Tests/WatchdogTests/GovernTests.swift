@@ -159,6 +159,16 @@ import Testing
         #expect(later.govern.kept.promise == nil && back.locks.alive == .a && back.router == .lead(to: .a))
     }
 
+    @Test func aMemoryThatWasCutShortIsNotTakenForAnEmptyOne() {
+        var kept = Kept()
+        kept.promise = Kept.Promise(epoch: 3, on: .b)
+        let text = KeptFile.text(kept)
+        #expect(KeptFile.parse(text) == kept)
+        for length in [0, 1, text.count / 2, text.count - 5] {
+            #expect(KeptFile.parse(String(text.prefix(length))) == nil)
+        }
+    }
+
     @Test func explainNamesVotersAndWhatIsMissing() throws {
         var scene = Scene()
         _ = scene.look()

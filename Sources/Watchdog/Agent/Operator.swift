@@ -8,7 +8,13 @@ extension Agent {
     /// nothing.
     public func explain() async -> (status: StatusReport, gates: [Gate]) {
         let rules = QuorumRules(configuration)
-        let kept = (try? KeptFile(directory: configuration.workingDirectory).read()) ?? Kept()
+        var kept = Kept()
+        var forgotten: String?
+        do {
+            kept = try KeptFile(directory: configuration.workingDirectory).read()
+        } catch {
+            forgotten = error.message
+        }
         var govern = Govern(rules: rules, configuration: configuration, kept: kept)
         let control = RouterControl(configuration: configuration)
         let probe = QuorumProbe(configuration)
@@ -38,7 +44,8 @@ extension Agent {
                 now: born.duration(to: .now).milliseconds)
             orders = govern(sight, Standing(agent: configuration.agent.name))
         }
-        let (diagnosis, gates) = govern.explanation(sight)
+        var (diagnosis, gates) = govern.explanation(sight)
+        if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
         let ledger = sight.seen.activeLedger
         let status = StatusReport(
             state: diagnosis.state, exitStatus: ledger?.kind != nil ? 1 : diagnosis.exitStatus,

@@ -32,8 +32,7 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
     }
 
     private static func hash(_ text: String) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let hash = StableHash.of(text)
         let digits = String((hash ^ hash >> 32) & 0xffff_ffff, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits
     }

@@ -86,9 +86,7 @@ enum LedgerSchema {
     static func lock(_ cluster: String, _ what: String) -> String {
         let name = "wd:\(cluster):\(what)".lowercased()
         if name.utf8.count <= 64, name.allSatisfy(\.isASCII) { return name }
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return "wd:" + String(name.filter(\.isASCII).suffix(40)) + ":" + String(hash, radix: 16)
+        return "wd:" + String(name.filter(\.isASCII).suffix(40)) + ":" + String(StableHash.of(name), radix: 16)
     }
 
     static func agentLock(_ cluster: String, _ agent: String) -> String { lock(cluster, "agent:\(agent)") }

@@ -178,9 +178,7 @@ struct QuorumProbe: Sendable {
         quorum.lossAccepted = asked & 2 != 0
         quorum.semiSync = SemiSync(variables: row.string(13), status: row.string(14))
         quorum.bootsClosed = row.string(15) == "ON"
-        var mark: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in (row.string(16) ?? "").utf8 { mark = (mark ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        quorum.receiverMark = mark
+        quorum.receiverMark = StableHash.of(row.string(16) ?? "")
         return quorum
     }
 
