@@ -1,7 +1,7 @@
 import Watchdog
 
-/// A modelled host: the agent's process, its disk, its router.
-struct SimAgent {
+/// A modelled host: the agent's process, its disk, its router. A class for the reason of `SimServer`.
+final class SimAgent {
     let index: Int
     let name: String
     var alive = true

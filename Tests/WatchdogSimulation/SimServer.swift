@@ -8,8 +8,9 @@ struct Tx {
     var promotion: Promotion?
 }
 
-/// A modelled mysqld: what its disk holds, what it would say, who is connected.
-struct SimServer {
+/// A modelled mysqld: what its disk holds, what it would say, who is connected. A class: it is read in every event, and
+/// a structure of this size would often be copied whole for one of its fields.
+final class SimServer {
     let id: ServerID
     let uuid: String
     var up = true
@@ -108,7 +109,7 @@ struct SimServer {
     var open: Bool { up && !readOnly }
 
     /// The next number of this server's own.
-    mutating func nextGTID() -> GTIDSet {
+    func nextGTID() -> GTIDSet {
         let table = SimServer.numbers[id == .a ? 0 : 1]
         while table[nextOwn].isSubset(of: executed) || waiting.contains(where: { $0.tx.gtid == table[nextOwn] }) {
             nextOwn += 1
@@ -120,13 +121,13 @@ struct SimServer {
     static let numbers: [[GTIDSet]] = ["aaaaaaaa-0000-0000-0000-000000000001", "bbbbbbbb-0000-0000-0000-000000000002"]
         .map { uuid in (1...4_000).compactMap { GTIDSet("\(uuid):\($0)") } }
 
-    mutating func commit(_ tx: Tx) {
+    func commit(_ tx: Tx) {
         executed = executed.union(tx.gtid)
         if let mark = tx.mark { data.insert(mark) }
         if let new = tx.promotion, new.epoch > promotion?.epoch ?? 0 { promotion = new }
     }
 
-    mutating func endSessions() {
+    func endSessions() {
         lock = nil
         guest = nil
         sessions = Sessions()
@@ -136,7 +137,7 @@ struct SimServer {
         lossAccepted = false
     }
 
-    mutating func crash() {
+    func crash() {
         up = false
         frozen = false
         endSessions()
@@ -150,7 +151,7 @@ struct SimServer {
     }
 
     /// Closed, as the agents have persisted.
-    mutating func restart(semiSyncAtBoot: Bool) {
+    func restart(semiSyncAtBoot: Bool) {
         up = true
         superReadOnly = true
         readOnly = true

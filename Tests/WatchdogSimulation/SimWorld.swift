@@ -248,21 +248,20 @@ final class SimWorld {
         guard heartbeat || (servers[mine].channel?.position ?? 0) < servers[theirs].binlog.count, !dice.chance(15),
             var channel = servers[mine].channel
         else { return }
+        // Nobody else holds what is changed here: nothing is copied for it.
+        servers[mine].channel = nil
+        defer { servers[mine].channel = channel }
         if heartbeat { channel.mark += 1 }
         while channel.position < servers[theirs].binlog.count {
             let tx = servers[theirs].binlog[channel.position]
             channel.position += 1
-            if tx.gtid.isSubset(of: servers[mine].executed) || tx.gtid.isSubset(of: channel.retrieved) {
-                acknowledge(theirs, tx)
-                continue
+            if !tx.gtid.isSubset(of: servers[mine].executed), !tx.gtid.isSubset(of: channel.retrieved) {
+                channel.relay.append(tx)
+                channel.retrieved = channel.retrieved.union(tx.gtid)
+                channel.mark += 1
             }
-            channel.relay.append(tx)
-            channel.retrieved = channel.retrieved.union(tx.gtid)
-            channel.mark += 1
-            servers[mine].channel = channel
             acknowledge(theirs, tx)
         }
-        servers[mine].channel = channel
     }
 
     /// The replica has it on disk: the primary commits it and tells its client.
@@ -279,6 +278,8 @@ final class SimWorld {
         else { return }
         // A replica whose own semi-synchronous source waits for nobody applies nothing.
         if servers[mine].semiSync { return }
+        servers[mine].channel = nil
+        defer { servers[mine].channel = channel }
         let count = min(channel.relay.count, 1 + dice.pick(6))
         for tx in channel.relay.prefix(count) {
             if !tx.gtid.isSubset(of: servers[mine].executed) {
@@ -287,7 +288,6 @@ final class SimWorld {
             }
         }
         channel.relay.removeFirst(count)
-        servers[mine].channel = channel
     }
 
     private func keepPosts(_ agent: Int) {

@@ -45,7 +45,7 @@ public struct Ledger: Sendable {
     public init(server: ServerID, rows: [LedgerRow]) {
         self.server = server
         // They mostly come in order, and many times a second.
-        let inOrder = zip(rows, rows.dropFirst()).allSatisfy { $0.id < $1.id }
+        let inOrder = rows.indices.dropFirst().allSatisfy { rows[$0 - 1].id < rows[$0].id }
         self.rows = inOrder ? rows : rows.sorted { $0.id < $1.id }
     }
 

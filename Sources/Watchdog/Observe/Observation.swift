@@ -35,7 +35,7 @@ public struct Observation: Sendable {
 
 /// The answer of one server, classed by what it proves.
 public enum ServerView: Sendable {
-    case up(ServerFacts)
+    indirect case up(ServerFacts)
     /// Answers, but turns us away (too many connections, host blocked ...): alive.
     case refusing(String)
     /// Took the connection and did not answer the questions in time.
