@@ -59,8 +59,8 @@ struct QuorumLocks: Sendable {
     }
 }
 
-/// The questions of the agents' initiative: two statements a look, three before the first promotion, more while an
-/// operation is under way.
+/// The questions of the agents' initiative: one statement a look on a primary, two on a replica, one more before the
+/// first promotion, and more while an operation is under way.
 struct QuorumProbe: Sendable {
     let locks: QuorumLocks
     let cluster: String
@@ -123,7 +123,8 @@ struct QuorumProbe: Sendable {
                 FROM performance_schema.replication_connection_status),
             (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
                 WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog')),
-            \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL")
+            \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL"),
+            (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration)
         """
     }
 
@@ -153,9 +154,11 @@ struct QuorumProbe: Sendable {
             uuid: uuid.lowercased(), serverID: id, version: version, gtidMode: words[1] == "ON",
             readOnly: words[2] == "1", superReadOnly: words[3] == "1", executed: executed, purged: purged,
             operationLocked: row.int(8) == 1)
-        facts.channels = try await connection.query(
-            Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
-        ).rows.map { ReplicationChannel($0) }
+        if row.int(20) != 0 {
+            facts.channels = try await connection.query(
+                Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
+            ).rows.map { ReplicationChannel($0) }
+        }
         var quorum = quorum(row)
         let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
         quorum.recorded = tables.isSuperset(of: ["repl_watchdog.history", "repl_watchdog.control"])
