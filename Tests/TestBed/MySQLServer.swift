@@ -74,8 +74,11 @@ public final class MySQLServer: Sendable {
             }
             return try await sql("SELECT 1") == [["1"]]
         }
-        guard child.status == nil else {
-            throw TestBedError("server \(name) ended at once; the end of its log:\n\(errorLog.suffix(2000))")
+        if let status = child.status {
+            let data = access(folder.path + "/data", F_OK) == 0 ? "" : ", its data is gone"
+            throw TestBedError(
+                "server \(name) ended at once (wait status \(status)\(data)); the end of its log:\n"
+                    + errorLog.suffix(2000))
         }
     }
 
