@@ -43,6 +43,9 @@ final class SimAgent {
     var postponed: [SimWorld.Event] = []
 
     var router = Router()
+    /// This process has seen a reason for its router's road, or has had it closed. One that was just started has not:
+    /// what an earlier life left open stays so for a while.
+    var controls = true
 
     struct Router {
         enum State: Equatable {

@@ -211,7 +211,11 @@ extension SimWorld {
         let lost = oracle.acknowledged.missing(in: servers[home].data, declared)
         guard !lost.isEmpty else { return true }
         if promoted, oracle.accepted {
-            for mark in lost { oracle.declared.insert(mark) }
+            for mark in lost {
+                oracle.declared.insert(mark)
+                // Where the old primary's disk has lied too, nobody will ever save it.
+                if !servers[1 - home].data.contains(mark) { oracle.gone.insert(mark) }
+            }
         } else if !promoted, servers[home].forgetful, !isMissed(home) {
             // Nobody had seen what it lost; the other server may have it still.
             for mark in lost { oracle.gone.insert(mark) }

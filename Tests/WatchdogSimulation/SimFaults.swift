@@ -380,6 +380,7 @@ extension SimWorld {
         new.disk = old.disk
         new.written = old.disk
         new.router = old.router
+        new.controls = false
         new.born = now
         agents[agent] = new
         agenda.add(now + dice.within(1...200), .look(agent, life: new.life))
@@ -388,6 +389,7 @@ extension SimWorld {
     /// Everything that came while it stood still happens now.
     private func thaw(_ agent: Int) {
         agents[agent].frozen = false
+        agents[agent].controls = false
         let events = agents[agent].postponed
         agents[agent].postponed = []
         for event in events { agenda.add(now + 1, event) }

@@ -161,6 +161,9 @@ extension SimWorld {
         man(agent, seen)
         agents[agent].orders = agents[agent].govern(sight, standing)
         agents[agent].sight = sight
+        if !agents[agent].govern.lapsed, agents[agent].govern.leaseUntil > now - offset {
+            agents[agent].controls = true
+        }
         let kept = agents[agent].govern.kept
         var wait: Int64 = 0
         if kept.differsInPromises(from: agents[agent].written) {

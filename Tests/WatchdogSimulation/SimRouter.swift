@@ -32,9 +32,12 @@ extension SimWorld {
     func routerStopped(_ agent: Int, _ process: Int) {
         guard agents[agent].router.process == process else { return }
         switch agents[agent].router.state {
-        case .stopping: agents[agent].router.state = .cut
+        case .stopping:
+            agents[agent].router.state = .cut
+            agents[agent].controls = true
         case .turning(let id, _):
             agents[agent].router.state = .turning(to: id, old: nil)
+            agents[agent].controls = true
             agenda.add(now + dice.within(50...400), .routerStarted(agent, process))
         case .leads, .cut: break
         }
@@ -93,8 +96,10 @@ extension SimWorld {
         var roads: [Int?] = [nil, nil]
         for agent in agents.indices {
             guard let id = agents[agent].router.leads, reaches(agent, id), servers[index(id)].running else { continue }
-            // A router that outlives its agent is not controlled by anybody; then the semi-synchronous wait is the fence.
-            if !plan.bound, plan.semiSync, !agents[agent].alive || agents[agent].frozen { continue }
+            // A router that outlives its agent is not controlled by anybody, nor is it until the agent that was started
+            // again could find out; then the semi-synchronous wait is the fence.
+            let uncontrolled = !agents[agent].alive || agents[agent].frozen || !agents[agent].controls
+            if !plan.bound, plan.semiSync, uncontrolled { continue }
             roads[index(id)] = agent
         }
         if let one = roads[0], let other = roads[1] {

@@ -159,6 +159,30 @@ import Testing
         #expect(later.govern.kept.promise == nil && back.locks.alive == .a && back.router == .lead(to: .a))
     }
 
+    /// An operation that its server's freeze had interrupted left rows there; the server was deposed since.
+    @Test(arguments: [(epoch: UInt64(1), alive: false), (2, false), (2, true), (3, false)])
+    func theLeftLedgerOfADeposedServerKeepsNoRouterClosed(_ row: (epoch: UInt64, alive: Bool)) {
+        var kept = Kept()
+        (kept.epoch, kept.primary) = (2, Fixture.uuidB)
+        var scene = Scene({ $0.bound = true }, kept: kept)
+        let mast = LedgerRow(
+            id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: row.epoch, session: 9, alive: row.alive)
+        scene.a = .up(
+            Self.primary {
+                ($0.readOnly, $0.superReadOnly, $0.ledger) = (true, true, [mast])
+                $0.quorum?.alive = AgentSet()
+            })
+        scene.b = .up(
+            Self.primary {
+                ($0.uuid, $0.serverID) = (Fixture.uuidB, 2)
+                $0.promotion = Promotion(epoch: 2, primary: Fixture.uuidB)
+            })
+        let orders = scene.look()
+        // Rows of somebody who works, or of an epoch that may still come to a promotion, are a campaign.
+        let isOver = !row.alive && row.epoch <= 2
+        #expect((orders.router == .lead(to: .b)) == isOver, "\(orders)")
+    }
+
     @Test func aMemoryThatWasCutShortIsNotTakenForAnEmptyOne() {
         var kept = Kept()
         kept.promise = Kept.Promise(epoch: 3, on: .b)

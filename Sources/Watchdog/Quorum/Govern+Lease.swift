@@ -24,7 +24,7 @@ extension Govern {
         // The replica is asked in one look for this agent's vote first and for a campaign after it.
         if let replica = view.facts(primary.other), let quorum = replica.quorum,
             !quorum.votes.contains(rules.own) || broken.contains(.voteWithOpenRouter),
-            Ledger.campaign(replica.ledger, on: primary.other) == nil,
+            Ledger.campaign(replica.ledger, on: primary.other, after: kept.epoch) == nil,
             (replica.promotion?.epoch ?? 0) <= kept.epoch, replica.superReadOnly || replica.readOnly
         {
             grant(primary, asked)
@@ -34,7 +34,7 @@ extension Govern {
             rules.isMajority(quorum.alive)
         else { return }
         if view.facts(primary.other) != nil,
-            Ledger.campaign(view.facts(primary.other)?.ledger, on: primary.other) != nil,
+            Ledger.campaign(view.facts(primary.other)?.ledger, on: primary.other, after: kept.epoch) != nil,
             !broken.contains(.noLease)
         {
             // Somebody campaigns: what others hold here may be about to go.

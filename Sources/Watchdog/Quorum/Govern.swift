@@ -20,7 +20,7 @@ public struct Govern: Sendable {
     var leaseOn: ServerID?
     package internal(set) var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
-    var lapsed = true
+    package internal(set) var lapsed = true
     /// The router leads to a process that is gone, and that starts closed.
     package internal(set) var needsNoLease = false
     var majoritySince: Int64?
@@ -224,5 +224,12 @@ extension Ledger {
     /// The operation master's row of a campaign: a ledger on the server that is to be promoted.
     package static func campaign(_ rows: [LedgerRow]?, on id: ServerID) -> LedgerRow? {
         rows?.last { if case .mast = $0.signal { true } else { false } }
+    }
+
+    /// The same, unless it is over: what an operation has left on a server that was deposed since. Its master is gone,
+    /// and its epoch is not above that of a known promotion; whoever took it up would write a row of a higher epoch, for
+    /// which the old promises do not count.
+    static func campaign(_ rows: [LedgerRow]?, on id: ServerID, after epoch: UInt64) -> LedgerRow? {
+        campaign(rows, on: id).flatMap { $0.alive || $0.epoch > epoch ? $0 : nil }
     }
 }
