@@ -62,6 +62,46 @@ import Testing
         }
     }
 
+    /// What a follower knows to be lost is weighed before the promotion is on record, also if it came after the decision.
+    @Test func aFollowerAfterTheDecisionHoldsThePromotionBack() async throws {
+        try await withBackends(1) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            await a.kill()
+            let configuration = backends.configuration(0)
+            let act = Act(
+                configuration: configuration, router: RouterControl(configuration: configuration),
+                logger: backends.journal.logger("web1"))
+            func session(_ agent: String) async throws -> LedgerSession {
+                try #require(
+                    try await LedgerSession.open(
+                        b.connectionOptions(.agent), server: .b, agent: agent, cluster: "shop",
+                        deadline: .after(.seconds(10))))
+            }
+            let (master, follower) = (try await session("web1"), try await session("web2"))
+            try await master.scan(seen: "")
+            #expect(try await master.takeOperationLock())
+            try await master.master(epoch: 1, seen: "")
+            func newest() async throws -> UInt64 {
+                try #require(UInt64(try await b.sql("SELECT MAX(id) FROM ongoing_failover.status")[0][0]))
+            }
+            let decided = try await newest()
+            try await follower.write(.folo(host: "web2"), epoch: 1, seen: "")
+            let refused = await #expect(throws: AgentError.self) {
+                try await act.seize(.b, reason: "test", acceptLoss: false, epoch: 1, heard: decided, ledger: master)
+            }
+            #expect("\(try #require(refused))".contains("web2 has followed meanwhile"))
+            #expect(try await b.sql("SHOW DATABASES LIKE 'repl_watchdog'").isEmpty)
+            try await act.seize(
+                .b, reason: "test", acceptLoss: false, epoch: 1, heard: try await newest(), ledger: master)
+            #expect(
+                try await b.sql("SELECT epoch, primary_uuid, reason FROM repl_watchdog.history") == [
+                    ["1", try await b.serverUUID(), "test"]
+                ])
+            await follower.close()
+            await master.close()
+        }
+    }
+
     private func crash(_ backends: Backends) async throws {
         let (a, b) = (backends.cluster.a, backends.cluster.b)
         await a.kill()

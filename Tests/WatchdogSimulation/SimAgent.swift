@@ -100,7 +100,7 @@ enum Op {
     case startApplier(ServerID)
     case stopReplication(ServerID, acceptLoss: Bool)
     case checkOther(ServerID)
-    case record(ServerID, epoch: UInt64)
+    case record(ServerID, epoch: UInt64, heard: UInt64?)
     case resetChannel(ServerID)
     case checkReopen(ServerID)
     case checkMajority(ServerID)

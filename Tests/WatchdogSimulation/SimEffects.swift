@@ -142,7 +142,7 @@ extension SimWorld {
                 return false
             }
             return true
-        case .record(_, let epoch): return record(home, epoch)
+        case .record(_, let epoch, let heard): return record(home, epoch, heard)
         case .resetChannel:
             servers[home].channel = nil
             return true
@@ -167,9 +167,12 @@ extension SimWorld {
         }
     }
 
-    private func record(_ home: Int, _ epoch: UInt64) -> Bool {
+    private func record(_ home: Int, _ epoch: UInt64, _ heard: UInt64?) -> Bool {
         if let promotion = servers[home].promotion, promotion.primary == servers[home].uuid, promotion.epoch >= epoch {
             return true
+        }
+        if let heard, servers[home].ledger?.contains(where: { $0.follows(in: epoch, after: heard) }) == true {
+            return false
         }
         servers[home].semiSync = false
         let known = (servers[home].ledger ?? []).filter { $0.epoch == epoch }.reduce(GTIDSet()) {

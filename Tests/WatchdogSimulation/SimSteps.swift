@@ -48,11 +48,12 @@ extension SimWorld {
         case .seize(let id, _):
             ops = [
                 .stopReplication(id, acceptLoss: sight.seen.facts(id)?.quorum?.lossAccepted == true),
-                .record(id, epoch: epoch), .resetChannel(id),
+                .record(id, epoch: epoch, heard: ledger?.rows.last?.id), .resetChannel(id),
             ]
         case .promote(let id, _):
             ops = [
-                .checkOther(id), .stopReplication(id, acceptLoss: false), .record(id, epoch: epoch), .resetChannel(id),
+                .checkOther(id), .stopReplication(id, acceptLoss: false), .record(id, epoch: epoch, heard: nil),
+                .resetChannel(id),
             ]
         case .open(let id): ops = opening(id, sight, promoted: ledger?.kind == .failover, me.govern)
         case .resume(let replica, _):

@@ -127,21 +127,46 @@ extension Act {
     }
 
     /// Puts a promotion on record: from here only forward, and whoever takes over can see that.
+    /// - Parameter heard: the newest row of the ledger that the decision rests on. Whoever has followed since may know
+    ///   of a greater loss: then nothing is recorded. Nil where nothing can be lost.
     func seal(
-        _ new: ServerID, _ state: ServerFacts, old: String, epoch: UInt64, _ reason: String, _ ledger: LedgerSession
+        _ new: ServerID, _ state: ServerFacts, old: String, epoch: UInt64, _ reason: String, heard: UInt64? = nil,
+        _ ledger: LedgerSession
     ) async throws(AgentError) {
+        if let heard, let late = state.ledger?.first(where: { $0.follows(in: epoch, after: heard) }) {
+            throw Self.late(late.agent)
+        }
         if configuration.initiative == .agents { try await commitAlone(ledger) }
         await enableEvents(ledger)
-        try await record(epoch: epoch, new: state, old: old, reason: reason, ledger: ledger)
+        try await record(epoch: epoch, new: state, old: old, reason: reason, heard: heard, ledger: ledger)
+    }
+
+    private static func late(_ agent: String) -> AgentError {
+        AgentError(.refused, "promote: \(agent) has followed meanwhile, and what it knows is weighed first: look again")
     }
 
     private func record(
-        epoch: UInt64, new: ServerFacts, old: String, reason: String, ledger: LedgerSession
+        epoch: UInt64, new: ServerFacts, old: String, reason: String, heard: UInt64?, ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "record the promotion"
+        var late: String?
         try await logged(ledger, what) { () async throws(MySQLError) in
             for statement in LedgerSchema.createHistory + LedgerSchema.createControl {
                 try await ledger.run(statement, what)
+            }
+            try await ledger.run("START TRANSACTION", what)
+            if let heard {
+                // Locked until the record is there: nobody follows in between.
+                let row = try await ledger.run(
+                    """
+                    SELECT agent FROM ongoing_failover.status
+                    WHERE epoch = \(epoch) AND event LIKE 'FOLO %' AND id > \(heard) LIMIT 1 FOR UPDATE
+                    """, what)
+                late = row.rows.first?.string(0)
+                if late != nil {
+                    try await ledger.run("ROLLBACK", what)
+                    return
+                }
             }
             try await ledger.run(
                 """
@@ -151,6 +176,7 @@ extension Act {
                     \(SQLText.literal(configuration.agent.name)), \(SQLText.literal(reason)),
                     \(SQLText.literal(new.executed.description)))
                 """, what)
+            try await ledger.run("COMMIT", what)
             // An older row of this epoch may have come with the drain: without a record of its own the promotion
             // must not go on.
             let row = try await ledger.run(
@@ -162,6 +188,7 @@ extension Act {
                 )
             }
         }
+        if let late { throw Self.late(late) }
     }
 
     /// Events that slept on the replica run on the primary. One that cannot be enabled is no reason to stop.

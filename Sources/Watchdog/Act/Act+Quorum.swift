@@ -42,8 +42,9 @@ extension Act {
     }
 
     /// Promotes a server whose source is lost. What is found under the lock decides once more.
+    /// - Parameter heard: the newest row of the ledger that was weighed.
     func seize(
-        _ new: ServerID, reason: String, acceptLoss: Bool, epoch: UInt64, ledger: LedgerSession
+        _ new: ServerID, reason: String, acceptLoss: Bool, epoch: UInt64, heard: UInt64, ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "promote \(name(new))"
         let dialect = Dialect(version: ledger.version)
@@ -64,7 +65,8 @@ extension Act {
             throw AgentError(.refused, "\(what): it has not applied \(unapplied), replication was resumed")
         }
         if !recorded {
-            try await seal(new, state, old: state.channels.first?.sourceUUID ?? "", epoch: epoch, reason, ledger)
+            try await seal(
+                new, state, old: state.channels.first?.sourceUUID ?? "", epoch: epoch, reason, heard: heard, ledger)
         }
         try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.resetAll, what) }
         logger.notice(

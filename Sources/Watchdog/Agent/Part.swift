@@ -109,7 +109,7 @@ final class Part {
         case .seize(let server, let reason):
             try await act.seize(
                 server, reason: reason, acceptLoss: seen.facts(server)?.quorum?.lossAccepted == true, epoch: epoch,
-                ledger: session)
+                heard: context.ledger?.rows.last?.id ?? 0, ledger: session)
         case .open(let server):
             guard agents else { return try await act.openPrimary(server, ledger: session) }
             let promoted = context.ledger?.kind == .failover

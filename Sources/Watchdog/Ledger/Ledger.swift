@@ -36,6 +36,14 @@ public struct LedgerRow: Sendable, Hashable {
     }
 }
 
+extension LedgerRow {
+    /// A follower's row of this operation that is newer than another row.
+    package func follows(in epoch: UInt64, after id: UInt64) -> Bool {
+        if case .folo = signal { return self.epoch == epoch && self.id > id }
+        return false
+    }
+}
+
 /// The rows of a ledger read as the state of an operation.
 public struct Ledger: Sendable {
     /// The server that the ledger lies on.

@@ -165,7 +165,13 @@ extension Govern {
         if !new.channels.isEmpty { return .seize(target, reason: "the promotion is on record") }
         // The old primary is fenced by the operation that brings it back: no router leads to it, and one that hangs must
         // not hold the new primary up.
-        if new.readOnly || new.superReadOnly { return .open(target) }
+        if new.readOnly || new.superReadOnly {
+            // It may have been open before, and have come back from a crash without some of what it had then; or another
+            // was promoted since.
+            if let doubt = view.doubt { return .wait(doubt) }
+            return view.primary == target && view.fit
+                ? .open(target) : .terminate(missing: ledger.unfinished, keepClosed: true)
+        }
         if !ledger.masterDone {
             return view.sight.seen.routed == target && !view.sight.routerCut || me.routerFailed
                 ? .confirmMaster : .wait("this host's router turns")
