@@ -112,6 +112,7 @@ enum Op {
     case clear(ServerID)
     case dropLedger(ServerID, close: Bool)
     case startReplica(ServerID)
+    case refuseIfPromoted(known: UInt64)
     case loosen(ServerID)
     case tighten(ServerID)
     case calm(ServerID)

@@ -159,6 +159,8 @@ extension SimWorld {
             // Setting super_read_only sets read_only too.
             if close { (servers[home].superReadOnly, servers[home].readOnly) = (true, true) }
             return true
+        case .refuseIfPromoted(let known):
+            return servers[home].promotion.map { $0.primary != servers[home].uuid || $0.epoch <= known } ?? true
         case .startReplica:
             servers[home].channel?.receiverWanted = true
             servers[home].channel?.applierWanted = true

@@ -72,6 +72,8 @@ extension SimWorld {
         case .abort:
             agents[agent].quietUntil = now + 3_000
             guard let part = me.part else { return false }
+            let known = ServerID.allCases.compactMap { sight.seen.facts($0)?.promotion?.epoch }.max() ?? 0
+            ops.append(.refuseIfPromoted(known: known))
             if part.server != me.govern.primary { ops.append(.startReplica(part.server)) }
             ops += [.dropLedger(part.server, close: part.server != me.govern.primary), .leave]
         case .loosen(let id): ops = [.loosen(id)]

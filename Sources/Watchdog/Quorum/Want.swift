@@ -46,7 +46,11 @@ extension Govern {
             if let why = switchoverHold(view, primary) { return (nil, why) }
             return (.switchover(replica), nil)
         }
-        guard let other = view.facts(replica), majority else { return (nil, nil) }
+        guard let other = view.facts(replica) else { return (nil, nil) }
+        guard majority else {
+            let why = "\(replica) is not closed, and no majority of agents sees \(primary)"
+            return (nil, other.superReadOnly ? nil : why)
+        }
         // The primary's word counts: a server that was away has not heard that a pause is over.
         if quorum.control.paused { return (nil, "paused by an operator") }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
