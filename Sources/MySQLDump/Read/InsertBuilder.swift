@@ -2,8 +2,9 @@ import MySQLWire
 
 /// Collects rows into INSERT statements of about `size` bytes, and these into transactions.
 struct InsertBuilder {
-    /// Bytes of a statement: near 1 MB the target's cost per row is lowest, and any max_allowed_packet in use takes it.
-    static let statementSize = 1_000_000
+    /// Bytes of a statement. What a server makes of the statement, some five times its size, should stay in a core's
+    /// cache until it is thrown away: 1 MB costs 9.7 a sixth more time per row (Benchmarks/DUMP.md).
+    static let statementSize = 128 << 10
     /// Bytes of a transaction.
     static let transactionSize = 32 << 20
 
