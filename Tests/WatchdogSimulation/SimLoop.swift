@@ -167,7 +167,7 @@ extension SimWorld {
         let kept = agents[agent].govern.kept
         var wait: Int64 = 0
         if kept.differsInPromises(from: agents[agent].written) {
-            wait = dice.chance(5) ? dice.within(100...900) : dice.within(1...6)
+            wait = dice.chance(5) ? dice.within(dice.chance(10) ? 900...6_000 : 100...900) : dice.within(1...6)
         }
         agenda.add(now + wait, .carry(agent, life: agents[agent].life, 0))
     }
@@ -206,7 +206,8 @@ extension SimWorld {
             let wait = setLocks(agent, orders.locks, take: true)
             agenda.add(now + wait, .carry(agent, life: life, 2))
         default:
-            if case .lead(let id) = orders.router, sight.seen.facts(id) != nil { turnRouter(agent, to: id) }
+            let leased = now - agents[agent].born < agents[agent].govern.leaseUntil || breakage == .noLease
+            if case .lead(let id) = orders.router, leased, sight.seen.facts(id) != nil { turnRouter(agent, to: id) }
             let acted = begin(orders.step, agent, sight)
             again(agent, urgent: orders.urgent || acted)
         }

@@ -12,7 +12,7 @@ actor Council {
     private let part: Part
     private let act: Act
     private let hand: RouterHand
-    private let file: KeptFile
+    private let memory: KeptWriter
     private var govern: Govern
     private var written: Kept
     private var writtenAt = ContinuousClock.now
@@ -52,7 +52,8 @@ actor Council {
         leaseGuard = LeaseGuard(hand)
         writes = WriteProbe(configuration)
         lastStanding = Standing(agent: configuration.agent.name)
-        file = KeptFile(directory: configuration.workingDirectory)
+        let file = KeptFile(directory: configuration.workingDirectory)
+        memory = KeptWriter(file)
         written = try file.read()
         govern = Govern(rules: rules, configuration: configuration, kept: written)
     }
@@ -107,7 +108,7 @@ actor Council {
 
         var orders = govern(sight, standing)
         do {
-            try remember(govern.kept)
+            try await remember(govern.kept)
         } catch {
             // What is not on disk is not promised: nothing that rests on it may be done.
             logger.error("the state cannot be kept", metadata: ["error": "\(error)"])
@@ -122,7 +123,10 @@ actor Council {
         await giveBack(orders.locks)
         if orders.router == .cut { await hand.cut() }
         await take(orders.locks)
-        if case .lead(let id) = orders.router, let uuid = seen.facts(id)?.uuid { await hand.lead(to: id, uuid: uuid) }
+        // Disk and locks may have taken their time: the lease was reckoned before.
+        if case .lead(let id) = orders.router, clock() < govern.leaseUntil, let uuid = seen.facts(id)?.uuid {
+            await hand.lead(to: id, uuid: uuid)
+        }
         report(sight, orders)
         let acted = busy ? false : await carryOut(orders.step, sight)
         return orders.urgent || acted
@@ -174,10 +178,10 @@ actor Council {
     }
 
     /// Disk before deed; what may be lost (how far the primary was seen) only every few seconds.
-    private func remember(_ kept: Kept) throws(AgentError) {
+    private func remember(_ kept: Kept) async throws(AgentError) {
         guard kept.differsInPromises(from: written) || kept != written && writtenAt.duration(to: .now) > .seconds(5)
         else { return }
-        try file.write(kept)
+        try await memory.write(kept)
         written = kept
         writtenAt = .now
     }

@@ -1,4 +1,17 @@
 import Glibc
+import MySQLDump
+
+/// The one that writes an agent's memory, on a thread of its own: a disk that hangs holds the next decision up, and not
+/// whoever closes the router when the lease is over.
+actor KeptWriter {
+    private let file: KeptFile
+    private let executor = ThreadExecutor(label: "repl-watchdog.memory")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ file: KeptFile) { self.file = file }
+
+    func write(_ kept: Kept) throws(AgentError) { try file.write(kept) }
+}
 
 /// `Kept` on disk: lines of `key=value`, written whole or not at all, and synced.
 struct KeptFile: Sendable {
