@@ -65,7 +65,8 @@ let package = Package(
 
         // Starts and stops the real servers and routers of the tests.
         .target(
-            name: "TestBed", dependencies: ["MySQLWire", "COpenSSL"], path: "Tests/TestBed", swiftSettings: settings),
+            name: "TestBed", dependencies: ["MySQLWire", "COpenSSL", "CLinux"], path: "Tests/TestBed",
+            swiftSettings: settings),
         // The demo's writer: inserts through a router and keeps what was acknowledged.
         .executableTarget(
             name: "demo-writer", dependencies: ["MySQLWire"], path: "Tests/DemoWriter", swiftSettings: settings),

@@ -5,3 +5,4 @@
 extern int memfd_create(const char *name, unsigned int flags);
 // struct pollfd, struct timespec, sigset_t: their headers belong to Swift's own import.
 extern int ppoll(void *descriptors, unsigned long count, const void *timeout, const void *mask);
+extern int setns(int descriptor, int kind);

@@ -34,7 +34,7 @@ struct Figures {
                 for (name, scenario) in Self.faults {
                     guard let runs = wanted.first(where: { $0.name == name })?.runs else { continue }
                     let fault = try Fault.named(scenario)
-                    if fault.needsNetwork, cluster.network == nil { continue }
+                    if fault.obstacle(ownNetworks: cluster.network != nil) != nil { continue }
                     try await measure(fault, runs, trial)
                 }
                 let verdict = try await trial.finish()

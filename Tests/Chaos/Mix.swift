@@ -12,8 +12,10 @@ struct Mix {
         var options = HostCluster.Options()
         options.ownNetworks = arguments.ownNetworks
         let chosen = try arguments.scenarios.map { try Fault.named($0) }
-        for fault in chosen where fault.needsNetwork && !options.ownNetworks {
-            throw TestBedError("\(fault) needs networks of their own: root and iproute2, without --loopback")
+        for fault in chosen {
+            if let obstacle = fault.obstacle(ownNetworks: options.ownNetworks) {
+                throw TestBedError("\(fault) needs \(obstacle)")
+            }
         }
         say(
             "seed \(arguments.seed), \(options.backends) hosts \(options.ownNetworks ? "in namespaces" : "on loopback"), "
@@ -34,7 +36,9 @@ struct Mix {
         try cluster.startAgents()
         let trial = try await Trial(cluster, perSecond: arguments.rate)
         say("\(pad(time(), 8)) the agents have opened a primary, the writers are at work")
-        let possible = (chosen.isEmpty ? Fault.all : chosen).filter { cluster.network != nil || !$0.needsNetwork }
+        let possible = (chosen.isEmpty ? Fault.all : chosen).filter {
+            $0.obstacle(ownNetworks: cluster.network != nil) == nil
+        }
         let drawn = possible.flatMap { Array(repeating: $0, count: $0.weight) }
         var random = SeededGenerator(seed: arguments.seed)
         var rounds: [Trial.Round] = []

@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized) struct ScenarioTests {
     /// On loopback, one cluster for all: what one leaves behind the next one finds.
     @Test func serversAndAgents() async throws {
-        try await run(["S01", "S71", "S06", "S47", "S07", "S62", "S63"], ownNetworks: false)
+        try await run(["S01", "S71", "S06", "S47", "S39", "S57", "S07", "S62", "S63"], ownNetworks: false)
     }
 
     /// Each host with a network of its own.

@@ -375,7 +375,7 @@ extension SimWorld {
         let old = agents[agent]
         var govern = Govern(rules: old.govern.rules, configuration: Self.configuration, kept: old.disk)
         govern.broken = old.govern.broken
-        var new = SimAgent(index: agent, govern: govern)
+        let new = SimAgent(index: agent, govern: govern)
         new.life = old.life
         new.disk = old.disk
         new.written = old.disk

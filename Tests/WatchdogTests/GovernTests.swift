@@ -206,6 +206,54 @@ import Testing
         #expect(scene.explain()["loss"]?.holds == true)
     }
 
+    @Test func explainSaysWhatTheReplicaCannotApply() throws {
+        var scene = Scene()
+        _ = scene.look()
+        died(&scene)
+        scene.b = .up(
+            Self.replica(receiver: .connecting) {
+                $0.channels[0].applierErrno = 1062
+                $0.channels[0].retrieved = GTIDSet("\(Fixture.uuidA):5-13") ?? GTIDSet()
+            })
+        _ = scene.look()
+        let gate = try #require(scene.explain()["applier"])
+        #expect(!gate.holds && gate.text.contains("3 transactions (\(Fixture.uuidA):11-13)"), "\(gate.text)")
+    }
+
+    /// A promise of an agent with other safety rules is one; an agent that may mean other servers promises nothing here.
+    @Test func whoMeansOtherServersHasNotTurnedAway() {
+        let scene = Scene()
+        let own = ConfigurationDigest(scene.govern.configuration)
+        func promised(_ program: String) -> AgentSet {
+            let mast = LedgerRow(id: 1, signal: .mast(host: "web1"), agent: "web1", epoch: 7, session: 9)
+            let folo = LedgerRow(id: 2, signal: .folo(host: "web3"), agent: "web3", epoch: 7, session: 10)
+            let ledger = Ledger(server: .b, rows: [mast, folo])
+            let replica = Self.replica {
+                $0.ledger = ledger.rows
+                $0.quorum?.strangers = ["web3": program]
+            }
+            let sight = Sight(
+                seen: Observation(a: .downHard(""), b: .up(replica), router: .noAnswer("")), askedAt: 0, now: 0)
+            return scene.govern.promised(View(sight, scene.govern), ledger, mast)
+        }
+        let tail = "agents=\(own.agents) servers=\(own.servers)"
+        #expect(promised("protocol=1 \(tail) safety=other") == AgentSet([0, 2]))
+        #expect(promised("protocol=2 \(tail) safety=\(own.safety)") == AgentSet([0]))
+        #expect(promised("protocol=1 agents=\(own.agents) servers=other safety=\(own.safety)") == AgentSet([0]))
+        #expect(promised("") == AgentSet([0]))
+    }
+
+    @Test func aCommitThatWaitsLongerEachTimeHangs() {
+        var (before, now) = (StuckCommits(), StuckCommits())
+        #expect(!now.hang(since: before))
+        (before.waits, now.waits) = ([7: 5], [8: 4])
+        #expect(!now.hang(since: before), "another session's long statement")
+        now.waits = [7: 4]
+        #expect(!now.hang(since: before), "its next statement")
+        now.waits = [7: 7]
+        #expect(now.hang(since: before) && now.longest == 7_000)
+    }
+
     @Test func aPauseABlockPeriodAndAsynchronousReplicationHoldAFailoverBackAndSaySo() {
         func hold(_ control: Control, sync: Bool = true, _ rules: (inout QuorumRules) -> Void = { _ in }) -> Step {
             var scene = Scene(rules)

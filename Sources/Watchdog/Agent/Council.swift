@@ -32,6 +32,7 @@ actor Council {
     private var quietUntil = Deadline.after(.zero)
     private let leaseGuard: LeaseGuard
     private let writes: WriteProbe
+    private var hung: ServerID?
     private var lastStanding: Standing
 
     /// Looks follow each other this closely while something is under way.
@@ -311,6 +312,31 @@ actor Council {
 
     // MARK: Reports
 
+    /// Writes that hang change no state by themselves: they are reported, and what follows is `stalled_after`.
+    private func reportHang() {
+        let now = writes.hanging?.server
+        guard now != hung else { return }
+        if let now {
+            logger.error(
+                "writes hang",
+                metadata: [
+                    "server": "\(act.name(now))",
+                    "remedy": "see its disks, the binary log's as well, and who holds a global read lock",
+                ])
+        } else if let hung {
+            logger.notice("writes do not hang any more", metadata: ["server": "\(act.name(hung))"])
+        }
+        hung = now
+    }
+
+    private static var times: Regex<Substring> { #/\d+ m?s\b/# }
+
+    /// With why nothing is done, if something stands in the way.
+    private static func text(_ step: Step) -> String {
+        if case .none(let why) = step, !why.isEmpty, why != "\(step)" { return "\(step): \(why)" }
+        return "\(step)"
+    }
+
     private func report(_ sight: Sight, _ orders: Orders) {
         let diagnosis = govern.diagnosis(sight)
         if diagnosis.state.rawValue != lastState {
@@ -321,10 +347,16 @@ actor Council {
                     "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
                 ])
         }
+        reportHang()
         guard orders.step != lastStep else { return }
-        lastStep = orders.step
+        defer { lastStep = orders.step }
         switch orders.step {
-        case .none, .wait: logger.info("step", metadata: ["step": "\(orders.step)"])
+        case .none, .wait:
+            // Seconds that pass are no news.
+            let text = Self.text(orders.step)
+            guard text.replacing(Self.times, with: "") != lastStep.map(Self.text)?.replacing(Self.times, with: "")
+            else { return }
+            logger.info("step", metadata: ["step": "\(text)"])
         default: logger.notice("step", metadata: ["step": "\(orders.step)"])
         }
     }

@@ -44,7 +44,12 @@ extension Agent {
                 now: born.duration(to: .now).milliseconds)
             orders = govern(sight, Standing(agent: configuration.agent.name))
         }
+        if let primary = govern.primary, sight.seen.facts(primary)?.readOnly == false {
+            let hung = await hungWrites(on: primary)
+            if hung > 0 { sight.stall = (primary, hung) }
+        }
         var (diagnosis, gates) = govern.explanation(sight)
+        note(routerOf: sight, in: &diagnosis)
         if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
         let ledger = sight.seen.activeLedger
         let status = StatusReport(
@@ -53,6 +58,33 @@ extension Agent {
             ledger: ledger, addresses: configuration.servers, router: configuration.router.address.description,
             next: orders.step.description)
         return (status, gates)
+    }
+
+    /// For how many milliseconds the longest of the writes that hang there has hung.
+    private func hungWrites(on id: ServerID) async -> Int64 {
+        let deadline = Deadline.after(configuration.agent.probeTimeout)
+        do throws(MySQLError) {
+            let connection = try await MySQLConnection.connect(
+                configuration.connectionOptions(configuration.servers[id]), deadline: deadline)
+            defer { connection.abort() }
+            return try await StuckCommits.find(connection, deadline: deadline).longest
+        } catch {
+            // Whether it answers at all is the look's business.
+            return 0
+        }
+    }
+
+    /// An open primary that this host's applications do not reach.
+    private func note(routerOf sight: Sight, in diagnosis: inout Diagnosis) {
+        guard let primary = diagnosis.primary, let facts = sight.seen.facts(primary), !facts.readOnly else { return }
+        switch sight.seen.router {
+        case .leadsTo(let uuid) where uuid == facts.uuid: return
+        case .leadsTo(let uuid):
+            let name = sight.seen.server(uuid: uuid).map { "\($0)" } ?? uuid
+            diagnosis.routerProblem = "this host's router leads to \(name), not to \(primary)"
+        case .noAnswer(let why): diagnosis.routerProblem = "this host's router does not answer: \(why)"
+        }
+        diagnosis.evidence += diagnosis.routerProblem.map { [$0] } ?? []
     }
 
     /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline.

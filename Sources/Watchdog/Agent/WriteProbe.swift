@@ -2,8 +2,9 @@ import MySQLWire
 import Synchronization
 
 /// Whether the primary still takes writes: one row of this agent's own, every two seconds, without a trace in the binary
-/// log. A disk that hangs lets reads through for hours. A global read lock hangs them as well: what follows from it is
-/// the operator's choice (`safety.stalled_after`).
+/// log; and whether others' commits hang, which a full disk under the binary log does to them alone. A disk that hangs
+/// lets reads through for hours. A global read lock hangs writes as well: what follows from it is the operator's choice
+/// (`safety.stalled_after`).
 final class WriteProbe: Sendable {
     private let configuration: Configuration
     private let state = Mutex(State())
@@ -36,6 +37,7 @@ final class WriteProbe: Sendable {
 
     func watch() async {
         var connection: (server: ServerID, MySQLConnection)?
+        var stuck = StuckCommits()
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.rhythm)
             guard let server = state.withLock({ $0.server }) else { continue }
@@ -51,9 +53,12 @@ final class WriteProbe: Sendable {
                 } else {
                     session = try await open(server)
                     connection = (server, session)
+                    stuck = StuckCommits()
                 }
                 try await write(session)
-                note(server, nil)
+                let now = try await StuckCommits.find(session, deadline: .after(Self.patience))
+                note(server, now.hang(since: stuck) ? began : nil)
+                stuck = now
             } catch {
                 // Only a statement that was sent and not answered says that writes hang.
                 let hung = error.code == .timeout && (error.phase == .command || error.phase == .reply)

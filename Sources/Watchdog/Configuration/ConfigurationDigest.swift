@@ -31,6 +31,12 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
         return names.isEmpty ? "nothing that is known" : names.joined(separator: ", ")
     }
 
+    /// Whether an agent with this program name speaks of the same servers, in the same way.
+    func meansTheSame(_ program: String) -> Bool {
+        let theirs = Set(program.split(separator: " ").map(String.init))
+        return theirs.isSuperset(of: ["protocol=\(Self.protocolVersion)", "servers=\(servers)"])
+    }
+
     private static func hash(_ text: String) -> String {
         let hash = StableHash.of(text)
         let digits = String((hash ^ hash >> 32) & 0xffff_ffff, radix: 16)

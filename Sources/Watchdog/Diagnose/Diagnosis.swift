@@ -24,6 +24,8 @@ public struct Diagnosis: Sendable {
     public var evidence: [String]
     /// Set where the state is `ok` or `recover` by the servers but the local router is not part of the evidence.
     public var routerProblem: String?
+    /// Writes hang on the primary, although it answers.
+    public var stalled = false
     /// Transactions that only the replica has although replication runs: rows that the primary does not know.
     public var errant: GTIDSet = GTIDSet()
     /// Servers that take no writes, outside an operation: the routers could not use them.

@@ -22,10 +22,12 @@ extension Govern {
                 name: "copy", holds: facts.rebuilding == nil,
                 text: facts.rebuilding == nil ? "\(replica) is a whole copy" : "\(replica) is a half-made copy"))
         if case .broken(let why)? = facts.channels.first?.health, !view.recorded(replica) {
+            let left = facts.channels.reduce(GTIDSet()) { $0.union($1.retrieved) }.subtracting(facts.executed)
             gates.append(
                 Gate(
                     name: "applier", holds: quorum.lossAccepted,
-                    text: "\(replica) cannot apply what it received: \(why)"))
+                    text: "\(replica) cannot apply what it received"
+                        + (left.isEmpty ? "" : ", \(left.count) transactions (\(left))") + ": \(why)"))
         }
         let unfinished = view.ledger?.server == replica && view.ledger?.kind != nil
         gates.append(

@@ -38,12 +38,16 @@ extension Govern {
         }
     }
 
-    /// Agents that have turned away from the primary in this campaign and said so.
+    /// Agents that have turned away from the primary in this campaign and said so. The word of one that goes by another
+    /// configuration is as good, unless it may mean another server, or something else by a promise.
     func promised(_ view: View, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
         var set = AgentSet()
         set.insert(rules.own)
+        let strangers = view.quorum(ledger.server)?.strangers ?? [:]
         for row in ledger.rows where row.epoch == master.epoch {
-            if case .folo(let host) = row.signal, let index = rules.index(host) { set.insert(index) }
+            guard case .folo(let host) = row.signal, let index = rules.index(host) else { continue }
+            if let how = strangers[host], !ConfigurationDigest(configuration).meansTheSame(how) { continue }
+            set.insert(index)
         }
         // A promise is a vote that counts: here one that counts for two.
         if broken.contains(.votesCountTwice) { set.insert(rules.own == 0 ? 1 : 0) }

@@ -78,6 +78,7 @@ extension Govern {
                         + "them part of the data")
             }
         }
+        diagnosis.stalled = view.sight.stall(primary) > 0
         diagnosis.evidence += advice(view, primary)
         return diagnosis
     }
@@ -95,8 +96,8 @@ extension Govern {
         if quorum.control.paused { out.append("paused by an operator") }
         if view.sight.stall(primary) > 0 {
             out.append(
-                "writes on \(primary) hang for \(view.sight.stall(primary) / 1000) s: see its disk, and who holds a global "
-                    + "read lock")
+                "writes on \(primary) hang for \(view.sight.stall(primary) / 1000) s: see its disks, the binary log's as "
+                    + "well, and who holds a global read lock")
         }
         let missing = rules.everybody.subtracting(quorum.alive).names(rules.agents)
         if !missing.isEmpty { out.append("\(missing.joined(separator: ", ")) not at work on \(primary)") }

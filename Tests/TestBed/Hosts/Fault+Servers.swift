@@ -92,10 +92,16 @@ extension Fault {
             try await context.replica.start()
         },
         Fault("S17c", "SIGSTOP of the replica for 12 s", .stays) { context in
+            // Commits wait for the replica, which is no stall of the primary.
+            func said() -> Int {
+                context.cluster.backends.reduce(0) { $0 + $1.agentLog.components(separatedBy: "writes hang").count }
+            }
+            let before = said()
             context.begin()
             context.replica.freeze()
             await context.wait(.seconds(12))
             context.replica.thaw()
+            if said() > before { context.violation("agents say that writes hang on \(context.primary.name)") }
         },
         Fault("S28", "kill -9 of the primary, the replica's applier behind a table lock", .failover) { context in
             let session = try await MySQLConnection.connect(

@@ -24,6 +24,8 @@ public struct Fault: Sendable, CustomStringConvertible {
     public let expectation: Expectation
     /// Only where each host has a network of its own.
     public let needsNetwork: Bool
+    /// Only where file systems can be mounted.
+    public let needsMounts: Bool
     /// How often it comes in a random mix, beside the others.
     public let weight: Int
     let run: @Sendable (Context) async throws -> Void
@@ -31,11 +33,17 @@ public struct Fault: Sendable, CustomStringConvertible {
     public var description: String { "\(scenario) \(name)" }
 
     init(
-        _ scenario: String, _ name: String, _ expectation: Expectation, network: Bool = false, weight: Int = 1,
-        _ run: @escaping @Sendable (Context) async throws -> Void
+        _ scenario: String, _ name: String, _ expectation: Expectation, network: Bool = false, mounts: Bool = false,
+        weight: Int = 1, _ run: @escaping @Sendable (Context) async throws -> Void
     ) {
         (self.scenario, self.name, self.expectation, self.run) = (scenario, name, expectation, run)
-        (self.needsNetwork, self.weight) = (network, weight)
+        (self.needsNetwork, self.needsMounts, self.weight) = (network, mounts, weight)
+    }
+
+    /// What it needs and does not have here; nil if it can be done.
+    public func obstacle(ownNetworks: Bool) -> String? {
+        if needsNetwork && !ownNetworks { return "networks of their own: root and iproute2, without --loopback" }
+        return needsMounts && !SmallDisk.isPossible ? "to mount file systems: root" : nil
     }
 
     /// - Throws: where there is no such scenario.
@@ -93,20 +101,27 @@ public struct Fault: Sendable, CustomStringConvertible {
 
         /// Waits until rows are acknowledged by another server than the primary of before.
         func failedOver(within limit: Duration = .seconds(40)) async throws {
-            let start = began ?? .now
-            let former = primary.savedUUID
-            try await eventually("a row is acknowledged by \(replica.name)", within: limit) {
-                trial.writers.log.acknowledged(since: start).contains { $0.server != former }
+            try await acknowledges(replica, since: began ?? .now, within: limit)
+        }
+
+        /// Waits until a row that was acknowledged after `start` was so by this server.
+        func acknowledges(
+            _ server: MySQLServer, since start: ContinuousClock.Instant, within limit: Duration = .seconds(40)
+        ) async throws {
+            let uuid = server.savedUUID
+            try await eventually("a row is acknowledged by \(server.name)", within: limit) {
+                trial.writers.log.acknowledged(since: start).contains { $0.server == uuid }
             }
         }
 
-        /// Watches for `duration` that the replica is not opened.
-        func nothingPromoted(for duration: Duration) async {
+        /// Watches for `duration` that the replica, or another server, is not opened.
+        func nothingPromoted(for duration: Duration, on server: MySQLServer? = nil) async {
+            let server = server ?? replica
             let end = ContinuousClock.now.advanced(by: duration)
             while .now < end {
-                let closed = try? await replica.ask("SELECT @@GLOBAL.super_read_only")
+                let closed = try? await server.ask("SELECT @@GLOBAL.super_read_only")
                 if closed == [["0"]] {
-                    violation("\(replica.name) was opened")
+                    violation("\(server.name) was opened")
                     return
                 }
                 await pause(.milliseconds(200))

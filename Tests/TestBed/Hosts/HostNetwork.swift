@@ -122,6 +122,18 @@ public final class HostNetwork: Sendable {
         }
     }
 
+    /// Gives a host a server's address: whatever connects to the server there from now on reaches whoever listens in that
+    /// host's namespace (`FaultProxy`), and sessions of before are reset.
+    func divert(_ server: String, on host: String) throws {
+        try Self.ip(["-n", try namespace(host), "addr", "add", "\(try place(server).address)/32", "dev", "lo"])
+    }
+
+    func divertNoMore(_ server: String, on host: String) throws {
+        try Self.ip(["-n", try namespace(host), "addr", "del", "\(try place(server).address)/32", "dev", "lo"])
+    }
+
+    func namespace(_ host: String) throws -> String { try place(host).namespace ?? "" }
+
     private func rule(_ way: Way) throws -> [String] {
         let from = try way.from.map { try place($0).address } ?? "all"
         let to = try way.to.map { ["to", try place($0).address] } ?? []

@@ -13,6 +13,8 @@ public final class Observer: Sendable {
         /// before that server is open: only what stays on a server that stays closed is errant.
         var suspectSince: ContinuousClock.Instant?
         var samples = 0
+        /// What a fault gave the replica on purpose.
+        var excused = ""
     }
     private struct Sample {
         var open: Bool
@@ -31,6 +33,9 @@ public final class Observer: Sendable {
     /// Transactions that a replica had and its primary had not.
     public var errant: [String] { seen.withLock { $0.errant } }
     public var samples: Int { seen.withLock { $0.samples } }
+
+    /// These transactions on a replica are a fault's own doing.
+    func excuse(_ gtids: String) { seen.withLock { $0.excused += ($0.excused.isEmpty ? "" : ",") + gtids } }
 
     /// The cluster is whole, and this is its replica.
     func noteReplica(_ server: MySQLServer) {
@@ -113,7 +118,10 @@ public final class Observer: Sendable {
             seen.withLock({ $0.cleanReplica }) == replica.savedUUID
         else { return }
         let answer = try? await connection.query(
-            "SELECT GTID_SUBTRACT('\(sample.executed)', @@GLOBAL.gtid_executed)", deadline: .after(.seconds(1)))
+            """
+            SELECT GTID_SUBTRACT(GTID_SUBTRACT('\(sample.executed)', @@GLOBAL.gtid_executed),
+                '\(seen.withLock { $0.excused })')
+            """, deadline: .after(.seconds(1)))
         let extra = (answer?.rows.first?.string(0) ?? "").split(separator: ",").filter {
             $0.hasPrefix(replica.savedUUID)
         }.joined(separator: ",")

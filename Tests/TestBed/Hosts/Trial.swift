@@ -11,6 +11,13 @@ public final class Trial: Sendable {
     private let first: String
     /// Promotions that a test did itself, without agents.
     private let byHand = Mutex<[String]>([])
+    private let losses = Mutex<[Loss]>([])
+
+    /// An operator gave up what a server had acknowledged in this time, as far as the other one did not have it.
+    private struct Loss {
+        var server: String
+        var time: ClosedRange<ContinuousClock.Instant>
+    }
 
     /// Waits until agents (or the test) have opened a primary, and starts the writers.
     public init(_ cluster: HostCluster, perSecond: Int = 100) async throws {
@@ -26,6 +33,22 @@ public final class Trial: Sendable {
     }
 
     public func notePromotion(of server: MySQLServer) { byHand.withLock { $0.append(server.savedUUID) } }
+
+    /// The operator's word that rows may be lost: those are looked for in what the agents have saved.
+    func acceptLoss(of server: MySQLServer, _ time: ClosedRange<ContinuousClock.Instant>) {
+        losses.withLock { $0.append(Loss(server: server.savedUUID, time: time)) }
+    }
+
+    /// The rows that need not be on the primary, because a dump has them.
+    private func saved(_ writes: [Write]) throws -> Set<RowID>? {
+        if !cluster.options.semiSync { return try cluster.savedRows() }
+        let losses = losses.withLock { $0 }
+        guard !losses.isEmpty else { return nil }
+        let given = writes.filter { write in
+            losses.contains { $0.server == write.server && $0.time.contains(write.answered) }
+        }
+        return try cluster.savedRows().intersection(given.map(\.row))
+    }
 
     /// One fault from its beginning to the judgement.
     public struct Round: Sendable {
@@ -70,8 +93,7 @@ public final class Trial: Sendable {
     public func judge(primary: MySQLServer) async throws -> Verdict {
         let writes = writers.log.all
         let rows = try await Oracle.rows(of: primary)
-        var verdict = Oracle.judgeRows(
-            writes, primary: rows, saved: cluster.options.semiSync ? nil : try cluster.savedRows())
+        var verdict = Oracle.judgeRows(writes, primary: rows, saved: try saved(writes))
         let promotions = try await [first] + cluster.promotions(on: primary) + byHand.withLock { $0 }
         verdict.violations += Oracle.judgeOrder(writes, promotions: promotions)
         verdict.violations += observer.errant.map { "errant: \($0)" }
