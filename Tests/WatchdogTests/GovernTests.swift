@@ -117,6 +117,19 @@ import Testing
         #expect(scene.look().locks.vote == .cut)
     }
 
+    /// The survivor of a loss that an operator has to decide is not asked twenty times a second for the whole night.
+    @Test func whatDoesNotChangeIsLookedAtOftenForAWhileOnly() {
+        var scene = Scene()
+        #expect(!scene.look().urgent)
+        died(&scene)
+        for _ in 0..<100 { #expect(scene.look(200).urgent) }
+        for _ in 0..<100 { _ = scene.look(200) }
+        #expect(!scene.look(200).urgent)
+        let mast = LedgerRow(id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 7, session: 9)
+        scene.b = .up(Self.replica(votes: [1, 2], receiver: .connecting) { $0.ledger = [mast] })
+        #expect(scene.look(1_000).urgent)
+    }
+
     @Test(arguments: [
         ServerView.refusing("too many connections"), .ownFault("wrong password"), .ownFault("no such host"),
     ])

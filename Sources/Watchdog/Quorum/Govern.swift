@@ -31,6 +31,19 @@ public struct Govern: Sendable {
     var plannedSince: (epoch: UInt64, at: Int64)?
     var settlingSince: (epoch: UInt64, at: Int64)?
     var doneSince: (epoch: UInt64, at: Int64)?
+    private var pressure: (what: Pressure, since: Int64)?
+
+    /// What is going on that makes the agent look often.
+    private struct Pressure: Equatable {
+        var evidence: View.Evidence?
+        /// The newest row of an operation's ledger.
+        var rows: UInt64?
+        /// The primary does not answer.
+        var fading = false
+    }
+
+    /// How long it looks often while nothing changes.
+    private static let hurry: Int64 = 30_000
 
     /// What is known of a server's life.
     struct Track: Sendable {
@@ -81,12 +94,24 @@ public struct Govern: Sendable {
         promise(orders.step, view)
         orders.locks = locks(view)
         orders.router = router(view, orders.locks)
-        orders.urgent =
-            view.evidence != nil || view.ledger != nil
-            || view.primary.flatMap { tracks[$0] }.map {
-                $0.refusals > 0 || view.now - $0.life > rules.downAfter / 2
-            } ?? false
+        orders.urgent = isUrgent(view)
         return orders
+    }
+
+    /// Whether the next look should come at once: something is going on, and has changed a short while ago. A rebuild
+    /// goes on for hours and a lost primary may be held for an operator: nothing is gained then by asking the survivor
+    /// twenty times a second.
+    private mutating func isUrgent(_ view: View) -> Bool {
+        let fading = view.primary.flatMap { tracks[$0] }.map {
+            $0.refusals > 0 || view.now - $0.life > rules.downAfter / 2
+        }
+        let now = Pressure(evidence: view.evidence, rows: view.ledger?.rows.last?.id, fading: fading ?? false)
+        guard now != Pressure() else {
+            pressure = nil
+            return false
+        }
+        if pressure?.what != now { pressure = (now, view.now) }
+        return pressure.map { view.now - $0.since < Self.hurry } ?? false
     }
 
     // MARK: What a look teaches
