@@ -65,6 +65,11 @@ struct Loader {
         }
         if sql.starts(with: "ALTER TABLE ".utf8) {
             try await rows.give(.init(schema: schema, table: table, kind: .after, sql: sql))
+            if target.isComparable(with: summary.version) {
+                let name = "\(SQLText.name(schema)).\(SQLText.name(table))"
+                try await rows.give(
+                    .init(schema: schema, table: table, kind: .checksum, sql: Array("CHECKSUM TABLE \(name)".utf8)))
+            }
             return true
         }
         if sql.elementsEqual("START TRANSACTION".utf8) || sql.elementsEqual("COMMIT".utf8) { return true }
@@ -85,7 +90,9 @@ struct Loader {
         }
         try await rows.drain()
         var report = summary.report
-        try await target.compare(summary.facts, version: summary.version) { warnings.append($0) }
+        try await target.compare(summary.facts, version: summary.version, taken: rows.checksums) {
+            warnings.append($0)
+        }
         if target.options.accounts, !summary.accounts.isEmpty {
             try await target.dropSurplus(keeping: summary.accounts)
         }

@@ -11,6 +11,9 @@ final class RowLoaders: Sendable {
             case rows
             /// Comes when all rows that were given before are committed: keys.
             case after
+            /// The checksum of the table, taken when all its rows are committed, beside its keys: building these leaves
+            /// a core idle, and changes no row.
+            case checksum
         }
         var schema: String
         var table: String
@@ -30,6 +33,8 @@ final class RowLoaders: Sendable {
         var open = 0
         var failure: DumpError?
         var finished = false
+        /// What CHECKSUM TABLE said, by table.
+        var checksums: [String: String] = [:]
 
         var next: Int? {
             waiting.firstIndex { $0.kind == .rows || uncommitted[$0.key, default: 0] == 0 }
@@ -105,6 +110,9 @@ final class RowLoaders: Sendable {
         }
     }
 
+    /// The checksums that were asked for and taken, by table.
+    var checksums: [String: String] { state.read { $0.checksums } }
+
     private func fail(_ error: DumpError) {
         let first = state.change { state in
             defer { state.failure = state.failure ?? error }
@@ -129,12 +137,15 @@ final class RowLoaders: Sendable {
                     return (state.next.map { state.waiting.remove(at: $0) }, state.finished)
                 }
                 if let work {
-                    if let before = worker.table, before != work.key || work.kind == .after {
+                    if let before = worker.table, before != work.key || work.kind != .rows {
                         try await commit(&worker)
                     }
-                    try await worker.run(work)
-                    state.change { $0.bytes -= work.sql.count }
-                    if work.kind == .after {
+                    let answer = try await worker.run(work)
+                    state.change {
+                        $0.bytes -= work.sql.count
+                        if work.kind == .checksum { $0.checksums[work.key] = answer.rows.first?.string(1) }
+                    }
+                    if work.kind != .rows {
                         state.change { $0.open -= 1 }
                     } else if worker.bytes >= Self.transactionSize {
                         try await commit(&worker)
@@ -171,8 +182,19 @@ final class RowLoaders: Sendable {
 
         init(session: Session) { self.session = session }
 
-        mutating func run(_ work: Work) async throws(DumpError) {
-            let purpose = work.kind == .rows ? "import rows of \(work.key)" : "add the keys of \(work.key)"
+        /// Building keys needs the table for itself for a moment at the beginning and at the end. So a checksum lets it
+        /// begin first; should it not have, the keys wait for the checksum, as they do at their end.
+        private static let headStart = Duration.milliseconds(50)
+
+        @discardableResult
+        mutating func run(_ work: Work) async throws(DumpError) -> ResultSet {
+            let purpose =
+                switch work.kind {
+                case .rows: "import rows of \(work.key)"
+                case .after: "add the keys of \(work.key)"
+                case .checksum: "take the checksum of \(work.key)"
+                }
+            if work.kind == .checksum { try? await Task.sleep(for: Self.headStart) }
             if schema != work.schema {
                 try await query(Array("USE \(SQLText.name(work.schema))".utf8), purpose)
                 schema = work.schema
@@ -181,10 +203,15 @@ final class RowLoaders: Sendable {
                 try await query(Array("START TRANSACTION".utf8), purpose)
                 table = work.key
             }
-            try await query(work.sql, purpose)
-            guard work.kind == .rows else { return }
-            bytes += work.sql.count
-            statements += 1
+            // The checksum of a large table, for whose end the keys wait, takes long.
+            if work.kind == .after { try await query(Array("SET SESSION lock_wait_timeout = 86400".utf8), purpose) }
+            let answer = try await query(work.sql, purpose)
+            if work.kind == .after { try await query(Array("SET SESSION lock_wait_timeout = 60".utf8), purpose) }
+            if work.kind == .rows {
+                bytes += work.sql.count
+                statements += 1
+            }
+            return answer
         }
 
         mutating func commit() async throws(DumpError) -> (table: String, statements: Int)? {
@@ -198,9 +225,10 @@ final class RowLoaders: Sendable {
             return (table, statements)
         }
 
-        private func query(_ sql: [UInt8], _ purpose: String) async throws(DumpError) {
+        @discardableResult
+        private func query(_ sql: [UInt8], _ purpose: String) async throws(DumpError) -> ResultSet {
             do {
-                _ = try await session.connection.query(sql, purpose: purpose, deadline: session.deadline)
+                return try await session.connection.query(sql, purpose: purpose, deadline: session.deadline)
             } catch {
                 throw Loader.failed(error)
             }

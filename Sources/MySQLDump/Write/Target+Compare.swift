@@ -1,8 +1,18 @@
 import MySQLWire
 
 extension Target {
+    /// Whether both servers reckon the checksum of a table in the same way.
+    func isComparable(with version: String) -> Bool {
+        let source = ServerVersion(version)
+        return source.flavor == session.version.flavor && source.major == session.version.major
+            && source.minor == session.version.minor
+    }
+
     /// Compares what the target holds now with what the source's snapshot held, with all sessions side by side.
-    func compare(_ facts: [TableFact], version: String, warn: (String) -> Void) async throws(DumpError) {
+    /// - Parameter taken: checksums of tables here that were taken when all their rows were there.
+    func compare(
+        _ facts: [TableFact], version: String, taken: [String: String] = [:], warn: (String) -> Void
+    ) async throws(DumpError) {
         var here: Set<String> = []
         for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {
             for table in try await Catalog.tables(session, schema: schema) where !table.isView {
@@ -14,15 +24,12 @@ extension Target {
             let differing = here.symmetricDifference(expected).sorted().prefix(5).joined(separator: ", ")
             throw mismatch("the tables of source and target differ: \(differing)")
         }
-        let source = ServerVersion(version)
-        let comparable =
-            source.flavor == session.version.flavor && source.major == session.version.major
-            && source.minor == session.version.minor
+        let comparable = isComparable(with: version)
         // Counting and summing a big table are two pieces of work.
         let work = facts.filter { !$0.pointsElsewhere }.flatMap { fact -> [Comparison] in
             let counting = Comparison(fact: fact, checksum: nil)
             guard comparable, let checksum = fact.checksum else { return [counting] }
-            return [Comparison(fact: fact, checksum: checksum), counting]
+            return [Comparison(fact: fact, checksum: checksum, taken: taken[fact.quoted]), counting]
         }
         for warning in try await side(by: work) { warn(warning) }
     }
@@ -31,6 +38,8 @@ extension Target {
         var fact: TableFact
         /// nil: rows are to be counted.
         var checksum: String?
+        /// The table's checksum here, if it is known already.
+        var taken: String?
     }
 
     /// - Returns: the warnings.
@@ -76,8 +85,11 @@ extension Target {
             }
             return nil
         }
-        let result = try await session.run("CHECKSUM TABLE \(fact.quoted)", "take the checksum of \(fact.quoted)")
-        let mine = result.rows.first?.string(1)
+        var mine = work.taken
+        if mine == nil {
+            let result = try await session.run("CHECKSUM TABLE \(fact.quoted)", "take the checksum of \(fact.quoted)")
+            mine = result.rows.first?.string(1)
+        }
         if mine == checksum { return nil }
         guard fact.hasJSON else {
             throw mismatch("\(fact.quoted) has the checksum \(mine ?? "NULL"), the source's snapshot had \(checksum)")
