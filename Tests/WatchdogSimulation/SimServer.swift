@@ -15,6 +15,8 @@ final class SimServer {
     let uuid: String
     var up = true
     var frozen = false
+    /// Counts its processes: a replica's connection to an earlier one is gone, whatever the replica noticed.
+    var process = 0
 
     // On disk.
     var binlog: [Tx] = []
@@ -88,6 +90,8 @@ final class SimServer {
         var receiverWanted = true
         var applierWanted = true
         var connected = false
+        /// The source's process that it is connected to.
+        var process = 0
         var position = 0
         var relay: [Tx] = []
         var retrieved = GTIDSet()
@@ -139,6 +143,7 @@ final class SimServer {
 
     func crash() {
         up = false
+        process += 1
         frozen = false
         endSessions()
         // What waited for an acknowledgement stands in the binary log: recovery commits it.

@@ -222,7 +222,10 @@ final class SimWorld {
         guard servers[mine].channel != nil, servers[mine].running else { return }
         let theirs = 1 - mine
         let reachable = servers[theirs].running && passes(mine, theirs) && passes(theirs, mine)
-        if !servers[theirs].up { servers[mine].channel?.connected = false }
+        if !servers[theirs].up || servers[mine].channel?.process != servers[theirs].process {
+            servers[mine].channel?.connected = false
+            servers[mine].channel?.process = servers[theirs].process
+        }
         if reachable, servers[mine].channel?.receiverWanted == true, servers[mine].channel?.receiverBroken == false {
             if servers[mine].channel?.connected == false, dice.chance(40) {
                 servers[mine].channel?.connected = true

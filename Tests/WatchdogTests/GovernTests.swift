@@ -196,6 +196,39 @@ import Testing
         #expect((orders.router == .lead(to: .b)) == isOver, "\(orders)")
     }
 
+    /// A promotion is on record, its master is gone, and this agent goes on with it.
+    @Test func aResumedPromotionOpensOnlyWhatAMajoritySeesAsItShouldBe() {
+        func step(alive: [Int], executed: String = "1-10", later: Int64 = 0) -> Step {
+            var kept = Kept()
+            (kept.epoch, kept.primary) = (2, Fixture.uuidB)
+            kept.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
+            var scene = Scene(kept: kept)
+            scene.a = .downHard("refused")
+            scene.b = .up(
+                Self.primary {
+                    ($0.uuid, $0.serverID, $0.readOnly) = (Fixture.uuidB, 2, true)
+                    $0.executed = GTIDSet("\(Fixture.uuidA):\(executed)") ?? GTIDSet()
+                    $0.promotion = Promotion(epoch: 2, primary: Fixture.uuidB)
+                    $0.quorum?.alive = AgentSet(alive)
+                    $0.ledger = [
+                        LedgerRow(
+                            id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 2, session: 8, alive: false),
+                        LedgerRow(
+                            id: 2, signal: .oper(.failover), agent: "web2", epoch: 2, session: 8, alive: false),
+                        LedgerRow(id: 3, signal: .mast(host: "web1"), agent: "web1", epoch: 3, session: 9),
+                    ]
+                })
+            var me = Standing(agent: "web1")
+            (me.server, me.session, me.holdsLock) = (.b, 9, true)
+            let first = scene.look(100, me).step
+            return later == 0 ? first : scene.look(later, me).step
+        }
+        #expect(step(alive: [0, 1]) == .open(.b))
+        #expect(step(alive: [0]) == .wait("for a majority that sees b as it should be"))
+        #expect(step(alive: [0], later: 11_000) == .terminate(missing: [], keepClosed: true))
+        #expect(step(alive: [0, 1], executed: "1-9") == .terminate(missing: [], keepClosed: true))
+    }
+
     @Test func aMemoryThatWasCutShortIsNotTakenForAnEmptyOne() {
         var kept = Kept()
         kept.promise = Kept.Promise(epoch: 3, on: .b)

@@ -61,7 +61,7 @@ extension Govern {
     ) -> Step {
         let target = ledger.server
         guard let new = view.facts(target) else { return .wait("\(target) does not answer") }
-        if view.recorded(target) { return forward(view, me, ledger, new) }
+        if view.recorded(target) { return forward(view, me, ledger, master, new) }
         if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
         if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
         if let old = view.facts(target.other), view.evidence == nil {
@@ -164,23 +164,36 @@ extension Govern {
 
     // MARK: After the promotion
 
-    private mutating func forward(_ view: View, _ me: Standing, _ ledger: Ledger, _ new: ServerFacts) -> Step {
+    private mutating func forward(
+        _ view: View, _ me: Standing, _ ledger: Ledger, _ master: LedgerRow, _ new: ServerFacts
+    ) -> Step {
         let target = ledger.server
         if !new.channels.isEmpty { return .seize(target, reason: "the promotion is on record") }
         // The old primary is fenced by the operation that brings it back: no router leads to it, and one that hangs must
         // not hold the new primary up.
-        if new.readOnly || new.superReadOnly {
-            // It may have been open before, and have come back from a crash without some of what it had then; or another
-            // was promoted since.
-            if let doubt = view.doubt { return .wait(doubt) }
-            return view.primary == target && view.fit
-                ? .open(target) : .terminate(missing: ledger.unfinished, keepClosed: true)
-        }
+        if new.readOnly || new.superReadOnly { return openNew(view, ledger, master, target) }
         if !ledger.masterDone {
             return view.sight.seen.routed == target && !view.sight.routerCut || me.routerFailed
                 ? .confirmMaster : .wait("this host's router turns")
         }
         return finish(view, ledger)
+    }
+
+    /// Whoever recorded the promotion opens the server as it is. Whoever goes on with it may find one that was open before
+    /// and has come back from a crash without some of what it had then, of which others may know more: a majority must
+    /// see it as it should be.
+    private mutating func openNew(_ view: View, _ ledger: Ledger, _ master: LedgerRow, _ target: ServerID) -> Step {
+        if let doubt = view.doubt { return .wait(doubt) }
+        guard view.primary == target, view.fit else {
+            return .terminate(missing: ledger.unfinished, keepClosed: true)
+        }
+        if master.epoch == view.facts(target)?.promotion?.epoch { return .open(target) }
+        if rules.isMajority(view.quorum(target)?.alive ?? AgentSet()) { return .open(target) }
+        let since = openingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? view.now
+        openingSince = (master.epoch, since)
+        return view.now - since < Self.confirmGrace
+            ? .wait("for a majority that sees \(target) as it should be")
+            : .terminate(missing: ledger.unfinished, keepClosed: true)
     }
 
     private mutating func finish(_ view: View, _ ledger: Ledger) -> Step {

@@ -30,6 +30,7 @@ public struct Govern: Sendable {
     var promisedSince: (epoch: UInt64, at: Int64)?
     var plannedSince: (epoch: UInt64, at: Int64)?
     var settlingSince: (epoch: UInt64, at: Int64)?
+    var openingSince: (epoch: UInt64, at: Int64)?
     var doneSince: (epoch: UInt64, at: Int64)?
     private var pressure: (what: Pressure, since: Int64)?
 
