@@ -94,10 +94,14 @@ extension Govern {
         let since =
             promisedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? view.now
         promisedSince = (master.epoch, since)
-        if promised == rules.everybody || view.evidence == .unfit { return nil }
+        // A promise alone says nothing of the router: one that was made for a switchover leaves it open until the old
+        // primary is closed. A vote does.
+        let votes = view.quorum(old.other)?.votes ?? AgentSet()
+        let away = promised.subtracting(rules.everybody.subtracting(votes))
+        if away == rules.everybody || view.evidence == .unfit { return nil }
         if rules.fenceCommand, me.fenced == nil { return .fenceCommand(old) }
         if me.fenced == true { return nil }
-        let missing = rules.everybody.subtracting(promised).names(rules.agents).joined(separator: ", ")
+        let missing = rules.everybody.subtracting(away).names(rules.agents).joined(separator: ", ")
         guard rules.bound || kept.sync else {
             return .wait(
                 "\(missing) did not follow, and nothing proves that their routers are closed: "

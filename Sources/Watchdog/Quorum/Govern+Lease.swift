@@ -110,9 +110,10 @@ extension Govern {
             lapsed = true
             return .cut
         }
-        // A lease that nothing was seen for yet keeps a router as it is, it opens none.
+        // A lease that nothing was seen for yet keeps a router as it is, it opens none; but not one that leads to the
+        // server which was replaced while this agent was away.
         guard let facts = view.facts(primary), facts.uuid == kept.primary, locks.vote == nil, !lapsed else {
-            return .keep
+            return view.sight.seen.routed == primary.other ? .cut : .keep
         }
         return .lead(to: primary)
     }

@@ -22,9 +22,12 @@ extension Govern {
         else { return nil }
         switch evidence {
         case .dead, .unfit: return .dead
-        // Who has promised has no router that leads to the primary: it is closed, or leads to the promised server.
         case .silent, .stalled:
-            return view.sight.routerCut || kept.promise != nil || broken.contains(.voteWithOpenRouter) ? .cut : nil
+            // The router is closed, or was when this agent voted, and since it has promised it can be led to the promised
+            // server alone. A promise that was made for a switchover is none of that before it is seen to lead there.
+            let voted = replica.quorum?.votes.contains(rules.own) == true
+            let promised = kept.promise.map { voted || view.sight.seen.routed == $0.on } ?? false
+            return view.sight.routerCut || promised || broken.contains(.voteWithOpenRouter) ? .cut : nil
         }
     }
 }
