@@ -156,8 +156,11 @@ extension SimWorld {
             return open(home, promoted)
         case .dropLedger(_, let close):
             servers[home].ledger = nil
+            guard close else { return true }
+            // The server waits for commits that wait for an acknowledgement before it closes, and the agent not for ever.
+            guard servers[home].waiting.isEmpty else { return false }
             // Setting super_read_only sets read_only too.
-            if close { (servers[home].superReadOnly, servers[home].readOnly) = (true, true) }
+            (servers[home].superReadOnly, servers[home].readOnly) = (true, true)
             return true
         case .refuseIfPromoted(let known):
             return servers[home].promotion.map { $0.primary != servers[home].uuid || $0.epoch <= known } ?? true
@@ -281,6 +284,7 @@ extension SimWorld {
             servers[away].rebuilding = nil
             return true
         case .clear:
+            guard servers[away].waiting.isEmpty else { return false }
             servers[away].ledger = nil
             servers[away].superReadOnly = true
             servers[away].readOnly = true
