@@ -196,6 +196,41 @@ import Testing
         #expect((orders.router == .lead(to: .b)) == isOver, "\(orders)")
     }
 
+    /// An agent that was away finds another primary, and its router where it was.
+    @Test func aRouterThatLeadsToAReplacedServerIsClosedAtOnce() {
+        var kept = Kept()
+        (kept.epoch, kept.primary) = (1, Fixture.uuidA)
+        kept.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+        var scene = Scene(kept: kept)
+        scene.a = .downSoft("silent")
+        scene.b = .up(
+            Self.primary {
+                ($0.uuid, $0.serverID) = (Fixture.uuidB, 2)
+                $0.promotion = Promotion(epoch: 2, primary: Fixture.uuidB)
+                $0.quorum?.alive = AgentSet()
+            })
+        #expect(scene.look().router == .cut)
+    }
+
+    /// What was promised for a switchover says nothing of the router.
+    @Test func aPromiseIsNoVoteWhileTheRouterLeadsToThePrimary() {
+        var kept = Kept()
+        kept.primary = Fixture.uuidA
+        kept.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+        kept.promise = Kept.Promise(epoch: 7, on: .b)
+        let mast = LedgerRow(id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 7, session: 9)
+        func vote(_ votes: [Int]) -> Orders.Vote? {
+            var scene = Scene(kept: kept)
+            scene.a = .downSoft("silent")
+            scene.b = .up(Self.replica(votes: votes, receiver: .connecting) { $0.ledger = [mast] })
+            _ = scene.look()
+            return scene.look(5_000).locks.vote
+        }
+        #expect(vote([]) == nil)
+        // It has voted with its router closed, and promised since: the vote stays.
+        #expect(vote([0]) == .cut)
+    }
+
     /// A promotion is on record, its master is gone, and this agent goes on with it.
     @Test func aResumedPromotionOpensOnlyWhatAMajoritySeesAsItShouldBe() {
         func step(alive: [Int], executed: String = "1-10", later: Int64 = 0) -> Step {
