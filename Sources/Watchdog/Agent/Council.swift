@@ -64,6 +64,7 @@ actor Council {
         let writes = writes
         let watching = Task { await leaseGuard.watch() }
         let writing = Task { await writes.watch() }
+        let asking = Task { await hand.ask() }
         while !Task.isCancelled {
             let began = ContinuousClock.now
             let urgent = await round()
@@ -76,6 +77,7 @@ actor Council {
         writing.cancel()
         await watching.value
         await writing.value
+        await asking.value
         await hand.rest()
         await part.leave()
         for post in posts.values { post.close() }

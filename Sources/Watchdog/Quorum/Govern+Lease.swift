@@ -113,7 +113,8 @@ extension Govern {
         // A lease that nothing was seen for yet keeps a router as it is, it opens none; but not one that leads to the
         // server which was replaced while this agent was away.
         guard let facts = view.facts(primary), facts.uuid == kept.primary, locks.vote == nil, !lapsed else {
-            return view.sight.seen.routed == primary.other ? .cut : .keep
+            if case .leadsTo(let uuid) = view.sight.seen.router, uuid != kept.primary { return .cut }
+            return .keep
         }
         return .lead(to: primary)
     }

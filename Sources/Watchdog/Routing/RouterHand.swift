@@ -55,6 +55,17 @@ actor RouterHand {
     /// The router could not be moved several times over; it is tried again after a minute.
     var failed: Bool { failures >= Self.patience && failedAt.duration(to: .now) < .seconds(60) }
 
+    /// Where an earlier agent has left the router; asked once, while nothing was ordered yet.
+    func ask() async {
+        guard state == .unknown, move == nil,
+            let uuid = try? await router.identity(deadline: .after(.seconds(2))), state == .unknown, move == nil
+        else { return }
+        state = .leads(uuid: uuid.lowercased())
+        // Its file has not been looked at: the first order to lead it there does that.
+        verified = .now - Self.rhythm
+        ended()
+    }
+
     // MARK: Orders
 
     func cut() async {
