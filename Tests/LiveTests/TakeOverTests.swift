@@ -102,6 +102,55 @@ import Testing
         }
     }
 
+    /// A server that was deposed with a ledger on it and with commits that wait for its replica: `read_only` would wait
+    /// for them, so it is fenced before that ledger goes, and those who wait are not told that their rows are there.
+    @Test func theEndOfAnOperationFencesADeposedServerWhoseCommitsHang() async throws {
+        try await withBackends(1, options: HostCluster.semiSyncOptions) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            var configuration = backends.configuration(0)
+            configuration.initiative = .agents
+            let act = Act(
+                configuration: configuration, router: RouterControl(configuration: configuration),
+                logger: backends.journal.logger("web1"))
+            func session(_ server: MySQLServer, _ id: ServerID) async throws -> LedgerSession {
+                try #require(
+                    try await LedgerSession.open(
+                        server.connectionOptions(.agent), server: id, agent: "web1", cluster: "shop",
+                        deadline: .after(.seconds(10))))
+            }
+            func facts(_ server: MySQLServer) async throws -> ServerFacts {
+                let probe = try await MySQLConnection.connect(
+                    server.connectionOptions(.agent), deadline: .after(.seconds(10)))
+                defer { probe.abort() }
+                return try await ServerProbe.facts(probe, cluster: "shop", deadline: .after(.seconds(10)))
+            }
+            let left = try await session(a, .a)
+            try await left.scan(seen: "")
+            await left.close()
+            try await b.sql("STOP REPLICA; RESET REPLICA ALL")
+            try await a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY); SET GLOBAL rpl_semi_sync_source_enabled = ON")
+            let client = Task { try await a.ask("INSERT INTO shop.t VALUES (1)", within: .seconds(60)) }
+            try await eventually("a commit hangs") {
+                try await a.ask("SHOW STATUS LIKE 'Rpl_semi_sync_source_wait_sessions'").first?.last == "1"
+            }
+
+            let master = try await session(b, .b)
+            try await master.scan(seen: "")
+            #expect(try await master.takeOperationLock())
+            let seen = Observation(a: .up(try await facts(a)), b: .up(try await facts(b)), router: .noAnswer(""))
+            #expect(seen.facts(.a)?.ledger != nil)
+            try await act.conclude(seen, primary: .b, missing: [], ledger: master)
+            await master.close()
+
+            for server in [a, b] { #expect(try await server.sql("SHOW DATABASES LIKE 'ongoing_failover'").isEmpty) }
+            #expect(try await a.sql("SELECT @@GLOBAL.super_read_only") == [["1"]])
+            #expect(try await b.sql("SELECT @@GLOBAL.read_only") == [["0"]])
+            await #expect(throws: (any Error).self, "the client was told that its row is there") {
+                try await client.value
+            }
+        }
+    }
+
     private func crash(_ backends: Backends) async throws {
         let (a, b) = (backends.cluster.a, backends.cluster.b)
         await a.kill()

@@ -65,17 +65,20 @@ extension SimWorld {
                 .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
             ]
         case .terminate:
-            if let other = me.part?.server.other, other != me.govern.primary, sight.seen.facts(other)?.ledger != nil {
-                ops = [.guardTake(other), .clear(other), .guardRelease(other)]
+            if let other = me.part?.server.other, other == me.govern.primary?.other,
+                let facts = sight.seen.facts(other), facts.ledger != nil
+            {
+                let fence: [Op] = facts.superReadOnly ? [] : [.close(other)]
+                ops = [.guardTake(other)] + fence + [.clear(other), .guardRelease(other)]
             }
-            ops += [.dropLedger(me.part?.server ?? .a, close: me.part?.server != me.govern.primary), .leave]
+            ops += [.dropLedger(me.part?.server ?? .a, close: me.part?.server == me.govern.primary?.other), .leave]
         case .abort:
             agents[agent].quietUntil = now + 3_000
             guard let part = me.part else { return false }
             let known = ServerID.allCases.compactMap { sight.seen.facts($0)?.promotion?.epoch }.max() ?? 0
             ops.append(.refuseIfPromoted(known: known))
             if part.server != me.govern.primary { ops.append(.startReplica(part.server)) }
-            ops += [.dropLedger(part.server, close: part.server != me.govern.primary), .leave]
+            ops += [.dropLedger(part.server, close: part.server == me.govern.primary?.other), .leave]
         case .loosen(let id): ops = [.loosen(id)]
         case .tighten(let id): ops = [.tighten(id)]
         case .calm(let id): ops = [.calm(id)]

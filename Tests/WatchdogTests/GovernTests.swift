@@ -264,6 +264,22 @@ import Testing
         #expect(step(alive: [0, 1], executed: "1-9") == .terminate(missing: [], keepClosed: true))
     }
 
+    /// An agent without a memory beside a primary whose replica is away: it does not know which of the two it sees, and
+    /// what an earlier operation left there is not its business.
+    @Test func whoDoesNotKnowThePrimaryClearsNothing() {
+        var scene = Scene()
+        scene.b = .downHard("refused")
+        scene.a = .up(
+            Self.primary {
+                $0.ledger = [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1", epoch: 0, session: 9)]
+            })
+        var me = Standing(agent: "web1")
+        guard case .none(let why) = scene.look(100, me).step, why.contains("not known which server is the primary")
+        else { Issue.record("\(scene.look(100, me).step)"); return }
+        (me.server, me.session, me.holdsLock) = (.a, 9, true)
+        #expect(scene.look(100, me).step == .withdraw(why))
+    }
+
     @Test func aMemoryThatWasCutShortIsNotTakenForAnEmptyOne() {
         var kept = Kept()
         kept.promise = Kept.Promise(epoch: 3, on: .b)

@@ -130,6 +130,7 @@ extension Act {
     }
 
     /// The end of an operation of the agents' initiative: the ledger goes, and a server that is not primary is closed.
+    /// One that was deposed with a ledger on it is fenced first: what hangs there would keep `read_only` away for ever.
     func conclude(
         _ seen: Observation, primary: ServerID?, missing: [String], ledger: LedgerSession
     ) async throws(AgentError) {
@@ -139,10 +140,11 @@ extension Act {
                 metadata: ["agents": "\(missing.joined(separator: ", "))"])
         }
         let other = ledger.server.other
-        if let facts = seen.facts(other), facts.ledger != nil, other != primary {
+        if let primary, let facts = seen.facts(other), facts.ledger != nil, other != primary {
             let what = "clear \(name(other))"
             try await guarding(other, ledger, what) { session async throws(AgentError) in
                 try await onServer(what) { () async throws(MySQLError) in
+                    if !facts.superReadOnly { try await close(session) }
                     try await session.run("SET GLOBAL read_only = ON", what)
                     try await session.run("SET GLOBAL super_read_only = OFF", what)
                     try await session.run("DROP DATABASE IF EXISTS ongoing_failover", "drop a stale ledger")
@@ -150,8 +152,11 @@ extension Act {
                 }
             }
         }
-        try await dropLedger(ledger, close: ledger.server != primary)
+        try await dropLedger(ledger, close: closes(ledger.server, primary))
     }
+
+    /// Only what is known not to be the primary is closed.
+    private func closes(_ server: ServerID, _ primary: ServerID?) -> Bool { primary.map { $0 != server } ?? false }
 
     /// Undoes a campaign before its promotion: the replica goes on as it was.
     func undo(_ why: String, _ seen: Observation, primary: ServerID?, ledger: LedgerSession) async throws(AgentError) {
@@ -164,7 +169,7 @@ extension Act {
                 try await ledger.run(Dialect(version: ledger.version).start, what)
             }
         }
-        try await dropLedger(ledger, close: server != primary)
+        try await dropLedger(ledger, close: closes(server, primary))
     }
 
     /// From the promotion's record on there is no way back. It may have been written after the look that asked for one.

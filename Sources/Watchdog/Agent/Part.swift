@@ -129,7 +129,9 @@ final class Part {
             try await signal(session, .maok(host: configuration.agent.name), epoch: epoch, context)
         case .terminate(let missing, let keepClosed):
             if agents {
-                try await act.conclude(seen, primary: context.primary, missing: missing, ledger: session)
+                try await act.keeping(awake) { () async throws(AgentError) in
+                    try await act.conclude(seen, primary: context.primary, missing: missing, ledger: session)
+                }
             } else {
                 try await act.terminate(
                     seen, missing: missing, keepClosed: keepClosed, began: context.ledger?.kind != nil, ledger: session)

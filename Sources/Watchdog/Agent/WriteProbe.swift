@@ -38,6 +38,7 @@ final class WriteProbe: Sendable {
     func watch() async {
         var connection: (server: ServerID, MySQLConnection)?
         var stuck = StuckCommits()
+        var looked = false
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.rhythm)
             guard let server = state.withLock({ $0.server }) else { continue }
@@ -53,12 +54,18 @@ final class WriteProbe: Sendable {
                 } else {
                     session = try await open(server)
                     connection = (server, session)
-                    stuck = StuckCommits()
+                    (stuck, looked) = (StuckCommits(), false)
                 }
                 try await write(session)
+                // Every second round will do for a healthy server; a wait that was seen is looked at again at once.
+                if looked, stuck.waits.isEmpty {
+                    looked = false
+                    note(server, nil)
+                    continue
+                }
                 let now = try await StuckCommits.find(session, deadline: .after(Self.patience))
                 note(server, now.hang(since: stuck) ? began : nil)
-                stuck = now
+                (stuck, looked) = (now, true)
             } catch {
                 // Only a statement that was sent and not answered says that writes hang.
                 let hung = error.code == .timeout && (error.phase == .command || error.phase == .reply)

@@ -17,6 +17,8 @@ extension Govern {
         let (want, hold) = want(view)
         guard let want else {
             if let step = settle(view) { return step }
+            // Clearing closes every server but the primary, and which one that is nobody knows.
+            if let doubt = view.doubt { return me.server == nil ? .none(doubt) : .withdraw(doubt) }
             guard let stray = ServerID.allCases.compactMap({ view.sight.seen.ledger(on: $0) }).first else {
                 return .none(hold ?? "nothing to do")
             }

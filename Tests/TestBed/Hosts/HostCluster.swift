@@ -25,7 +25,8 @@ public final class HostCluster: Sendable {
     public let network: HostNetwork?
     public var servers: [MySQLServer] { [a, b] }
 
-    static let semiSyncOptions = [
+    /// Semi-synchronous replication without a fallback, not yet switched on at the source.
+    public static let semiSyncOptions = [
         "--plugin-load-add=semisync_source.so", "--plugin-load-add=semisync_replica.so",
         "--loose-rpl-semi-sync-replica-enabled=ON",
         "--loose-rpl-semi-sync-source-wait-point=AFTER_SYNC", "--loose-rpl-semi-sync-source-timeout=1000000000",
