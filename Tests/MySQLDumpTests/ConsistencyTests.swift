@@ -1,31 +1,14 @@
 import Foundation
 import MySQLWire
-import Synchronization
 import TestBed
 import Testing
 
 @testable import MySQLDump
 
-private final class Flag: Sendable {
-    private let value = Atomic<Bool>(false)
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    /// - Returns: whether this call was the one that set it.
-    @discardableResult
-    func set() -> Bool { !value.exchange(true, ordering: .acquiringAndReleasing) }
-}
-
 extension RealServerTests {
-    /// What must hold when servers are busy, die, or may not be used so.
+    /// A dump is of one moment, also on a busy server: what it cannot hold against its server, it says.
     @Suite struct ConsistencyTests {
         private let limit = Deadline.after(.seconds(120))
-
-        /// A table of about 20 MB.
-        private let big = """
-            SET SESSION cte_max_recursion_depth = 100000;
-            CREATE TABLE shop.big (id int PRIMARY KEY AUTO_INCREMENT, filler varchar(1000));
-            INSERT INTO shop.big (filler) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-              SELECT RPAD(i, 1000, SHA2(i, 256)) FROM n;
-            """
 
         @Test(.timeLimit(.minutes(2))) func theDumpHoldsExactlyItsGTIDSet() async throws {
             try await withServer(name: "busy") { server in
@@ -108,254 +91,6 @@ extension RealServerTests {
             }
             await reader.close()
             return try #require(found)
-        }
-
-        @Test(.timeLimit(.minutes(2))) func whatIsNotWholeTouchesNoServer() async throws {
-            try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
-                let (source, target) = (servers[0], servers[1])
-                try await source.sql(
-                    "CREATE DATABASE shop; CREATE TABLE shop.t (a int); INSERT INTO shop.t VALUES (1);")
-                try await target.sql(
-                    "CREATE DATABASE kept; CREATE TABLE kept.t (a int); INSERT INTO kept.t VALUES (2);")
-                let before = try await fingerprint(target.rootOptions)
-                let history = try await target.gtidExecuted()
-                try await withFolder { folder in
-                    let path = folder + "/d.sql.gz"
-                    _ = try await MySQLDump.dump(
-                        from: source.connectionOptions(.agent), to: path, options: DumpOptions(), deadline: limit)
-                    let whole = try Data(contentsOf: URL(filePath: path))
-                    var altered = whole
-                    altered[whole.count / 2] ^= 1
-                    // By its manifest, and where that is gone by itself.
-                    for hasManifest in [true, false] {
-                        if !hasManifest { try FileManager.default.removeItem(atPath: path + ".json") }
-                        for bad in [whole.dropLast(1), whole.prefix(whole.count / 2), altered, Data()] {
-                            try bad.write(to: URL(filePath: path))
-                            let error = await #expect(throws: DumpError.self) {
-                                try await MySQLDump.importFile(
-                                    path, into: target.connectionOptions(.agent), options: DumpOptions(),
-                                    deadline: limit)
-                            }
-                            guard case .incomplete? = error?.cause else {
-                                Issue.record("\(String(describing: error))")
-                                continue
-                            }
-                        }
-                    }
-                    // Servers that may not be a target, or no source.
-                    try whole.write(to: URL(filePath: path))
-                    try await target.sql("SET GLOBAL super_read_only = ON")
-                    for attempt in 0..<2 {
-                        let error = await #expect(throws: DumpError.self) {
-                            if attempt == 0 {
-                                try await MySQLDump.importFile(
-                                    path, into: target.connectionOptions(.agent), options: DumpOptions(),
-                                    deadline: limit)
-                            } else {
-                                try await MySQLDump.copy(
-                                    from: source.connectionOptions(.agent), to: target.connectionOptions(.agent),
-                                    options: DumpOptions(), deadline: limit)
-                            }
-                        }
-                        #expect(error?.message.contains("super_read_only is ON") == true)
-                    }
-                    try await target.sql("SET GLOBAL super_read_only = OFF, read_only = OFF")
-                }
-                let same = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.copy(
-                        from: target.connectionOptions(.agent), to: target.connectionOptions(.agent),
-                        options: DumpOptions(), deadline: limit)
-                }
-                #expect(same?.message.contains("is the source itself") == true)
-                try await target.sql(
-                    "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = \(source.port), SOURCE_AUTO_POSITION = 1; START REPLICA SQL_THREAD;"
-                )
-                let replicating = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.copy(
-                        from: source.connectionOptions(.agent), to: target.connectionOptions(.agent),
-                        options: DumpOptions(), deadline: limit)
-                }
-                #expect(replicating?.message.contains("replication runs") == true)
-                // An account that may not take the lock is told what it lacks.
-                let unprivileged = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.dump(
-                        from: source.connectionOptions(.replication), to: target.folder.path + "/d.sql.gz",
-                        options: DumpOptions(), deadline: limit)
-                }
-                #expect(unprivileged?.message.contains("RELOAD") == true, "\(String(describing: unprivileged))")
-                // Without a privilege the server lists fewer objects and refuses nothing.
-                try await source.sql("GRANT SELECT, EVENT, SHOW VIEW, TRIGGER ON *.* TO repl")
-                let lockless = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.dump(
-                        from: source.connectionOptions(.replication), to: target.folder.path + "/d.sql.gz",
-                        options: DumpOptions(), deadline: limit)
-                }
-                #expect(
-                    lockless?.message.contains("LOCK TABLES and BACKUP_ADMIN") == true,
-                    "\(String(describing: lockless))")
-                // The next best lock.
-                try await source.sql("GRANT LOCK TABLES, BACKUP_ADMIN ON *.* TO repl")
-                var options = DumpOptions()
-                options.accounts = false
-                let named = try await MySQLDump.dump(
-                    from: source.connectionOptions(.replication), to: target.folder.path + "/named.sql.gz",
-                    options: options, deadline: limit)
-                #expect(named.warnings.contains { $0.contains("every table was locked by name") })
-                #expect(try await source.gtidExecuted() == named.gtidExecuted)
-                try await source.sql(
-                    "REVOKE LOCK TABLES, BACKUP_ADMIN, TRIGGER ON *.* FROM repl; GRANT RELOAD ON *.* TO repl")
-                let blind = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.dump(
-                        from: source.connectionOptions(.replication), to: target.folder.path + "/d.sql.gz",
-                        options: DumpOptions(), deadline: limit)
-                }
-                #expect(blind?.message.contains("grant TRIGGER on *.*") == true, "\(String(describing: blind))")
-                try await source.sql(
-                    "CREATE ROLE watcher; GRANT TRIGGER ON *.* TO watcher; GRANT watcher TO repl; SET DEFAULT ROLE ALL TO repl"
-                )
-                let sighted = try await MySQLDump.dump(
-                    from: source.connectionOptions(.replication), to: target.folder.path + "/seen.sql.gz",
-                    options: DumpOptions(), deadline: limit)
-                #expect(sighted.warnings.contains { $0.contains("BACKUP_ADMIN") })
-                #expect(!FileManager.default.fileExists(atPath: target.folder.path + "/d.sql.gz.partial"))
-
-                #expect(try await target.gtidExecuted() == history)
-                #expect(differences(before, try await fingerprint(target.rootOptions)) == [])
-            }
-        }
-
-        @Test(.timeLimit(.minutes(2))) func aSourceThatDiesLeavesATargetThatClaimsNothing() async throws {
-            try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
-                let (source, target) = (servers[0], servers[1])
-                try await source.sql("CREATE DATABASE shop; \(big)")
-                try await target.sql("CREATE DATABASE old; CREATE DATABASE ledger; CREATE TABLE ledger.t (a int);")
-                var options = DumpOptions()
-                options.excludedSchemas = ["ledger"]
-                let frozen = Flag()
-                var watched = options
-                watched.progress = { progress in
-                    // Stopped in the middle of a table, so that what is killed has not sent everything.
-                    if progress.rows > 0, progress.rows < 20000, frozen.set() { source.freeze() }
-                }
-                async let killed: Void = {
-                    try await eventually("the source is in the middle of its table") { frozen.isSet }
-                    await source.kill()
-                }()
-                let error = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.copy(
-                        from: source.connectionOptions(.agent), to: target.connectionOptions(.agent), options: watched,
-                        deadline: limit)
-                }
-                try await killed
-                #expect(error?.message.contains("claims no GTID set") == true, "\(String(describing: error))")
-                #expect(try await target.gtidExecuted() == "")
-
-                // A second copy repairs what the first one left, and keeps what it was told to keep.
-                try await source.start()
-                let report = try await MySQLDump.copy(
-                    from: source.connectionOptions(.agent), to: target.connectionOptions(.agent), options: options,
-                    deadline: limit)
-                #expect(report.rows == 20000)
-                #expect(try await target.gtidExecuted() == source.gtidExecuted())
-                #expect(try await target.sql("SHOW DATABASES LIKE 'old'").isEmpty)
-                #expect(try await target.sql("SHOW TABLES FROM ledger") == [["t"]])
-                #expect(try await target.sql("CHECKSUM TABLE shop.big") == source.sql("CHECKSUM TABLE shop.big"))
-
-                // And replication takes over from there.
-                try await target.replicate(from: source)
-                try await source.sql("INSERT INTO shop.big (filler) VALUES ('after')")
-                try await target.catchUp(with: source)
-                #expect(try await target.sql("SELECT COUNT(*) FROM shop.big") == [["20001"]])
-                #expect(try await target.gtidExecuted() == source.gtidExecuted())
-            }
-        }
-
-        @Test(.timeLimit(.minutes(2))) func oneLoaderThatDiesEndsTheCopy() async throws {
-            try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
-                let (source, target) = (servers[0], servers[1])
-                try await source.sql("CREATE DATABASE shop; \(big)")
-                let (limit, options) = (limit, DumpOptions())
-                let copy = Task {
-                    try await MySQLDump.copy(
-                        from: source.connectionOptions(.agent), to: target.connectionOptions(.agent),
-                        options: options, deadline: limit)
-                }
-                try await eventually("one of several loaders inserts rows") {
-                    let inserting = try await target.sql(
-                        """
-                        SELECT ID, (SELECT COUNT(*) FROM performance_schema.processlist WHERE USER <> 'root') FROM \
-                        performance_schema.processlist WHERE INFO LIKE 'INSERT INTO `big`%' LIMIT 1
-                        """)
-                    guard let id = inserting.first?.first else { return false }
-                    #expect(Int(inserting[0][1]) ?? 0 >= options.loaders + 1)
-                    // It may have ended its statement meanwhile: its session is still what is ended.
-                    try await target.sql("KILL \(id)")
-                    return true
-                }
-                let error = await #expect(throws: DumpError.self) { try await copy.value }
-                #expect(error?.message.contains("claims no GTID set") == true, "\(String(describing: error))")
-                #expect(try await target.gtidExecuted() == "")
-                try await eventually("no session of the copy is left") {
-                    try await target.sql(
-                        "SELECT ID, USER, COMMAND, STATE, INFO FROM performance_schema.processlist WHERE USER = '\(TestAccount.agent.user)'"
-                    ).isEmpty
-                }
-
-                let report = try await MySQLDump.copy(
-                    from: source.connectionOptions(.agent), to: target.connectionOptions(.agent), options: options,
-                    deadline: limit)
-                #expect(report.rows == 20000)
-                #expect(try await target.gtidExecuted() == source.gtidExecuted())
-            }
-        }
-
-        @Test(.timeLimit(.minutes(2))) func longRowsPassAndACancelledCopyEndsAtOnce() async throws {
-            try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
-                let (source, target) = (servers[0], servers[1])
-                try await source.sql(
-                    """
-                    CREATE DATABASE shop; CREATE TABLE shop.t (a int PRIMARY KEY, b longblob);
-                    INSERT INTO shop.t VALUES (1, 'x'), (2, REPEAT(0x00FF275C, 4700000)), (3, 'y');
-                    """)
-                let report = try await MySQLDump.copy(
-                    from: source.connectionOptions(.agent), to: target.connectionOptions(.agent),
-                    options: DumpOptions(),
-                    deadline: limit)
-                #expect(report.rows == 3)
-                #expect(try await target.sql("CHECKSUM TABLE shop.t") == source.sql("CHECKSUM TABLE shop.t"))
-
-                try await source.sql("DROP TABLE shop.t; \(big)")
-                let (reached, limit) = (Flag(), limit)
-                var options = DumpOptions()
-                options.progress = { progress in
-                    if progress.rows > 0, reached.set() { source.freeze() }
-                }
-                let watched = options
-                let copy = Task {
-                    try await MySQLDump.copy(
-                        from: source.connectionOptions(.agent), to: target.connectionOptions(.agent), options: watched,
-                        deadline: limit)
-                }
-                try await eventually("the copy is in the middle of its table") { reached.isSet }
-                let start = ContinuousClock.now
-                copy.cancel()
-                let error = await #expect(throws: DumpError.self) { try await copy.value }
-                #expect(ContinuousClock.now - start < .seconds(2))
-                guard case .cancelled? = error?.cause else {
-                    Issue.record("\(String(describing: error))")
-                    return
-                }
-                // Untouched, or marked as half a copy.
-                let marked = try await target.sql("SHOW DATABASES LIKE 'ongoing_rebuild'") == [["ongoing_rebuild"]]
-                let old =
-                    try await target.sql("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop'")
-                    == [["t"]]
-                let gtid = try await target.gtidExecuted()
-                #expect(marked || old && gtid == report.gtidExecuted)
-                // The source is not left locked.
-                source.thaw()
-                try await source.sql("CREATE TABLE shop.after (a int); INSERT INTO shop.after VALUES (1);")
-            }
         }
 
         @Test(.timeLimit(.minutes(1))) func theWaitForTheLockIsBounded() async throws {
@@ -448,7 +183,7 @@ extension RealServerTests {
             try await withServer(name: "ended") { server in
                 try await server.sql(
                     """
-                    CREATE DATABASE shop; \(big)
+                    CREATE DATABASE shop; \(bigTable)
                     SET GLOBAL net_write_timeout = 1, wait_timeout = 2, partial_revokes = ON;
                     """)
                 let options = DumpOptions()
@@ -495,21 +230,6 @@ extension RealServerTests {
         private func unlocks(_ server: MySQLServer) async throws -> Int {
             let count = try await server.sql("SHOW GLOBAL STATUS LIKE 'Com_unlock_instance'").first?.last
             return try #require(count.flatMap { Int($0) })
-        }
-
-        @Test(.timeLimit(.minutes(1))) func aMariaDBServerIsRefusedClearly() async throws {
-            try await withServer(.mariadb, name: "maria") { server in
-                let path = server.folder.path + "/d.sql.gz"
-                let error = await #expect(throws: DumpError.self) {
-                    try await MySQLDump.dump(
-                        from: server.connectionOptions(.agent), to: path, options: DumpOptions(), deadline: limit)
-                }
-                guard case .unsupported? = error?.cause else {
-                    Issue.record("\(String(describing: error))")
-                    return
-                }
-                #expect(error?.message.contains("MariaDB") == true)
-            }
         }
     }
 }

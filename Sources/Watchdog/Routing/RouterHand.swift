@@ -10,7 +10,9 @@ actor RouterHand {
     private var state = State.unknown
     private var verified = ContinuousClock.now
     private var move: (goal: Goal, task: Task<Void, Never>)?
-    private(set) var failures = 0
+    private var failures = 0
+    /// The server that it could not be led to.
+    private var failedFor = ""
     private var failedAt = ContinuousClock.now
     /// Wakes the loop when a move has ended.
     private let ended: @Sendable () -> Void
@@ -52,8 +54,13 @@ actor RouterHand {
         }
     }
 
-    /// The router could not be moved several times over; it is tried again after a minute.
-    var failed: Bool { failures >= Self.patience && failedAt.duration(to: .now) < .seconds(60) }
+    /// The router could not be moved several times over: an operation does not wait for it any longer.
+    var failed: Bool { failures >= Self.patience }
+
+    /// How long such a router is left alone before it is tried again: what kept it down may be mended soon, or never.
+    private var pause: Duration {
+        failed ? min(.seconds(5 << min(failures - Self.patience, 4)), .seconds(60)) : .zero
+    }
 
     /// Where an earlier agent has left the router; asked once, while nothing was ordered yet.
     func ask() async {
@@ -80,7 +87,8 @@ actor RouterHand {
     }
 
     func lead(to id: ServerID, uuid: String) async {
-        guard !failed else { return }
+        if uuid != failedFor { failures = 0 }
+        guard failedAt.duration(to: .now) >= pause else { return }
         if case (.lead(id, uuid: uuid), _)? = move { return }
         if let move {
             if move.goal != .cut { move.task.cancel() }
@@ -183,7 +191,7 @@ actor RouterHand {
         } catch {
             guard !Task.isCancelled else { return }
             failures += 1
-            failedAt = .now
+            (failedFor, failedAt) = (uuid, .now)
             logger.error("the router could not be turned", metadata: ["error": "\(error)"])
         }
     }

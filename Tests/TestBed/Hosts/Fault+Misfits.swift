@@ -146,7 +146,7 @@ extension Fault.Context {
 
     fileprivate func catchesUp(_ backend: Backend) async throws {
         let mended = ContinuousClock.now
-        // What failed three times is tried again after a minute.
+        // It is tried again after pauses that grow to a minute.
         try await eventually("the router of \(backend.name) leads to \(replica.name)", within: .seconds(80)) {
             try await backend.serverBehindRouter() == replica.savedUUID
         }
