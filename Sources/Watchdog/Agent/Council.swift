@@ -363,24 +363,3 @@ actor Council {
         }
     }
 }
-
-/// Ends a pause early.
-final class Bell: Sendable {
-    private let rung = Mutex(false)
-
-    func ring() { rung.withLock { $0 = true } }
-
-    /// Waits until somebody rings, at most so long. In slices: a bell that is missed costs one of them.
-    func wait(_ duration: Duration) async {
-        let end = Deadline.after(duration)
-        while !end.hasPassed, !Task.isCancelled {
-            if rung.withLock({ state in
-                defer { state = false }
-                return state
-            }) {
-                return
-            }
-            try? await Task.sleep(for: min(.milliseconds(40), end.remaining))
-        }
-    }
-}
