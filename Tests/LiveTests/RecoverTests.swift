@@ -92,6 +92,40 @@ import Testing
         }
     }
 
+    /// An operation master that waited for the lock on the other server while others promoted that one.
+    @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
+        try await withBackends(1) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            var configuration = backends.configuration(0)
+            configuration.initiative = .agents
+            let act = Act(
+                configuration: configuration, router: RouterControl(configuration: configuration),
+                logger: backends.journal.logger("web1"))
+            let master = try #require(
+                try await LedgerSession.open(
+                    a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
+                    deadline: .after(.seconds(10))))
+            try await master.scan(seen: "")
+            #expect(try await master.takeOperationLock())
+            try await b.sql("STOP REPLICA; RESET REPLICA ALL; CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            for statement in LedgerSchema.createHistory { try await b.sql(statement) }
+            try await b.sql(
+                """
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed)
+                VALUES (7, @@server_uuid, '', 'web2', '', '')
+                """)
+            let before = try await b.gtidExecuted()
+            let refused = await #expect(throws: AgentError.self) {
+                try await act.rebuild(.b, from: .a, why: "test", epoch: 1, reopen: false, ledger: master)
+            }
+            #expect("\(try #require(refused))".contains("it was promoted in epoch 7"))
+            #expect(try await b.gtidExecuted() == before)
+            #expect(try await b.sql("SHOW DATABASES LIKE 'ongoing%'").isEmpty)
+            #expect(try await b.sql("SHOW TABLES FROM shop") == [["t"]])
+            await master.close()
+        }
+    }
+
     @Test func noRoomForTwoDumpsStopsBeforeAnythingIsTouched() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)

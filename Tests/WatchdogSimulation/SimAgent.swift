@@ -83,6 +83,8 @@ struct Flight {
     var agent: Int
     var life: Int
     var part: (server: ServerID, session: Int)?
+    /// Since when it waits at the server for a lock.
+    var since: Int64?
 }
 
 /// One effect of a step. Each is one statement, or one command; the reply of each can be lost.

@@ -450,9 +450,10 @@ extension SimWorld {
         if !replica.executed.isSubset(of: primary.executed) { return "the replica holds what the primary lacks" }
         guard replica.executed == primary.executed else { return "the replica is behind" }
         if plan.semiSync, !primary.semiSync { return "the primary does not wait for its replica" }
-        var held = oracle.saved
-        held.formUnion(oracle.gone)
-        let lost = oracle.acknowledged.missing(in: primary.data, held)
+        // A dump is good enough only for what was allowed to be lost.
+        let lost = oracle.acknowledged.missing(in: primary.data, oracle.gone).filter {
+            !oracle.saved.contains($0) || !oracle.declared.contains($0)
+        }
         return lost.isEmpty ? "" : "acknowledged and nowhere: \(lost)"
     }
 }

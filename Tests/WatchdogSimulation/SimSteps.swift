@@ -127,6 +127,7 @@ extension SimWorld {
     /// A statement that has been sent is carried out even if its sender has died or stands still, as long as the server
     /// has its session.
     func deliver(_ place: Int) {
+        if waitsForLock(place) { return agenda.add(now + 100, .deliver(place)) }
         let flight = flights[place]
         free.append(place)
         let (op, agent, life) = (flight.op, flight.agent, flight.life)
@@ -147,6 +148,19 @@ extension SimWorld {
         } else {
             agenda.add(now + (heard ? delay() : dice.within(5...1_500)), .reply(agent, life: life, heard))
         }
+    }
+
+    /// The other server's operation lock is waited for at that server, for as long as `ServerSession.takeOver` does: what
+    /// was decided before may be long past when it is had.
+    private func waitsForLock(_ place: Int) -> Bool {
+        let flight = flights[place]
+        guard case .guardTake(let id) = flight.op, agents[flight.agent].life == flight.life else { return false }
+        let server = servers[index(id)]
+        let taken = server.lock != nil || server.guest.map { $0.session != flight.part?.session } == true
+        let since = flight.since ?? now
+        guard server.running, reaches(flight.agent, id), taken, now - since < 12_000 else { return false }
+        flights[place].since = since
+        return true
     }
 
     func proceed(_ agent: Int, _ fine: Bool) {

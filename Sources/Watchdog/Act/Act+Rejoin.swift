@@ -197,6 +197,15 @@ extension Act {
         guard source.channels.isEmpty else {
             throw AgentError(.refused, "\(what): \(name(primary)) is a replica")
         }
+        // The lock may have been waited for while others promoted it.
+        if configuration.initiative == .agents, let promotion = state.promotion, promotion.primary == state.uuid,
+            promotion.epoch > source.promotion?.epoch ?? 0
+        {
+            throw AgentError(
+                .refused,
+                "\(what): it was promoted in epoch \(promotion.epoch), of which \(name(primary)) knows nothing: "
+                    + "decide which server is right")
+        }
         let lost = state.executed.subtracting(source.executed).from(uuid: source.uuid)
         guard state.rebuilding != nil || lost.isEmpty else {
             throw AgentError(
