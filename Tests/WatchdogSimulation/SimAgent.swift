@@ -110,6 +110,8 @@ enum Op {
     case replicate(ServerID)
     case save(ServerID)
     case wipe(ServerID, epoch: UInt64)
+    /// Not done while its majority is missing.
+    case goOnAlone
     case copy(ServerID)
     case clear(ServerID)
     case dropLedger(ServerID, close: Bool)

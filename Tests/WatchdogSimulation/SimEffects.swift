@@ -162,6 +162,9 @@ extension SimWorld {
             // Setting super_read_only sets read_only too.
             (servers[home].superReadOnly, servers[home].readOnly) = (true, true)
             return true
+        case .goOnAlone:
+            loosen(home)
+            return !servers[home].semiSync
         case .refuseIfPromoted(let known):
             return servers[home].promotion.map { $0.primary != servers[home].uuid || $0.epoch <= known } ?? true
         case .startReplica:
@@ -294,6 +297,11 @@ extension SimWorld {
             oracle.saved.formUnion(servers[away].data)
             return true
         case .wipe(_, let epoch):
+            if let promotion = servers[away].promotion, promotion.primary == servers[away].uuid,
+                promotion.epoch > servers[home].promotion?.epoch ?? 0
+            {
+                return false
+            }
             var held = oracle.saved
             held.formUnion(oracle.gone)
             let kept = servers[away].data.missing(in: held, servers[home].data)
@@ -308,7 +316,10 @@ extension SimWorld {
             servers[away].promotion = nil
             return true
         case .copy:
-            guard servers[home].running, reaches(agent, servers[home].id) else { return false }
+            // It begins with a global read lock, which waits for every commit.
+            guard servers[home].running, reaches(agent, servers[home].id), servers[home].waiting.isEmpty else {
+                return false
+            }
             servers[away].data = servers[home].data
             servers[away].executed = servers[home].executed
             servers[away].binlog = servers[home].binlog.filter { $0.gtid.isSubset(of: servers[home].executed) }
@@ -332,26 +343,28 @@ extension SimWorld {
 
     // MARK: Over a post
 
+    /// Without its replica, if a majority has that on disk.
+    private func loosen(_ server: Int) {
+        guard servers[server].semiSync, rules.isMajority(quorum(server).async) || breakage == .asyncUnrecorded else {
+            return
+        }
+        servers[server].semiSync = false
+        tell("\(servers[server].id) goes on alone")
+        let waiting = servers[server].waiting
+        servers[server].waiting = []
+        for entry in waiting {
+            servers[server].commit(entry.tx)
+            told(entry.host, entry.connection, server, entry.tx)
+        }
+    }
+
     private func overPost(_ op: Op, _ agent: Int, _ id: ServerID) -> Bool {
         let server = index(id)
         guard agents[agent].pong[server] != nil, servers[server].running, reaches(agent, id),
             servers[server].posts[agent].open
         else { return false }
         switch op {
-        case .loosen:
-            let checked =
-                rules.isMajority(quorum(server).async)
-                || breakage == .asyncUnrecorded
-            if checked, servers[server].semiSync {
-                servers[server].semiSync = false
-                tell("\(id) goes on alone")
-                let waiting = servers[server].waiting
-                servers[server].waiting = []
-                for entry in waiting {
-                    servers[server].commit(entry.tx)
-                    told(entry.host, entry.connection, server, entry.tx)
-                }
-            }
+        case .loosen: loosen(server)
         case .tighten: if !servers[server].readOnly { servers[server].semiSync = true }
         case .calm: if servers[server].superReadOnly { servers[server].semiSync = false }
         default: return false

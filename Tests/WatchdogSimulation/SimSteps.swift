@@ -62,7 +62,8 @@ extension SimWorld {
             ops = [.guardTake(replica), .close(replica)]
             if breakage != .saveSkipped { ops.append(.save(replica)) }
             ops += [
-                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
+                .wipe(replica, epoch: epoch), .goOnAlone, .pause(300), .copy(replica), .replicate(replica),
+                .guardRelease(replica),
             ]
         case .terminate:
             if let other = me.part?.server.other, other == me.govern.primary?.other,
