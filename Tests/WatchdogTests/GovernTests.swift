@@ -401,4 +401,21 @@ import Testing
         let text = scene.govern.diagnosis(sight).evidence.joined(separator: "; ")
         #expect(text.contains("web3 goes by another configuration (agents, servers, safety)"))
     }
+
+    @Test func aReplicaThatTakesWritesIsNamed() {
+        var scene = Scene()
+        _ = scene.look()
+        func diagnosis(_ change: (inout ServerFacts) -> Void) -> Diagnosis {
+            let b = ServerView.up(Self.replica(change))
+            return scene.govern.diagnosis(
+                Sight(seen: Observation(a: scene.a, b: b, router: .noAnswer("")), askedAt: 1, now: 1))
+        }
+        let open = diagnosis { ($0.readOnly, $0.superReadOnly) = (false, false) }
+        #expect(open.exposed && open.exitStatus == 2 && open.summary.contains("b is not closed (read_only = OFF)"))
+        let half = diagnosis { $0.superReadOnly = false }
+        #expect(!half.exposed && half.exitStatus == 0 && half.summary.contains("b is not closed (super_read_only = OFF)"))
+        // The ledger of an operation lies on it.
+        let busy = diagnosis { ($0.superReadOnly, $0.ledger) = (false, []) }
+        #expect(!busy.exposed && !busy.summary.contains("is not closed"))
+    }
 }

@@ -44,6 +44,37 @@ extension Act {
         }
     }
 
+    /// A rebuild takes the primary's replica away, and its copy begins with a lock that waits for every commit which waits
+    /// for that replica. So the primary goes on alone before, by the rule for a replica that is gone (`loosen`); while a
+    /// ledger is there nobody else does that.
+    func goOnAlone(_ ledger: LedgerSession) async throws(AgentError) {
+        guard configuration.initiative == .agents else { return }
+        let what = "let \(name(ledger.server)) go on without its replica"
+        let majority = QuorumLocks(configuration).majority(.async)
+        let deadline = Deadline.after(.seconds(30))
+        var waited = false
+        while !deadline.hasPassed {
+            let enabled = try await onServer(what) { () async throws(MySQLError) in
+                try await ledger.run(
+                    """
+                    SELECT COUNT(*) FROM performance_schema.global_variables
+                    WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
+                    """, what
+                ).rows.first?.int(0)
+            }
+            guard enabled == 1 else {
+                if waited { logger.warning("asynchronous", metadata: ["server": "\(name(ledger.server))"]) }
+                return
+            }
+            waited = true
+            try await onServer(what) { () async throws(MySQLError) in
+                try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = IF(\(majority), 0, 1)", what)
+            }
+            do { try await Task.sleep(for: .milliseconds(200)) } catch { break }
+        }
+        throw AgentError(.timeout, "\(what): no majority of the agents has put on disk that it may")
+    }
+
     /// Off on the server of the ledger, which is not open.
     func commitAlone(_ ledger: LedgerSession) async throws(AgentError) {
         try await set(ledger, "0", "let \(name(ledger.server)) commit without a replica")

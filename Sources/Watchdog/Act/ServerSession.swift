@@ -91,12 +91,15 @@ struct ServerSession: Sendable {
     /// Ends the sessions of everybody but the servers' own threads and the named accounts: what they had open could
     /// hold locks for ever, and through them an application would go on writing to a deposed primary.
     func endClients(except users: [String]) async throws(MySQLError) -> Int {
+        // A thread of replication goes by the name of whoever started it: ended, it would leave an error behind that only
+        // a rebuild mends.
         let spared = (users + ["system user", "event_scheduler"]).map(SQLText.literal).joined(separator: ", ")
         let found = try await run(
             """
             SELECT processlist_id FROM performance_schema.threads
             WHERE type = 'FOREGROUND' AND processlist_id <> CONNECTION_ID()
                 AND processlist_user IS NOT NULL AND processlist_user NOT IN (\(spared))
+                AND name NOT LIKE 'thread/sql/replica%' AND name NOT LIKE 'thread/sql/slave%'
             """, "list the sessions of clients")
         for row in found.rows {
             guard let id = row.int(0) else { continue }

@@ -24,7 +24,9 @@ extension Diagnosis {
     var exitStatus: Int32 {
         switch state {
         case .ok:
-            if routerProblem != nil || stalled || !errant.isEmpty || closed.contains(where: { $0 == primary }) {
+            if routerProblem != nil || stalled || exposed || !errant.isEmpty
+                || closed.contains(where: { $0 == primary })
+            {
                 2
             } else {
                 closed.isEmpty ? 0 : 1

@@ -68,6 +68,13 @@ extension Govern {
             diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
         }
         if facts.readOnly { diagnosis.closed.append(primary) }
+        // While an operation is under way its ledger needs a replica that is only read_only.
+        if other.rebuilding == nil, !other.superReadOnly, !other.readOnly || other.ledger == nil {
+            diagnosis.exposed = !other.readOnly
+            diagnosis.evidence.append(
+                "\(replica) is not closed (\(other.readOnly ? "super_read_only" : "read_only") = OFF): whoever writes "
+                    + "there makes it differ from \(primary)")
+        }
         if other.rebuilding == nil {
             // What the primary made itself may have reached the replica after the primary was asked.
             let surplus = other.executed.subtracting(facts.executed)

@@ -115,8 +115,9 @@ extension Fault {
 extension Fault.Context {
     /// The agent that has written MAST into the ledger, as soon as it stands there. Asks in a tight loop on one
     /// connection: an operation takes less than a second.
-    func masterAtWork() async throws -> Backend {
-        let connection = try await MySQLConnection.connect(replica.rootOptions, deadline: .after(.seconds(10)))
+    /// - Parameter server: where the ledger lies; nil: on the replica, which is to be promoted.
+    func masterAtWork(on server: MySQLServer? = nil) async throws -> Backend {
+        let connection = try await MySQLConnection.connect((server ?? replica).rootOptions, deadline: .after(.seconds(10)))
         defer { connection.abort() }
         var master = ""
         try await eventually("an operation master stands in the ledger", within: .seconds(40), every: .milliseconds(2))

@@ -1,6 +1,6 @@
 /// What happens to the network between the hosts.
 extension Fault {
-    public static let all = servers + data + disks + network + proxies + agents + misfits
+    public static let all = servers + data + disks + network + proxies + agents + misfits + operators + rebuilds
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in
