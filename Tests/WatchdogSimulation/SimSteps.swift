@@ -59,11 +59,10 @@ extension SimWorld {
         case .resume(let replica, _):
             ops = [.guardTake(replica), .replicate(replica), .guardRelease(replica)]
         case .rebuild(let replica, _, _):
-            ops = [.guardTake(replica), .close(replica)]
+            ops = [.goOnAlone, .guardTake(replica), .close(replica)]
             if breakage != .saveSkipped { ops.append(.save(replica)) }
             ops += [
-                .wipe(replica, epoch: epoch), .goOnAlone, .pause(300), .copy(replica), .replicate(replica),
-                .guardRelease(replica),
+                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
             ]
         case .terminate:
             if let other = me.part?.server.other, other == me.govern.primary?.other,
@@ -128,7 +127,7 @@ extension SimWorld {
     /// A statement that has been sent is carried out even if its sender has died or stands still, as long as the server
     /// has its session.
     func deliver(_ place: Int) {
-        if waitsForLock(place) { return agenda.add(now + 100, .deliver(place)) }
+        if waits(place) { return agenda.add(now + 100, .deliver(place)) }
         let flight = flights[place]
         free.append(place)
         let (op, agent, life) = (flight.op, flight.agent, flight.life)
@@ -152,14 +151,25 @@ extension SimWorld {
     }
 
     /// The other server's operation lock is waited for at that server, for as long as `ServerSession.takeOver` does: what
-    /// was decided before may be long past when it is had.
-    private func waitsForLock(_ place: Int) -> Bool {
+    /// was decided before may be long past when it is had. A majority's leave is waited for by the agent.
+    private func waits(_ place: Int) -> Bool {
         let flight = flights[place]
-        guard case .guardTake(let id) = flight.op, agents[flight.agent].life == flight.life else { return false }
-        let server = servers[index(id)]
-        let taken = server.lock != nil || server.guest.map { $0.session != flight.part?.session } == true
+        guard agents[flight.agent].life == flight.life else { return false }
+        let (taken, limit): (Bool, Int64)
+        switch flight.op {
+        case .guardTake(let id):
+            let server = servers[index(id)]
+            guard server.running, reaches(flight.agent, id) else { return false }
+            taken = server.lock != nil || server.guest.map { $0.session != flight.part?.session } == true
+            limit = 12_000
+        case .goOnAlone:
+            guard let home = flight.part.map({ index($0.server) }), servers[home].running else { return false }
+            taken = servers[home].semiSync && !rules.isMajority(quorum(home).async)
+            limit = 30_000
+        default: return false
+        }
         let since = flight.since ?? now
-        guard server.running, reaches(flight.agent, id), taken, now - since < 12_000 else { return false }
+        guard taken, now - since < limit else { return false }
         flights[place].since = since
         return true
     }

@@ -58,12 +58,11 @@ extension Act {
         // It is marked before, and the mark goes only when it replicates.
         options.marksTarget = false
         try await checkRoom(replica, options, what)
+        try await goOnAlone(ledger)
 
         let cloned = try await guarding(replica, ledger, what) { session async throws(AgentError) in
             let marker = try await secure(
                 session, replica, primary, options: options, epoch: epoch, reopen: reopen, deadline: deadline, what)
-            let act = self
-            try await keeping([session.connection]) { () async throws(AgentError) in try await act.goOnAlone(ledger) }
             let objection = try await objectionToClone(session, replica, from: primary, what)
             rung("clone", replica, why: objection.map { "no: \($0)" } ?? "yes: both servers can")
             if objection == nil {

@@ -44,9 +44,9 @@ extension Act {
         }
     }
 
-    /// A rebuild takes the primary's replica away, and its copy begins with a lock that waits for every commit which waits
-    /// for that replica. So the primary goes on alone before, by the rule for a replica that is gone (`loosen`); while a
-    /// ledger is there nobody else does that.
+    /// A rebuild takes the primary's replica away, for as long as its data is saved and copied, and the copy begins with a
+    /// lock that waits for every commit which waits for that replica. So the primary goes on alone before, by the rule for
+    /// a replica that is gone (`loosen`); while a ledger is there nobody else does that. Bounded by 30 s.
     func goOnAlone(_ ledger: LedgerSession) async throws(AgentError) {
         guard configuration.initiative == .agents else { return }
         let what = "let \(name(ledger.server)) go on without its replica"

@@ -199,7 +199,8 @@ public struct Govern: Sendable {
         // that hears nothing, tell.
         guard let primary = view.primary, let quorum = view.facts(primary)?.quorum, quorum.semiSync.enabled,
             quorum.semiSync.clients == 0
-                || quorum.semiSync.waiting > 0 && !hears(view, primary.other, within: rules.asyncAfter),
+                || quorum.semiSync.waiting > 0 && !hears(view, primary.other, within: rules.asyncAfter)
+                || isLeaving(view, primary),
             kept.promise == nil
         else {
             waitingSince = nil
@@ -208,6 +209,15 @@ public struct Govern: Sendable {
         let since = waitingSince ?? view.now
         waitingSince = since
         if view.now - since >= rules.asyncAfter, !broken.contains(.asyncUnrecorded) { kept.sync = false }
+    }
+
+    /// The replica acknowledges still, but only a rebuild mends it, and the one who does that waits for leave to take it
+    /// away: its commits need not hang for that.
+    private func isLeaving(_ view: View, _ primary: ServerID) -> Bool {
+        guard let ledger = view.ledger, ledger.server == primary, ledger.kind == .recover,
+            ledger.master?.alive == true, case .broken? = view.facts(primary.other)?.channels.first?.health
+        else { return false }
+        return true
     }
 
     /// Whether a replica's receiver has been seen to hear from its source a short while ago.
