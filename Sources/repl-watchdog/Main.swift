@@ -17,10 +17,10 @@ struct ReplWatchdog: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            RunCommand.self, StatusCommand.self, QueryCommand.self, ProbeCommand.self, DumpCommand.self,
-            ImportCommand.self, CopyCommand.self, VerifyCommand.self, ConfigCommand.self, ExplainCommand.self,
-            SwitchoverCommand.self,
-            FailoverCommand.self, PauseCommand.self, ResumeCommand.self, AckCommand.self,
+            RunCommand.self, StatusCommand.self, CheckCommand.self, ExplainCommand.self, QueryCommand.self,
+            ProbeCommand.self, DumpCommand.self, ImportCommand.self, CopyCommand.self, VerifyCommand.self,
+            ConfigCommand.self, SwitchoverCommand.self, FailoverCommand.self, PauseCommand.self, ResumeCommand.self,
+            AckCommand.self,
         ])
 
     static let version = MySQLDump.version

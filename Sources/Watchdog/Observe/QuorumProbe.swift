@@ -277,11 +277,10 @@ extension SemiSync {
         active = now["rpl_semi_sync_source_status"] == "ON"
         waiting = Int(now["rpl_semi_sync_source_wait_sessions"] ?? "") ?? 0
         clients = Int(now["rpl_semi_sync_source_clients"] ?? "") ?? 0
-        // An hour: longer than any replica's restart, so that a commit is never acknowledged for want of patience.
         withoutFallback =
             set["rpl_semi_sync_source_wait_point"] == "AFTER_SYNC"
             && set["rpl_semi_sync_source_wait_no_replica"] == "ON"
-            && (Int(set["rpl_semi_sync_source_timeout"] ?? "") ?? 0) >= 3_600_000
+            && (Int(set["rpl_semi_sync_source_timeout"] ?? "") ?? 0) >= Self.longTimeout
             && (Int(set["rpl_semi_sync_source_wait_for_replica_count"] ?? "") ?? 0) >= 1
     }
 }

@@ -46,6 +46,10 @@ public struct SemiSync: Sendable, Hashable {
 
     public init() {}
 
+    /// Milliseconds, an hour: longer than any replica's restart, so that a commit is never acknowledged for want of
+    /// patience.
+    static let longTimeout = 3_600_000
+
     /// Whether every commit that a client is told of is on a replica.
     public var guarantees: Bool { active && withoutFallback }
 }

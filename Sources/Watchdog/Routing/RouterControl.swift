@@ -32,6 +32,14 @@ public struct RouterControl: Sendable {
         }
     }
 
+    /// The text of an option of the router's section.
+    func option(_ name: String) async throws(RouterError) -> String? {
+        let snapshot = try AtomicFile.read(router.configFile)
+        return try named { () throws(RouterError) in
+            try RouterFile(bytes: snapshot.bytes).text(of: name, section: router.section)
+        }
+    }
+
     /// Changes the file's destinations and nothing else in it; atomic, with the file's owner and mode.
     /// - Returns: false if they were so already.
     public func setDestinations(_ addresses: [ServerAddress]) async throws(RouterError) -> Bool {

@@ -18,7 +18,12 @@ public struct RouterFile: Sendable, Equatable {
 
     /// The text of `destinations` in a section such as `routing:mysql_failover`; nil if the section has none.
     public func destinationsText(section: String) throws(RouterError) -> String? {
-        try find(section).value.map { String(decoding: bytes[$0], as: UTF8.self) }
+        try text(of: Self.option, section: section)
+    }
+
+    /// The text of any option of a section; nil if the section has none of this name.
+    public func text(of option: String, section: String) throws(RouterError) -> String? {
+        try find(section, option).value.map { String(decoding: bytes[$0], as: UTF8.self) }
     }
 
     /// The destinations of a section, in order; a destination without a port has MySQL's own, 3306.
@@ -83,7 +88,7 @@ public struct RouterFile: Sendable, Equatable {
         var lineEnd: [UInt8]
     }
 
-    private func find(_ section: String) throws(RouterError) -> Place {
+    private func find(_ section: String, _ option: String = Self.option) throws(RouterError) -> Place {
         let wanted = Self.normalised(Array(section.utf8))
         var headers: [Int] = []
         var options: [(line: Int, value: Range<Int>)] = []
@@ -121,7 +126,7 @@ public struct RouterFile: Sendable, Equatable {
             place.insertion = line.end
             place.indentation = Array(bytes[line.content.lowerBound..<text.lowerBound])
             let name = String(decoding: bytes[trimmed(text.lowerBound..<separator)], as: UTF8.self)
-            if name.lowercased() == Self.option {
+            if name.lowercased() == option {
                 options.append((number, trimmed(separator + 1..<line.content.upperBound)))
             }
         }
@@ -138,7 +143,7 @@ public struct RouterFile: Sendable, Equatable {
             let numbers = options.map(\.line)
             throw RouterError(
                 .keyTwice(lines: numbers),
-                "gives '\(Self.option)' more than once in section [\(section)] (lines \(Self.list(numbers))); "
+                "gives '\(option)' more than once in section [\(section)] (lines \(Self.list(numbers))); "
                     + "keep one")
         }
         if place.lineEnd.isEmpty { place.lineEnd = Array("\n".utf8) }

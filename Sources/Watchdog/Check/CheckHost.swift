@@ -1,0 +1,153 @@
+import Glibc
+import MySQLWire
+
+/// What `check` finds on this host, before any rule is applied.
+struct HostSettings: Sendable {
+    /// Where the router's file leads; nil if it cannot be read, and `fileProblem` says why.
+    var destinations: [ServerAddress]?
+    var strategy: String?
+    var fileProblem: String?
+    /// The server_uuid behind the router's port, or why there is none.
+    var behindRouter: Result<String, MySQLError>
+    /// Programs of the configured commands that are not there.
+    var missingPrograms: [String] = []
+    /// What is wrong with the working directory; nil: nothing.
+    var directoryProblem: String?
+}
+
+/// This host's router, working directory and part among the agents: pure.
+struct CheckHost {
+    let configuration: Configuration
+    let host: HostSettings
+    /// The two servers, as far as they answer.
+    let servers: [ServerID: ServerSettings]
+
+    private static let router = "router"
+    private var agents: Bool { configuration.initiative == .agents }
+
+    func findings() -> [Finding] {
+        routerFile() + routerPort() + programs() + directory() + (agents ? quorum() + fence() : [])
+    }
+
+    // MARK: Router
+
+    private func routerFile() -> [Finding] {
+        let file = "\(configuration.router.configFile) [\(configuration.router.section)]"
+        if let problem = host.fileProblem { return [Finding(.critical, Self.router, problem)] }
+        var found: [Finding] = []
+        let strange = (host.destinations ?? []).filter {
+            $0 != configuration.servers.a && $0 != configuration.servers.b
+        }
+        if !strange.isEmpty {
+            found.append(
+                Finding(
+                    .warning, Self.router,
+                    "\(file) lists \(strange.map(\.description).joined(separator: ", ")), not among [servers]: the agent "
+                        + "replaces the list at its first turn",
+                    remedy: "name the servers alike in both files"))
+        }
+        if !agents, host.strategy?.lowercased() == "first-available", (host.destinations ?? []).count > 1 {
+            found.append(
+                Finding(
+                    .critical, Self.router,
+                    "\(file) goes back to the first server the moment that one answers again: writes are split",
+                    remedy: "routing_strategy = next-available"))
+        }
+        if agents, (host.destinations ?? []).count > 1 {
+            found.append(
+                Finding(
+                    .critical, Self.router,
+                    "\(file) lists more than one server: it can go to the replica by itself, whatever the agents decide",
+                    remedy: "destinations = the primary alone; the agents change it"))
+        }
+        return found.isEmpty ? [Finding(.ok, Self.router, "\(file) can be read and lists what it should")] : found
+    }
+
+    private func routerPort() -> [Finding] {
+        let address = configuration.router.address
+        switch host.behindRouter {
+        case .success(let uuid):
+            guard let id = servers.first(where: { $0.value.facts.uuid == uuid })?.key else {
+                guard servers.count == 2 else { return [] }
+                return [
+                    Finding(
+                        .critical, Self.router, "\(address) leads to \(uuid), which is none of the two servers",
+                        remedy: "correct [router] address, or its section's destinations")
+                ]
+            }
+            return [Finding(.ok, Self.router, "\(address) leads to \(id)")]
+        case .failure(let error):
+            return [
+                Finding(
+                    .critical, Self.router, "\(error)",
+                    remedy: "see that mysqlrouter runs, and that its bind_address and bind_port are these")
+            ]
+        }
+    }
+
+    private func programs() -> [Finding] {
+        host.missingPrograms.map {
+            Finding(
+                .critical, "this host", "\($0) is not there, or cannot be run by this user",
+                remedy: "install it, or correct the command")
+        }
+    }
+
+    private func directory() -> [Finding] {
+        let path = configuration.workingDirectory
+        guard let problem = host.directoryProblem else {
+            return [Finding(.ok, "this host", "\(path) can be written and has room for two dumps")]
+        }
+        return [Finding(.critical, "this host", problem)]
+    }
+
+    // MARK: Among the agents
+
+    private func quorum() -> [Finding] {
+        var found: [Finding] = []
+        let count = configuration.agents.count
+        if count < 3 {
+            found.append(
+                Finding(
+                    .warning, "agents",
+                    count == 1
+                        ? "one agent decides alone: a router of its own that it cannot see is no longer its business"
+                        : "two agents decide only together: with one of them away nothing is replaced",
+                    remedy: "run three or more, one on each application host"))
+        }
+        let strangers = servers.values.compactMap { $0.facts.quorum?.strangers }.reduce(into: [:]) {
+            $0.merge($1) { $1 }
+        }
+        let own = ConfigurationDigest(configuration)
+        for (name, program) in strangers.sorted(by: { $0.key < $1.key }) {
+            found.append(
+                Finding(
+                    .critical, "agents", "\(name) goes by another configuration: \(own.differences(from: program))",
+                    remedy: "make the two files the same in this"))
+        }
+        let present = servers.values.compactMap { $0.facts.quorum?.alive }.reduce(AgentSet()) { $0.union($1) }
+        let absent = configuration.agents.indices.filter { !present.contains($0) }.map { configuration.agents[$0] }
+            .filter { strangers[$0] == nil }
+        if !absent.isEmpty {
+            found.append(
+                Finding(
+                    .warning, "agents", "not at work: \(absent.joined(separator: ", "))",
+                    remedy: "repl-watchdog run, on those hosts"))
+        }
+        return found.isEmpty ? [Finding(.ok, "agents", "all \(count) are at work")] : found
+    }
+
+    /// What the nine seconds count on where an agent does not follow (Documentation/Guarantees.md).
+    private func fence() -> [Finding] {
+        let semiSync = servers.values.contains { $0.facts.quorum?.semiSync.guarantees == true }
+        guard !configuration.router.bound, !semiSync, configuration.safety.fenceCommand.isEmpty else { return [] }
+        return [
+            Finding(
+                .warning, "agents",
+                "nothing proves that the router of an agent which is gone is closed: while one is missing, a silent "
+                    + "primary is not replaced",
+                remedy: "[router] bound = true where its service stops with the agent's, semi-synchronous replication, "
+                    + "or [safety] fence_command")
+        ]
+    }
+}

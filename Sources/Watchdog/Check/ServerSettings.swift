@@ -1,0 +1,114 @@
+import MySQLWire
+
+/// What `check` reads from one server.
+struct ServerSettings: Sendable {
+    var facts: ServerFacts
+    /// Global variables by their name in lower case.
+    var variables: [String: String] = [:]
+    /// What the agent's account may do everywhere, in upper case.
+    var privileges: Set<String> = []
+    /// The agent's account has roles, whose privileges are not among those.
+    var hasRoles = false
+    /// The hosts for which the replication account is there and may replicate.
+    var replicationHosts: [String] = []
+    /// Tables that are no InnoDB, and those without a primary key: how many, and some of their names.
+    var otherEngines = Names()
+    var keyless = Names()
+    /// Of each channel, by the server's own record.
+    var channels: [Channel] = []
+
+    struct Names: Sendable {
+        var count = 0
+        var some: [String] = []
+    }
+
+    struct Channel: Sendable {
+        var autoPosition: Bool
+        /// Seconds.
+        var heartbeat: Double
+    }
+
+    /// A variable under its name since 8.0.26, or under the one before.
+    func value(_ name: String) -> String? {
+        variables[name]
+            ?? variables[name.replacing("replica", with: "slave").replacing("source", with: "master")]
+    }
+
+    func isOn(_ name: String) -> Bool { ["on", "1"].contains(value(name)?.lowercased()) }
+}
+
+/// Asks one server what `check` wants to know.
+struct ServerSettingsProbe {
+    let configuration: Configuration
+
+    /// The server's schemas and the agents'.
+    private static let own = """
+        ('mysql', 'sys', 'information_schema', 'performance_schema', 'ongoing_failover', 'ongoing_rebuild', 'repl_watchdog')
+        """
+
+    func read(_ id: ServerID, deadline: Deadline) async throws(MySQLError) -> ServerSettings {
+        let connection = try await MySQLConnection.connect(
+            configuration.connectionOptions(configuration.servers[id]), deadline: deadline)
+        defer { connection.abort() }
+        func rows(_ sql: String, _ purpose: String) async throws(MySQLError) -> [Row] {
+            try await connection.query(sql, purpose: purpose, deadline: deadline).rows
+        }
+        let facts =
+            configuration.initiative == .agents
+            ? try await QuorumProbe(configuration).facts(connection, deadline: deadline)
+            : try await ServerProbe.facts(connection, cluster: configuration.cluster, deadline: deadline)
+        var settings = ServerSettings(facts: facts)
+        for row in try await rows("SHOW GLOBAL VARIABLES", "read the settings") {
+            if let name = row.string(0), let value = row.string(1) { settings.variables[name.lowercased()] = value }
+        }
+        settings.privileges = Set(
+            try await rows(
+                """
+                SELECT privilege_type FROM information_schema.user_privileges
+                WHERE grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
+                    QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))
+                """, "read the agent's own privileges"
+            ).compactMap { $0.string(0)?.uppercased() })
+        if facts.version.isMySQL(atLeast: 8, 0, 0) {
+            let roles = try await rows("SELECT CURRENT_ROLE()", "read the agent's own roles").first?.string(0)
+            settings.hasRoles = roles.map { $0 != "NONE" } ?? false
+        }
+        if settings.privileges.contains("SELECT") {
+            settings.replicationHosts = try await rows(
+                """
+                SELECT host FROM mysql.user
+                WHERE user = \(SQLText.literal(configuration.replication.user)) AND Repl_slave_priv = 'Y'
+                """, "look for the replication account"
+            ).compactMap { $0.string(0) }
+        }
+        settings.otherEngines = names(
+            try await rows(
+                """
+                SELECT CONCAT(table_schema, '.', table_name, ' (', engine, ')') FROM information_schema.tables
+                WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' AND table_schema NOT IN \(Self.own)
+                """, "look for tables without transactions"))
+        settings.keyless = names(
+            try await rows(
+                """
+                SELECT CONCAT(t.table_schema, '.', t.table_name) FROM information_schema.tables t
+                LEFT JOIN information_schema.table_constraints c
+                    ON c.table_schema = t.table_schema AND c.table_name = t.table_name
+                        AND c.constraint_type = 'PRIMARY KEY'
+                WHERE t.table_type = 'BASE TABLE' AND c.table_name IS NULL AND t.table_schema NOT IN \(Self.own)
+                """, "look for tables without a primary key"))
+        settings.channels = try await rows(
+            """
+            SELECT auto_position, heartbeat_interval FROM performance_schema.replication_connection_configuration
+            WHERE host <> '' AND channel_name NOT IN ('group_replication_applier', 'group_replication_recovery')
+            """, "read how replication is set up"
+        ).map { row in
+            .init(autoPosition: row.string(0) == "1", heartbeat: row.string(1).flatMap { Double($0) } ?? 0)
+        }
+        await connection.close()
+        return settings
+    }
+
+    private func names(_ rows: [Row]) -> ServerSettings.Names {
+        .init(count: rows.count, some: rows.prefix(3).compactMap { $0.string(0) })
+    }
+}

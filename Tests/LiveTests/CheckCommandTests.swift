@@ -1,0 +1,63 @@
+import Foundation
+import TestBed
+import Testing
+
+/// `check` as an operator runs it, on a host of a real house.
+@Suite struct CheckCommandTests {
+    @Test(.timeLimit(.minutes(3))) func whatAnOperatorGotWrongIsNamedAndItsRemedyMendsIt() async throws {
+        try await withHostCluster { cluster in
+            try cluster.startAgents()
+            let primary = try await cluster.settled(hold: .zero, within: .seconds(60))
+            let replica = cluster.other(than: primary)
+            let host = cluster.backends[0]
+            /// Lines of the report that are not ok, once there are as many as expected.
+            func complaints(_ words: [String], status: Int32) async throws {
+                var report = (status: Int32(-1), output: "")
+                try await eventually("check says \(words)", within: .seconds(20)) {
+                    report = try await host.command(["check"])
+                    return report.status == status && words.allSatisfy { report.output.contains($0) }
+                }
+                #expect(report.status == status && words.allSatisfy { report.output.contains($0) }, "\(report.output)")
+            }
+            try await complaints(["0 critical, 0 warning", "semi-synchronous without a fallback"], status: 0)
+
+            try await primary.sql(
+                """
+                SET GLOBAL sync_binlog = 0; SET GLOBAL rpl_semi_sync_source_timeout = 1000;
+                CREATE TABLE shop.old (id INT) ENGINE = MyISAM;
+                """)
+            try await complaints(
+                [
+                    "sync_binlog is 0", "-> my.cnf, [mysqld]: sync_binlog = 1", "rpl_semi_sync_source_timeout is 1000",
+                    "shop.old (MyISAM)", "have no primary key: shop.old",
+                ], status: 1)
+            try await primary.sql(
+                """
+                SET GLOBAL sync_binlog = 1; SET GLOBAL rpl_semi_sync_source_timeout = 1000000000; DROP TABLE shop.old;
+                """)
+            try await replica.catchUp(with: primary)
+
+            // Without a trace in the history, as on a server that was set up differently.
+            let agent = "'\(TestAccount.agent.user)'@'%'"
+            try await replica.sql(
+                """
+                SET sql_log_bin = 0; SET GLOBAL super_read_only = OFF; REVOKE RELOAD, BACKUP_ADMIN ON *.* FROM \(agent);
+                SET GLOBAL super_read_only = ON;
+                """)
+            try await host.router.control("stop")
+            try await complaints(["lacks RELOAD, BACKUP_ADMIN", "GRANT ALL PRIVILEGES", "2 critical"], status: 2)
+            try await replica.sql(
+                """
+                SET sql_log_bin = 0; SET GLOBAL super_read_only = OFF;
+                GRANT ALL PRIVILEGES ON *.* TO \(agent) WITH GRANT OPTION; SET GLOBAL super_read_only = ON;
+                """)
+            try await complaints(["0 critical, 0 warning"], status: 0)
+
+            await replica.kill()
+            try await complaints(
+                ["server \(replica.name) (\(replica.hostAndPort))", "see whether mysqld runs"], status: 2)
+            let json = try await host.command(["check", "--json"])
+            #expect(json.output.hasPrefix("{\"exit_status\":2,"))
+        }
+    }
+}

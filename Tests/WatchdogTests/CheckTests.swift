@@ -1,0 +1,185 @@
+import MySQLWire
+import Testing
+
+@testable import Watchdog
+
+/// What `check` finds, one fault at a time, in a house that is otherwise in order.
+@Suite struct CheckTests {
+    static let good = [
+        "server_id": "1", "gtid_mode": "ON", "enforce_gtid_consistency": "ON", "log_bin": "ON",
+        "log_replica_updates": "ON", "binlog_format": "ROW", "sync_binlog": "1", "innodb_flush_log_at_trx_commit": "1",
+        "binlog_expire_logs_seconds": "2592000", "replica_preserve_commit_order": "ON",
+        "rpl_semi_sync_source_enabled": "ON", "rpl_semi_sync_replica_enabled": "ON",
+        "rpl_semi_sync_source_wait_point": "AFTER_SYNC", "rpl_semi_sync_source_timeout": "4294967295",
+        "rpl_semi_sync_source_wait_no_replica": "ON", "rpl_semi_sync_source_wait_for_replica_count": "1",
+        "lower_case_table_names": "0", "sql_mode": "", "collation_server": "utf8mb4_0900_ai_ci",
+    ]
+
+    struct House {
+        var configuration = Fixture.configuration()
+        var a = ServerSettings(facts: GovernTests.primary())
+        var b = ServerSettings(facts: GovernTests.replica())
+        var host = HostSettings(behindRouter: .success(Fixture.uuidA))
+
+        init() {
+            configuration.initiative = .agents
+            configuration.agents = GovernTests.agents
+            host.destinations = [configuration.servers.a]
+            a.variables = good
+            b.variables = good
+            b.channels = [.init(autoPosition: true, heartbeat: 1)]
+            for path in [\House.a, \House.b] {
+                self[keyPath: path].privileges = [
+                    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "RELOAD", "PROCESS", "REFERENCES",
+                    "INDEX",
+                    "ALTER", "SHOW DATABASES", "LOCK TABLES", "EXECUTE", "REPLICATION SLAVE", "REPLICATION CLIENT",
+                    "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE USER", "EVENT", "TRIGGER",
+                    "BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN",
+                    "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN",
+                ]
+                self[keyPath: path].replicationHosts = ["%"]
+            }
+        }
+
+        var report: CheckReport {
+            CheckReport(
+                findings: CheckServer(configuration: configuration, id: .a, settings: a).findings()
+                    + CheckServer(configuration: configuration, id: .b, settings: b).findings()
+                    + CheckPair(configuration: configuration, a: a, b: b).findings()
+                    + CheckHost(configuration: configuration, host: host, servers: [.a: a, .b: b]).findings())
+        }
+    }
+
+    @Test func aHouseInOrderHasNothingToMend() {
+        let report = House().report
+        #expect(report.exitStatus == 0, "\(report.text())")
+        #expect(report.text().hasSuffix("0 critical, 0 warning, 16 ok"), "\(report.text())")
+    }
+
+    struct Fault: Sendable, CustomStringConvertible {
+        var level: Finding.Level
+        /// Words of the finding, and of its remedy.
+        var description: String
+        var remedy: String
+        var make: @Sendable (inout House) -> Void
+
+        init(
+            _ level: Finding.Level, _ description: String, _ remedy: String,
+            _ make: @escaping @Sendable (inout House) -> Void
+        ) {
+            (self.level, self.description, self.remedy, self.make) = (level, description, remedy, make)
+        }
+    }
+
+    static let faults: [Fault] = [
+        Fault(.critical, "gtid_mode is OFF", "gtid_mode = ON") { $0.a.variables["gtid_mode"] = "OFF" },
+        Fault(.critical, "log_replica_updates is OFF", "log_replica_updates = ON") {
+            $0.b.variables["log_replica_updates"] = "OFF"
+        },
+        // Under its name before 8.0.26.
+        Fault(.critical, "log_replica_updates is 0", "log_replica_updates = ON") {
+            $0.b.variables["log_replica_updates"] = nil
+            $0.b.variables["log_slave_updates"] = "0"
+        },
+        Fault(.warning, "sync_binlog is 0", "sync_binlog = 1") { $0.a.variables["sync_binlog"] = "0" },
+        Fault(.warning, "binlog_expire_logs_seconds is 3600", "2592000") {
+            $0.a.variables["binlog_expire_logs_seconds"] = "3600"
+        },
+        Fault(.critical, "'watchdog' lacks RELOAD, BACKUP_ADMIN", "GRANT ALL PRIVILEGES ON *.* TO 'watchdog'") {
+            $0.a.privileges.subtract(["RELOAD", "BACKUP_ADMIN"])
+        },
+        Fault(.warning, "lacks RELOAD, unless by a role", "GRANT ALL") {
+            $0.a.privileges.remove("RELOAD")
+            $0.a.hasRoles = true
+        },
+        Fault(.critical, "there is no account 'repl'", "GRANT REPLICATION SLAVE") { $0.a.replicationHosts = [] },
+        Fault(.warning, "2 tables are no InnoDB: shop.old (MyISAM) and others", "ENGINE = InnoDB") {
+            $0.a.otherEngines = .init(count: 2, some: ["shop.old (MyISAM)"])
+        },
+        Fault(.warning, "1 tables have no primary key: shop.log", "ADD PRIMARY KEY") {
+            $0.b.keyless = .init(count: 1, some: ["shop.log"])
+        },
+        Fault(.critical, "by file and position", "SOURCE_AUTO_POSITION = 1") { $0.b.channels[0].autoPosition = false },
+        Fault(.warning, "every 30.0 s", "SOURCE_HEARTBEAT_PERIOD = 1") { $0.b.channels[0].heartbeat = 30 },
+        Fault(.critical, "a replica and not closed", "super_read_only = ON") { $0.b.facts.superReadOnly = false },
+        Fault(.critical, "replication is broken", "") { $0.b.facts.channels[0].applierErrno = 1062 },
+        Fault(.warning, "replication is asynchronous", "plugin_load_add") {
+            $0.a.variables["rpl_semi_sync_source_enabled"] = nil
+        },
+        Fault(.warning, "wait_point is AFTER_COMMIT", "rpl_semi_sync_source_wait_point = AFTER_SYNC") {
+            $0.a.variables["rpl_semi_sync_source_wait_point"] = "AFTER_COMMIT"
+        },
+        Fault(.warning, "source_timeout is 10000 ms", "4294967295") {
+            $0.b.variables["rpl_semi_sync_source_timeout"] = "10000"
+        },
+        Fault(.critical, "one server_uuid", "auto.cnf") { $0.b.facts.uuid = $0.a.facts.uuid },
+        Fault(.critical, "one server_id", "server_id = 2") { ($0.a.facts.serverID, $0.b.facts.serverID) = (1, 1) },
+        Fault(.critical, "lower_case_table_names differs: '0' on a, '1' on b", "the same") {
+            $0.b.variables["lower_case_table_names"] = "1"
+        },
+        Fault(.critical, "neither replicates from the other", "CHANGE REPLICATION SOURCE") {
+            $0.b.facts.channels = []
+            $0.b.channels = []
+        },
+        Fault(.critical, "each replicates from the other", "RESET REPLICA ALL") {
+            $0.a.facts.channels = [Fixture.channel(from: .b)]
+        },
+        Fault(.critical, "a third server", "") { $0.b.facts.channels[0].sourceUUID = "cccccccc" },
+        Fault(.critical, "lists more than one server", "the primary alone") {
+            $0.host.destinations = [$0.configuration.servers.a, $0.configuration.servers.b]
+        },
+        Fault(.critical, "none of the two servers", "[router] address") { $0.host.behindRouter = .success("cccccccc") },
+        Fault(.warning, "not among [servers]", "alike") {
+            $0.host.destinations = [.tcp(host: "elsewhere", port: 3306)]
+        },
+        Fault(.critical, "/bin/gone is not there", "correct the command") { $0.host.missingPrograms = ["/bin/gone"] },
+        Fault(.critical, "no room", "") { $0.host.directoryProblem = "no room" },
+        Fault(.warning, "not at work: web3", "repl-watchdog run") { $0.a.facts.quorum?.alive = AgentSet([0, 1]) },
+        Fault(.warning, "two agents decide only together", "three or more") {
+            $0.configuration.agents = ["web1", "web2"]
+        },
+        Fault(.warning, "nothing proves that the router", "fence_command") {
+            $0.a.facts.quorum?.semiSync.withoutFallback = false
+        },
+        Fault(.critical, "web3 goes by another configuration: safety", "the same") {
+            let other = ConfigurationDigest($0.configuration).description
+            $0.a.facts.quorum?.strangers = ["web3": other.replacing("safety=", with: "safety=1")]
+        },
+    ]
+
+    @Test(arguments: faults) func isNamedWithItsRemedy(_ fault: Fault) {
+        var house = House()
+        fault.make(&house)
+        let report = house.report
+        let found = report.findings.filter { $0.text.contains(fault.description) }
+        #expect(found.count == 1 && found.first?.level == fault.level, "\(report.text())")
+        #expect(fault.remedy.isEmpty || found.first?.remedy?.contains(fault.remedy) == true, "\(report.text())")
+        #expect(report.exitStatus >= (fault.level == .critical ? 2 : 1))
+    }
+
+    @Test func aRouterThatGoesBackByItselfSplitsTheWrites() {
+        var house = House()
+        house.configuration.initiative = .router
+        house.host.destinations = [house.configuration.servers.a, house.configuration.servers.b]
+        (house.a.facts.readOnly, house.b.facts.readOnly, house.b.facts.superReadOnly) = (false, false, false)
+        house.host.strategy = "next-available"
+        #expect(house.report.exitStatus == 0, "\(house.report.text())")
+        house.host.strategy = "first-available"
+        #expect(house.report.text().hasPrefix("critical  router: "), "\(house.report.text())")
+    }
+
+    @Test func oneDocumentForMachines() {
+        var house = House()
+        house.a.variables["gtid_mode"] = "OFF"
+        let json = house.report.json()
+        #expect(
+            json.hasPrefix(
+                "{\"exit_status\":2,\"findings\":[{\"level\":\"critical\",\"subject\":\"server a (10.0.0.1:3306)\""))
+        #expect(json.contains("\"remedy\":\"my.cnf, [mysqld]: gtid_mode = ON\""))
+    }
+
+    @Test func programsAreFoundAsAShellFindsThem() {
+        #expect(HostSettingsProbe.canRun("/bin/sh") && HostSettingsProbe.canRun("sh"))
+        #expect(!HostSettingsProbe.canRun("/etc/passwd") && !HostSettingsProbe.canRun("no-such-program"))
+    }
+}
