@@ -18,7 +18,9 @@ extension Fault {
         },
         Fault("S33", "the primary has purged the binary logs that its replica needs", .stays) { context in
             func rebuilds() -> Int {
-                context.cluster.backends.reduce(0) { $0 + $1.agentLog.components(separatedBy: " rebuild server=").count - 1 }
+                context.cluster.backends.reduce(0) {
+                    $0 + $1.agentLog.components(separatedBy: " rebuild server=").count - 1
+                }
             }
             let before = rebuilds()
             context.begin()
