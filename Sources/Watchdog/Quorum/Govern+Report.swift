@@ -73,7 +73,8 @@ extension Govern {
             if (facts.promotion?.epoch ?? 0) < kept.epoch {
                 diagnosis.evidence.append(
                     "repl_watchdog.history of \(primary) lacks epoch \(kept.epoch), which made it the primary: until that "
-                        + "row is back no agent counts it as one, and routers stay open for as long as \(replica) answers")
+                        + "row is back no agent counts it as one, and routers stay open for as long as \(replica) answers"
+                )
             }
         }
         // While an operation is under way its ledger needs a replica that is only read_only.

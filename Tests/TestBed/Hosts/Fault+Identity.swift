@@ -30,7 +30,8 @@ extension Fault {
         },
         // Not in the random mix: who has seen the same server_uuid behind both addresses takes the first of them for the
         // primary, promotes the other one, and can tell neither from the other afterwards.
-        Fault("S42b", "the replica has the primary's server_uuid, then the primary dies", .stays, weight: 0) { context in
+        Fault("S42b", "the replica has the primary's server_uuid, then the primary dies", .stays, weight: 0) {
+            context in
             try await context.cloned(primaryDies: true)
         },
         Fault("S43", "the replica runs without GTIDs, then the primary dies", .stays) { context in
