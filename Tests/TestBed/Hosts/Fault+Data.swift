@@ -25,7 +25,7 @@ extension Fault {
                 await context.primary.kill()
             }
             // Nothing is promoted before the relay log is drained.
-            await context.nothingPromoted(for: .seconds(3))
+            await context.closed(context.replica, for: .seconds(3))
             session.abort()
             try await context.failedOver()
             let record = try await context.replica.ask(

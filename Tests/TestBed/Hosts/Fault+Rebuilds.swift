@@ -132,8 +132,8 @@ extension Fault.Context {
         }
     }
 
-    /// Watches that a server, which may be half a copy and not more than `read_only`, takes no client's writes.
-    fileprivate func closed(_ server: MySQLServer, for duration: Duration) async {
+    /// Watches that a server takes no client's writes; half a copy, or one that has a ledger, is no more than `read_only`.
+    func closed(_ server: MySQLServer, for duration: Duration) async {
         let end = ContinuousClock.now + duration
         while .now < end {
             let state = try? await server.ask("SELECT @@GLOBAL.read_only")
