@@ -5,13 +5,15 @@ import TestBed
 let usage = """
     chaos: faults done to a real cluster under load, one after the other, each judged.
 
-      chaos --minutes M [--seed N] [--scenario S16[,S19...]] [--rounds N] [--loopback] [--rate N]
+      chaos --minutes M [--seed N] [--scenario S16[,S19...]] [--rounds N] [--loopback] [--async] [--rate N]
       chaos --figures [NAME[:N],...] [--runs N] [--loopback]
       chaos --list
 
     Each host has a network namespace of its own where that is allowed (root and iproute2), otherwise, and with
     --loopback, everything runs on loopback and the scenarios of the network are left out. With --scenario only these
     come, in turn. The exit status is 0 only if nothing was violated; otherwise logs are kept and their folder is named.
+    With --async replication is asynchronous and max_lost_transactions is set: a row that a dead primary had not sent
+    must be in a dump then, and scenarios that need commits to wait for the replica are left out.
     REPL_WATCHDOG_STATIC names the agent's program, otherwise it is the one built beside this.
     """
 
@@ -24,6 +26,7 @@ struct Arguments {
     var runs = 20
     var rate = 100
     var loopback = false
+    var async = false
     var figures: String?
     var list = false
 
@@ -47,6 +50,7 @@ struct Arguments {
             case "--runs": runs = try number(word)
             case "--rate": rate = try number(word)
             case "--loopback": loopback = true
+            case "--async": async = true
             case "--list": list = true
             case "--figures":
                 figures = "all"

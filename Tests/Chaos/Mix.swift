@@ -11,14 +11,17 @@ struct Mix {
     func run() async throws -> Bool {
         var options = HostCluster.Options()
         options.ownNetworks = arguments.ownNetworks
+        options.semiSync = !arguments.async
         let chosen = try arguments.scenarios.map { try Fault.named($0) }
         for fault in chosen {
-            if let obstacle = fault.obstacle(ownNetworks: options.ownNetworks) {
+            if let obstacle = fault.obstacle(ownNetworks: options.ownNetworks, semiSync: options.semiSync) {
                 throw TestBedError("\(fault) needs \(obstacle)")
             }
         }
         say(
             "seed \(arguments.seed), \(options.backends) hosts \(options.ownNetworks ? "in namespaces" : "on loopback"), "
+                + (options.semiSync ? "" : "asynchronous, ")
+
                 + "\(arguments.rate) rows/s, agent: \(try Backend.program().joined(separator: " "))")
         return try await withHostCluster(options) { cluster in
             do {
@@ -37,7 +40,7 @@ struct Mix {
         let trial = try await Trial(cluster, perSecond: arguments.rate)
         say("\(pad(time(), 8)) the agents have opened a primary, the writers are at work")
         let possible = (chosen.isEmpty ? Fault.all : chosen).filter {
-            $0.obstacle(ownNetworks: cluster.network != nil) == nil
+            $0.obstacle(ownNetworks: cluster.network != nil, semiSync: cluster.options.semiSync) == nil
         }
         let drawn = possible.flatMap { Array(repeating: $0, count: $0.weight) }
         var random = SeededGenerator(seed: arguments.seed)

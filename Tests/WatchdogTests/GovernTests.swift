@@ -436,10 +436,21 @@ import Testing
         let open = diagnosis { ($0.readOnly, $0.superReadOnly) = (false, false) }
         #expect(open.exposed && open.exitStatus == 2 && open.summary.contains("b is not closed (read_only = OFF)"))
         let half = diagnosis { $0.superReadOnly = false }
-        #expect(!half.exposed && half.exitStatus == 0)
-        #expect(half.summary.contains("b is not closed (super_read_only = OFF)"))
+        #expect(!half.exposed && half.summary.contains("b is not closed (super_read_only = OFF)"))
         // The ledger of an operation lies on it.
         let busy = diagnosis { ($0.superReadOnly, $0.ledger) = (false, []) }
         #expect(!busy.exposed && !busy.summary.contains("is not closed"))
+    }
+
+    @Test func aPrimaryWithoutTheRecordOfItsPromotionIsNamed() {
+        var kept = Kept()
+        kept.epoch = 3
+        kept.primary = Fixture.uuidA
+        var scene = Scene(kept: kept)
+        #expect(scene.look().locks.alive == nil)
+        let diagnosis = scene.govern.diagnosis(
+            Sight(seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 1, now: 1))
+        #expect(diagnosis.unfit && diagnosis.exitStatus == 2)
+        #expect(diagnosis.summary.contains("repl_watchdog.history of a lacks epoch 3"))
     }
 }

@@ -24,7 +24,7 @@ extension Diagnosis {
     var exitStatus: Int32 {
         switch state {
         case .ok:
-            if routerProblem != nil || stalled || exposed || !errant.isEmpty
+            if routerProblem != nil || stalled || unfit || exposed || !errant.isEmpty
                 || closed.contains(where: { $0 == primary })
             {
                 2

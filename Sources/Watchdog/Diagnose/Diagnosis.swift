@@ -30,6 +30,8 @@ public struct Diagnosis: Sendable {
     public var errant: GTIDSet = GTIDSet()
     /// Servers that take no writes, outside an operation: the routers could not use them.
     public var closed: [ServerID] = []
+    /// With the agents' initiative: the primary is up and does not count as one.
+    public var unfit = false
     /// With the agents' initiative: the replica takes clients' writes.
     public var exposed = false
 

@@ -68,6 +68,15 @@ extension Govern {
             diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
         }
         if facts.readOnly { diagnosis.closed.append(primary) }
+        if !view.fit, facts.rebuilding == nil {
+            diagnosis.unfit = true
+            if (facts.promotion?.epoch ?? 0) < kept.epoch {
+                diagnosis.evidence.append(
+                    "repl_watchdog.history of \(primary) lacks epoch \(kept.epoch), which made it the primary: until that "
+                        + "row is back no agent counts it as one, and routers stay open for as long as \(replica) answers"
+                )
+            }
+        }
         // While an operation is under way its ledger needs a replica that is only read_only.
         if other.rebuilding == nil, !other.superReadOnly, !other.readOnly || other.ledger == nil {
             diagnosis.exposed = !other.readOnly

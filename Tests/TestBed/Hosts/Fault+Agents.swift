@@ -39,7 +39,10 @@ extension Fault {
             try await context.failedOver()
             try await context.primary.start()
         },
-        Fault("S61", "an agent dies, then the primary; the agent comes back later", .failover) { context in
+        Fault(
+            "S61", "an agent dies, then the primary; the agent comes back later", .failover,
+            replication: .semiSynchronous
+        ) { context in
             let backend = context.anyBackend()
             await backend.killAgent()
             context.begin()
@@ -63,7 +66,10 @@ extension Fault {
             await context.wait(.seconds(12))
             backend.thawAgent()
         },
-        Fault("S62c", "an agent is frozen, its router at work, and the primary with it; both come back", .failover) {
+        Fault(
+            "S62c", "an agent is frozen, its router at work, and the primary with it; both come back", .failover,
+            replication: .semiSynchronous
+        ) {
             context in
             let backend = context.anyBackend()
             context.begin()
@@ -117,7 +123,8 @@ extension Fault.Context {
     /// connection: an operation takes less than a second.
     /// - Parameter server: where the ledger lies; nil: on the replica, which is to be promoted.
     func masterAtWork(on server: MySQLServer? = nil) async throws -> Backend {
-        let connection = try await MySQLConnection.connect((server ?? replica).rootOptions, deadline: .after(.seconds(10)))
+        let connection = try await MySQLConnection.connect(
+            (server ?? replica).rootOptions, deadline: .after(.seconds(10)))
         defer { connection.abort() }
         var master = ""
         try await eventually("an operation master stands in the ledger", within: .seconds(40), every: .milliseconds(2))

@@ -4,8 +4,43 @@ import MySQLWire
 /// What one server has and the other has not.
 extension Fault {
     static let data: [Fault] = [
-        Fault("S27", "the replica's applier stops at a conflict, then the primary dies; a loss is accepted", .failover)
-        {
+        Fault(
+            "S02", "kill -9 of the primary, the replica 5 s behind; rows that it was not sent are lost and saved",
+            .failover,
+            replication: .asynchronous
+        ) { context in
+            let session = try await MySQLConnection.connect(
+                context.replica.rootOptions, deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            _ = try await session.query("LOCK TABLES shop.written READ", deadline: .after(.seconds(5)))
+            await context.wait(.seconds(5))
+            // What is acknowledged now is not sent any more.
+            context.begin()
+            try await context.unseen {
+                try await context.replica.sql("STOP REPLICA IO_THREAD")
+                let stopped = ContinuousClock.now
+                try await eventually("rows are acknowledged that were not sent", within: .seconds(3)) {
+                    context.trial.writers.log.acknowledged(since: stopped).count > 20
+                }
+                await context.primary.kill()
+            }
+            // Nothing is promoted before the relay log is drained.
+            await context.closed(context.replica, for: .seconds(3))
+            session.abort()
+            try await context.failedOver()
+            let record = try await context.replica.ask(
+                "SELECT reason FROM repl_watchdog.history ORDER BY epoch DESC LIMIT 1")
+            let reason = (record.first?.first ?? nil) ?? ""
+            if !reason.contains("asynchronous") && !reason.contains("known to be lost") {
+                context.violation("the record does not say that rows may be lost: \(reason)")
+            }
+            context.note(String(reason.prefix(80)))
+            try await context.returnsAhead(context.primary)
+        },
+        Fault(
+            "S27", "the replica's applier stops at a conflict, then the primary dies; a loss is accepted", .failover,
+            replication: .semiSynchronous
+        ) {
             context in
             let row = "99, \(Int(context.between(.zero, .seconds(1_000_000)) / .milliseconds(1)))"
             let start = ContinuousClock.now - .seconds(1)
@@ -35,7 +70,7 @@ extension Fault {
         },
         Fault(
             "S31", "the replica's receiver is turned away for a while, then the primary dies; a loss is accepted",
-            .failover
+            .failover, replication: .semiSynchronous
         ) { context in
             let start = ContinuousClock.now
             let account = "'\(TestAccount.replication.user)'@'%'"
@@ -89,7 +124,10 @@ extension Fault {
             }
             try await context.replica.sql("DROP DATABASE errant")
         },
-        Fault("S39", "the primary dies with commits that nobody has acknowledged, and returns with them", .failover) {
+        Fault(
+            "S39", "the primary dies with commits that nobody has acknowledged, and returns with them", .failover,
+            replication: .semiSynchronous
+        ) {
             context in
             try await context.unseen {
                 try await context.replica.sql("STOP REPLICA IO_THREAD")

@@ -42,7 +42,10 @@ extension Fault {
             try disk.remove()
             try await server.start()
         },
-        Fault("S55", "the disk of an agent's own files is full while the primary dies", .failover, mounts: true) {
+        Fault(
+            "S55", "the disk of an agent's own files is full while the primary dies", .failover, mounts: true,
+            replication: .semiSynchronous
+        ) {
             context in
             let backend = context.anyBackend()
             let disk = try await context.asleep(backend) {

@@ -1,6 +1,7 @@
 /// What happens to the network between the hosts.
 extension Fault {
-    public static let all = servers + data + disks + network + proxies + agents + misfits + operators + rebuilds
+    public static let all =
+        servers + data + disks + network + proxies + agents + misfits + operators + rebuilds + identity
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in
@@ -18,7 +19,10 @@ extension Fault {
             let others = context.backendsAtRandom().prefix(2).map(\.name)
             try await context.cut(.seconds(12)) { try $0.cut([context.primary.name], from: Array(others)) }
         },
-        Fault("S19", "the primary with one host on one side, the replica with the others", .failover, network: true) {
+        Fault(
+            "S19", "the primary with one host on one side, the replica with the others", .failover, network: true,
+            replication: .semiSynchronous
+        ) {
             context in
             let hosts = context.backendsAtRandom().map(\.name)
             let network = try context.network()

@@ -32,6 +32,59 @@ extension Fault {
         Fault("S36b", "an operator gives the primary a source without starting it", .stays) { context in
             try await context.circular("")
         },
+        Fault("S45", "a switchover while a client holds LOCK TABLES", .either) { context in
+            try await context.switchover(beside: "LOCK TABLES shop.other WRITE", holding: true)
+        },
+        Fault("S45b", "a switchover while a client's statement runs for long", .either) { context in
+            try await context.switchover(beside: "INSERT INTO shop.other SELECT SLEEP(40)", holding: false)
+        },
+        Fault("S54", "the agents' schema is dropped, then the primary dies", .failover) { context in
+            try await context.dropSchema()
+            await context.wait(context.between(.zero, .seconds(3)))
+            context.begin()
+            await context.primary.kill()
+            try await context.failedOver()
+            try await context.primary.start()
+        },
+        Fault("S54b", "an operator locks the agents' tables for 10 s", .stays) { context in
+            let session = try await MySQLConnection.connect(
+                context.primary.rootOptions, deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            let tables = try await context.primary.ask(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'repl_watchdog'")
+            let locks = tables.compactMap { $0.first ?? nil }.map { "repl_watchdog.\($0) WRITE" }
+            context.begin()
+            _ = try await session.query(
+                "LOCK TABLES \(locks.joined(separator: ", "))", deadline: .after(.seconds(5)))
+            context.note("\(locks.count) tables")
+            await context.nothingPromoted(for: .seconds(10))
+            let rows = context.trial.writers.log.acknowledged(since: .now - .seconds(2)).count
+            if rows < 50 { context.violation("the writers got only \(rows) rows through in 2 s") }
+        },
+        Fault("S54c", "the agents' record of promotions is gone; an operator puts it back", .either) { context in
+            // Without a promotion there is no record that could be missed.
+            if try await context.cluster.promotions(on: context.primary).isEmpty {
+                try await context.command(context.anyBackend(), ["switchover"])
+            }
+            let primary = try await context.cluster.settled(context.trial.writers, hold: .milliseconds(500))
+            context.begin()
+            try await primary.sql(
+                """
+                CREATE TABLE shop.kept LIKE repl_watchdog.history; INSERT INTO shop.kept SELECT * FROM repl_watchdog.history;
+                DROP DATABASE repl_watchdog;
+                """)
+            let host = context.anyBackend()
+            let status = try await context.explained(["repl_watchdog.history of \(primary.name) lacks epoch"], on: host)
+            if status != 2 { context.violation("explain ended with \(status), not with 2") }
+            await context.nothingPromoted(for: .seconds(5), on: context.cluster.other(than: primary))
+            let rows = context.trial.writers.log.acknowledged(since: .now - .seconds(2)).count
+            if rows < 50 { context.violation("the writers got only \(rows) rows through in 2 s") }
+            try await primary.sql(
+                "CREATE DATABASE IF NOT EXISTS repl_watchdog; RENAME TABLE shop.kept TO repl_watchdog.history")
+            try await eventually("explain has no complaint", within: .seconds(15)) {
+                try await host.command(["explain"]).status == 0
+            }
+        },
     ]
 }
 
@@ -61,6 +114,45 @@ extension Fault.Context {
         note("\(rows) rows in the last 2 s before it was undone")
         try await primary.sql("STOP REPLICA; RESET REPLICA ALL;")
         if try await uptimes() != uptime { violation("a server was restarted") }
+    }
+
+    /// Somebody's statement stands in the way of closing the primary: the change is done or called off, in bounded time.
+    fileprivate func switchover(beside statement: String, holding: Bool) async throws {
+        try await primary.sql("CREATE TABLE IF NOT EXISTS shop.other (n INT)")
+        var options = primary.rootOptions
+        if chance() {
+            options.user = TestAccount.application.user
+            options.password = Secret(TestAccount.application.password)
+        }
+        note("by \(options.user)")
+        let session = try await MySQLConnection.connect(options, deadline: .after(.seconds(5)))
+        defer { session.abort() }
+        let running = Task { try await session.query(statement, deadline: .after(.seconds(60))) }
+        if holding {
+            _ = try await running.value
+        } else {
+            try await eventually("the statement runs", within: .seconds(5)) {
+                try await primary.ask(
+                    "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'") == [["1"]]
+            }
+        }
+        begin()
+        let (status, said) = try await anyBackend().command(["switchover", "--timeout", "30s"])
+        note("switchover ended with \(status) after \(began.map { $0.duration(to: .now).rounded } ?? "-") s")
+        let now = try await cluster.settled(trial.writers)
+        if (status == 0) != (now.name == replica.name) {
+            violation("switchover ended with \(status), and \(now.name) is the primary: \(said)")
+        }
+        session.abort()
+        _ = try? await running.value
+        try await now.sql("DROP TABLE shop.other")
+    }
+
+    /// Drops the schema of the agents' records on the primary; the replica follows.
+    fileprivate func dropSchema() async throws {
+        trial.forgotten(try await cluster.promotions(on: primary))
+        try await primary.sql("DROP DATABASE IF EXISTS repl_watchdog")
+        try await replica.catchUp(with: primary)
     }
 
     private func uptimes() async throws -> [pid_t?] { [primary.pid, replica.pid] }

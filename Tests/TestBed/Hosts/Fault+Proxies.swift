@@ -39,6 +39,24 @@ extension Fault {
                 await context.wait(context.between(.zero, .seconds(5)))
             }
         },
+        Fault("S14", "the primary has blocked one host (error 1129) for 12 s", .stays, network: true) { context in
+            let host = context.anyBackend()
+            let why = "Host is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'"
+            try await context.between([host.name], and: context.primary) { proxies in
+                context.begin()
+                try proxies[0].set(.turnAway(1129, why))
+                let others = context.cluster.backends.filter { $0.name != host.name }
+                try await context.explained(["alive, but refuses us", "1129", "0 of 3 agents have lost"], on: host)
+                await context.nothingPromoted(for: .seconds(12))
+                for other in others {
+                    let (status, said) = try await other.command(["explain"])
+                    if said.contains("1129") || said.contains("DOWN") {
+                        context.violation("\(other.name) ended with \(status): \(said.prefix(300))")
+                    }
+                }
+                try proxies[0].set(.forward)
+            }
+        },
         Fault("S22c", "one host's connections to the primary are refused for 12 s", .stays, network: true) { context in
             try await context.disturb(.refuse, for: .seconds(12))
         },

@@ -18,7 +18,9 @@ extension Fault {
         },
         Fault("S33", "the primary has purged the binary logs that its replica needs", .stays) { context in
             func rebuilds() -> Int {
-                context.cluster.backends.reduce(0) { $0 + $1.agentLog.components(separatedBy: " rebuild server=").count - 1 }
+                context.cluster.backends.reduce(0) {
+                    $0 + $1.agentLog.components(separatedBy: " rebuild server=").count - 1
+                }
             }
             let before = rebuilds()
             context.begin()
@@ -130,8 +132,8 @@ extension Fault.Context {
         }
     }
 
-    /// Watches that a server, which may be half a copy and not more than `read_only`, takes no client's writes.
-    fileprivate func closed(_ server: MySQLServer, for duration: Duration) async {
+    /// Watches that a server takes no client's writes; half a copy, or one that has a ledger, is no more than `read_only`.
+    func closed(_ server: MySQLServer, for duration: Duration) async {
         let end = ContinuousClock.now + duration
         while .now < end {
             let state = try? await server.ask("SELECT @@GLOBAL.read_only")

@@ -116,7 +116,10 @@ extension Fault {
             try await context.failedOver()
             try await context.primary.start()
         },
-        Fault("S44", "the replica is away, writes go on without it, then the primary dies", .stays) { context in
+        Fault(
+            "S44", "the replica is away, writes go on without it, then the primary dies", .stays,
+            replication: .semiSynchronous
+        ) { context in
             context.begin()
             await context.replica.kill()
             let killed = ContinuousClock.now

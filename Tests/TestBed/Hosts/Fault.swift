@@ -19,6 +19,11 @@ public struct Fault: Sendable, CustomStringConvertible {
         }
     }
 
+    /// The replication that a scenario is about; what the agents promise depends on it.
+    public enum Replication: Sendable {
+        case any, semiSynchronous, asynchronous
+    }
+
     public let scenario: String
     public let name: String
     public let expectation: Expectation
@@ -26,6 +31,8 @@ public struct Fault: Sendable, CustomStringConvertible {
     public let needsNetwork: Bool
     /// Only where file systems can be mounted.
     public let needsMounts: Bool
+    /// Only where commits wait for the replica, or only where they do not.
+    public let replication: Replication
     /// How often it comes in a random mix, beside the others.
     public let weight: Int
     let run: @Sendable (Context) async throws -> Void
@@ -34,15 +41,21 @@ public struct Fault: Sendable, CustomStringConvertible {
 
     init(
         _ scenario: String, _ name: String, _ expectation: Expectation, network: Bool = false, mounts: Bool = false,
-        weight: Int = 1, _ run: @escaping @Sendable (Context) async throws -> Void
+        replication: Replication = .any, weight: Int = 1, _ run: @escaping @Sendable (Context) async throws -> Void
     ) {
         (self.scenario, self.name, self.expectation, self.run) = (scenario, name, expectation, run)
         (self.needsNetwork, self.needsMounts, self.weight) = (network, mounts, weight)
+        self.replication = replication
     }
 
     /// What it needs and does not have here; nil if it can be done.
-    public func obstacle(ownNetworks: Bool) -> String? {
+    public func obstacle(ownNetworks: Bool, semiSync: Bool = true) -> String? {
         if needsNetwork && !ownNetworks { return "networks of their own: root and iproute2, without --loopback" }
+        switch replication {
+        case .semiSynchronous where !semiSync: return "semi-synchronous replication: without --async"
+        case .asynchronous where semiSync: return "asynchronous replication: --async"
+        default: break
+        }
         return needsMounts && !SmallDisk.isPossible ? "to mount file systems: root" : nil
     }
 

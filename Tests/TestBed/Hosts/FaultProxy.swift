@@ -16,6 +16,8 @@ final class FaultProxy: Sendable {
         case swallow
         /// Nobody listens: connections are refused (RST).
         case refuse
+        /// New connections get this error in place of a greeting; those of before go on.
+        case turnAway(UInt16, String)
         /// Every piece is so late, both ways.
         case delay(Duration)
     }
@@ -124,6 +126,10 @@ final class FaultProxy: Sendable {
         while true {
             let (mode, current) = state.withLock { ($0.mode, $0.generation) }
             guard current == generation else { return upstream }
+            if upstream < 0, case .turnAway(let number, let why) = mode {
+                Self.turnAway(client, number, why)
+                return -1
+            }
             if upstream < 0, mode != .mute {
                 upstream = Self.connected(server.place.address, server.port)
                 guard upstream >= 0 else { return -1 }
@@ -143,6 +149,17 @@ final class FaultProxy: Sendable {
                 guard Self.send(buffer[..<count], to: index == 0 ? upstream : client) else { return upstream }
             }
         }
+    }
+
+    /// As a server does that lets a host in no more: an ERR packet without an SQLSTATE. Waits until the client has gone, for
+    /// a reset could overtake the packet.
+    private static func turnAway(_ client: Int32, _ number: UInt16, _ why: String) {
+        let body = [0xFF, UInt8(number & 0xFF), UInt8(number >> 8)] + Array(why.utf8)
+        let header = [UInt8(body.count & 0xFF), UInt8(body.count >> 8), 0, 0]
+        guard send((header + body)[...], to: client) else { return }
+        shutdown(client, Int32(SHUT_WR))
+        var polled = pollfd(fd: client, events: Int16(0x2000), revents: 0)
+        poll(&polled, 1, 1000)
     }
 
     private static func send(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {

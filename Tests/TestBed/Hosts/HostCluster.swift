@@ -9,7 +9,13 @@ public final class HostCluster: Sendable {
         public var backends = 3
         /// Each host in a network namespace of its own; needs `HostNetwork.isPossible`.
         public var ownNetworks = false
-        public var semiSync = true
+        public var semiSync = true {
+            didSet {
+                // Without it nothing is promoted unless a loss is allowed.
+                let line = "max_lost_transactions = 100000"
+                safety = safety.filter { $0 != line } + (semiSync ? [] : [line])
+            }
+        }
         /// Lines for the configuration's [safety] table.
         public var safety = ["block_period = \"0s\"", "max_failovers_per_day = 1000"]
         /// Further options of both servers.

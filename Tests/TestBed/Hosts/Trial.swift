@@ -11,6 +11,8 @@ public final class Trial: Sendable {
     private let first: String
     /// Promotions that a test did itself, without agents.
     private let byHand = Mutex<[String]>([])
+    /// Promotions whose record an operator has dropped.
+    private let dropped = Mutex<[String]>([])
     private let losses = Mutex<[Loss]>([])
 
     /// An operator gave up what a server had acknowledged in this time, as far as the other one did not have it.
@@ -33,6 +35,8 @@ public final class Trial: Sendable {
     }
 
     public func notePromotion(of server: MySQLServer) { byHand.withLock { $0.append(server.savedUUID) } }
+
+    func forgotten(_ promotions: [String]) { dropped.withLock { $0 += promotions } }
 
     /// The operator's word that rows may be lost: those are looked for in what the agents have saved.
     func acceptLoss(of server: MySQLServer, _ time: ClosedRange<ContinuousClock.Instant>) {
@@ -94,7 +98,8 @@ public final class Trial: Sendable {
         let writes = writers.log.all
         let rows = try await Oracle.rows(of: primary)
         var verdict = Oracle.judgeRows(writes, primary: rows, saved: try saved(writes))
-        let promotions = try await [first] + cluster.promotions(on: primary) + byHand.withLock { $0 }
+        let promotions =
+            try await [first] + dropped.withLock { $0 } + cluster.promotions(on: primary) + byHand.withLock { $0 }
         verdict.violations += Oracle.judgeOrder(writes, promotions: promotions)
         verdict.violations += observer.errant.map { "errant: \($0)" }
         return verdict
