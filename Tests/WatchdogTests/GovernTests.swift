@@ -303,6 +303,37 @@ import Testing
         #expect(scene.explain()["loss"]?.holds == true)
     }
 
+    /// A copied data directory: also when the one that it was copied from is silent, nobody takes the copy for the replica.
+    @Test func aServerThatGoesByTheOthersNameIsNotPromoted() {
+        var scene = Scene()
+        _ = scene.look()
+        func copy(_ votes: [Int] = []) -> ServerFacts {
+            Self.replica(votes: votes, receiver: .off) { $0.uuid = Fixture.uuidA }
+        }
+        scene.b = .up(copy())
+        #expect(scene.look().step == .none("both addresses lead to one server"))
+        scene.a = .downHard("refused")
+        for _ in 0..<3 { _ = scene.look(2_000) }
+        scene.b = .up(copy([0, 1, 2]))
+        let orders = scene.look()
+        #expect(
+            orders.step
+                == .none("b has the server_uuid that a had: its data directory was copied, or they changed places"))
+        #expect(orders.locks.vote == nil && orders.locks.alive == nil)
+        // Its own again.
+        scene.b = .up(Self.replica(votes: [0, 1, 2], receiver: .connecting))
+        #expect(scene.look().locks.vote == .dead)
+    }
+
+    @Test func serversThatChangedPlacesAreKnownAgain() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .up(Self.replica { $0.uuid = Fixture.uuidB })
+        scene.b = .up(Self.primary { $0.uuid = Fixture.uuidA })
+        _ = scene.look()
+        #expect(scene.govern.primary == .b)
+    }
+
     /// A replica that acknowledges and cannot apply is about to be rebuilt: leave is given before it is taken away, and is
     /// on disk by then. Without an operation it is not given.
     @Test func leaveToGoOnAloneIsGivenBeforeARebuild() {

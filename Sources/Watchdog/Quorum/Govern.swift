@@ -121,7 +121,10 @@ public struct Govern: Sendable {
         kept.operation = max(kept.operation, sight.seen.highestEpoch)
         for id in ServerID.allCases {
             guard let facts = sight.seen.facts(id) else { continue }
-            if kept.uuids[id] != facts.uuid { kept.uuids[id] = facts.uuid }
+            // One that goes by the other's name is a copied data directory: which is which would not be known any more
+            // once one of them is silent. Two that go by each other's have changed places in the configuration.
+            let taken = sight.seen.facts(id.other)?.uuid ?? kept.uuids[id.other]
+            if kept.uuids[id] != facts.uuid, taken != facts.uuid { kept.uuids[id] = facts.uuid }
             if let promotion = facts.promotion, promotion.epoch > kept.epoch {
                 kept.epoch = promotion.epoch
                 kept.primary = promotion.primary

@@ -104,6 +104,10 @@ struct View: Sendable {
             if !facts.gtidMode { return "\(id) runs without GTIDs" }
             if facts.channels.count > 1 { return "\(id) replicates over \(facts.channels.count) channels" }
             if let other = seen.facts(id.other), other.uuid == facts.uuid { return "both addresses lead to one server" }
+            if kept.uuids[id.other] == facts.uuid {
+                return
+                    "\(id) has the server_uuid that \(id.other) had: its data directory was copied, or they changed places"
+            }
             if let source = facts.channels.first?.sourceUUID, !source.isEmpty, let other = kept.uuids[id.other],
                 source != other
             {

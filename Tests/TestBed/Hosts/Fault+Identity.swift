@@ -28,9 +28,7 @@ extension Fault {
         Fault("S42", "the replica has the primary's server_uuid", .stays) { context in
             try await context.cloned(primaryDies: false)
         },
-        // Not in the random mix: who has seen the same server_uuid behind both addresses takes the first of them for the
-        // primary, promotes the other one, and can tell neither from the other afterwards.
-        Fault("S42b", "the replica has the primary's server_uuid, then the primary dies", .stays, weight: 0) {
+        Fault("S42b", "the replica has the primary's server_uuid, then the primary dies", .stays) {
             context in
             try await context.cloned(primaryDies: true)
         },
