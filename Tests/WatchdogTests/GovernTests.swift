@@ -325,6 +325,37 @@ import Testing
         #expect(scene.look().locks.vote == .dead)
     }
 
+    /// A replica that no rule provides for is not acted upon, and says nothing about the primary: that one goes on for as
+    /// long as a majority sees it, and no longer.
+    @Test(arguments: [
+        "runs without GTIDs", "replicates over 2 channels", "both addresses lead to one server",
+        "which is not the other server",
+    ]) func aDoubtAboutTheReplicaDoesNotStopThePrimary(_ doubt: String) {
+        var scene = Scene()
+        _ = scene.look()
+        let strange = Self.replica(votes: [1, 2]) {
+            switch doubt {
+            case "runs without GTIDs": $0.gtidMode = false
+            case "replicates over 2 channels": $0.channels.append($0.channels[0])
+            case "which is not the other server": $0.channels[0].sourceUUID = "cccccccc"
+            default: $0.uuid = Fixture.uuidA
+            }
+        }
+        scene.b = .up(strange)
+        for _ in 0..<5 {
+            let orders = scene.look(2_000)
+            #expect(orders.router == .lead(to: .a) && orders.locks.alive == .a)
+            guard case .none(let why) = orders.step else { return _ = Issue.record("\(orders.step)") }
+            #expect(why.contains(doubt))
+        }
+        // Alone, on the word of a replica that is none, the router does not stay open, and the silence counts for nothing.
+        scene.a = .up(Self.primary { $0.quorum?.alive = AgentSet([0]) })
+        _ = scene.look(2_000)
+        #expect(scene.look(2_000).router == .cut)
+        scene.a = .downHard("refused")
+        for _ in 0..<3 { #expect(scene.look(4_000).locks.vote == nil) }
+    }
+
     @Test func serversThatChangedPlacesAreKnownAgain() {
         var scene = Scene()
         _ = scene.look()

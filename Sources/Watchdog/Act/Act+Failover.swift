@@ -16,9 +16,13 @@ extension Act {
     func close(_ session: ServerSession) async throws(MySQLError) {
         let what = "stop writes on \(name(session.server))"
         do throws(MySQLError) {
+            // Every new write waits behind this statement, and clients' sessions are ended after it anyway.
+            try await session.run("SET SESSION lock_wait_timeout = 2", what)
             try await session.run("SET GLOBAL super_read_only = ON", what)
+            try await session.run("SET SESSION lock_wait_timeout = 5", what)
         } catch {
             guard error.number == 1205 else { throw error }
+            try await session.run("SET SESSION lock_wait_timeout = 5", what)
             _ = try await session.endClients(except: spared)
             if configuration.initiative == .agents {
                 try await closeOverHungCommits(session, what)

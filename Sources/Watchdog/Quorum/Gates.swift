@@ -12,7 +12,7 @@ extension Govern {
     /// Every condition of a failover to the replica, as it stands: what `explain` prints and what the operation master
     /// goes by.
     func gates(_ view: View) -> [Gate] {
-        guard let primary = view.primary, let replica = view.replica else { return [] }
+        guard view.doubt == nil, let primary = view.primary, let replica = view.replica else { return [] }
         guard let facts = view.facts(replica), let quorum = facts.quorum else {
             return [Gate(name: "replica", holds: false, text: "\(replica) \(view.sight.seen[replica].reason)")]
         }

@@ -17,7 +17,7 @@ extension Govern {
         _ view: View, _ ledger: Ledger, _ master: LedgerRow, _ want: Want?, _ hold: String?
     ) -> Step {
         guard let want, want.server == ledger.server else {
-            if ledger.server == view.primary { return .terminate(missing: [], keepClosed: true) }
+            if ledger.server == view.primary, view.doubt == nil { return .terminate(missing: [], keepClosed: true) }
             return .abort(hold ?? "no operation is needed any more")
         }
         switch want {
@@ -62,6 +62,7 @@ extension Govern {
         let target = ledger.server
         guard let new = view.facts(target) else { return .wait("\(target) does not answer") }
         if view.recorded(target) { return forward(view, me, ledger, master, new) }
+        if let doubt = view.doubt { return .abort(doubt) }
         if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
         if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
         if let old = view.facts(target.other), view.evidence == nil {
@@ -213,7 +214,7 @@ extension Govern {
     // MARK: Recovery
 
     private mutating func leadRecover(_ view: View, _ ledger: Ledger, _ hold: String?) -> Step {
-        guard ledger.server == view.primary else {
+        guard ledger.server == view.primary, view.doubt == nil else {
             return .abort(hold ?? "\(ledger.server) is not the primary any more")
         }
         let replica = ledger.server.other

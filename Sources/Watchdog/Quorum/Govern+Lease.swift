@@ -22,7 +22,7 @@ extension Govern {
         }
         guard kept.promise == nil, view.evidence == nil else { return }
         // The replica is asked in one look for this agent's vote first and for a campaign after it.
-        if let replica = view.facts(primary.other), let quorum = replica.quorum,
+        if view.doubt == nil, let replica = view.facts(primary.other), let quorum = replica.quorum,
             !quorum.votes.contains(rules.own) || broken.contains(.voteWithOpenRouter),
             Ledger.campaign(replica.ledger, on: primary.other, after: kept.epoch) == nil,
             (replica.promotion?.epoch ?? 0) <= kept.epoch, replica.superReadOnly || replica.readOnly

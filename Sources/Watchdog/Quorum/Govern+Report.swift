@@ -33,7 +33,7 @@ extension Govern {
     /// The state in the four words, with what stands behind it.
     public func diagnosis(_ sight: Sight) -> Diagnosis {
         let view = View(sight, self)
-        if let doubt = view.doubt { return Diagnosis(.ambiguous, [doubt]) }
+        if let doubt = view.doubt { return Diagnosis(.ambiguous, primary: view.primary, [doubt]) }
         guard let primary = view.primary, let replica = view.replica else {
             return Diagnosis(.unknown, ["the primary is not known"])
         }

@@ -44,7 +44,8 @@ extension Govern {
         guard let primary = view.primary, let facts = view.facts(primary), let quorum = facts.quorum, view.fit,
             !facts.superReadOnly, !facts.readOnly, quorum.semiSync.installed, view.ledger == nil
         else { return nil }
-        if let replica = view.facts(primary.other), replica.quorum?.semiSync.enabled == true, replica.superReadOnly,
+        if view.doubt == nil, let replica = view.facts(primary.other), replica.quorum?.semiSync.enabled == true,
+            replica.superReadOnly,
             !replica.channels.isEmpty
         {
             return .calm(primary.other)
@@ -52,7 +53,8 @@ extension Govern {
         if quorum.semiSync.enabled, letsGo(view) {
             if rules.isMajority(quorum.async) || broken.contains(.asyncUnrecorded) { return .loosen(primary) }
         }
-        if !quorum.semiSync.enabled, let replica = view.facts(primary.other), quorum.semiSync.clients > 0,
+        if view.doubt == nil, !quorum.semiSync.enabled, let replica = view.facts(primary.other),
+            quorum.semiSync.clients > 0,
             replica.rebuilding == nil, replica.channels.first?.health == .running,
             hears(view, primary.other, within: rules.vouch),
             facts.executed.subtracting(replica.executed).count < 1_000
@@ -123,6 +125,7 @@ extension Govern {
 
     /// Whether this agent may promise: it has voted itself, or an operator asks for a change while the primary is well.
     private func turnsAway(_ view: View, _ ledger: Ledger) -> Bool {
+        guard view.doubt == nil else { return false }
         guard view.quorum(ledger.server)?.votes.contains(rules.own) != true else { return view.evidence != nil }
         return ledger.kind == .failover && view.quorum(ledger.server)?.switchoverAsked == true && view.fit
     }

@@ -9,7 +9,8 @@ struct View: Sendable {
     let ledger: Ledger?
     /// Promoted by the operation of the ledger.
     private let recordedOn: ServerID?
-    /// Why nobody may act, if so.
+    /// Why nobody may act, if so. Where only the replica is in doubt, the primary stays known: it goes on as it does when
+    /// its replica cannot be asked.
     let doubt: String?
 
     /// Why a primary counts as lost.
@@ -35,8 +36,9 @@ struct View: Sendable {
         let kept = govern.kept
         let seen = sight.seen
         let primary = kept.primary.isEmpty ? nil : ServerID.allCases.first { kept.uuids[$0] == kept.primary }
-        doubt = Self.doubt(seen, kept, primary)
-        self.primary = doubt == nil ? primary : nil
+        let doubt = Self.doubt(seen, kept, primary)
+        self.doubt = doubt?.text
+        self.primary = doubt == nil || doubt?.about == primary?.other ? primary : nil
         ledger = seen.activeLedger
         if let ledger, let facts = seen.facts(ledger.server), let promotion = facts.promotion,
             let begun = ledger.begun, promotion.primary == facts.uuid, promotion.epoch >= begun.epoch
@@ -56,7 +58,9 @@ struct View: Sendable {
             let ahead = Self.lost(seen.facts(primary.other), facts)
             fit =
                 facts.rebuilding == nil && (complete && current && !ahead || govern.broken.contains(.staleServerOpened))
-            if !fit, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
+            if doubt != nil {
+                evidence = nil
+            } else if !fit, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
                 evidence = .unfit
             } else {
                 let limit = govern.rules.stalledAfter
@@ -64,7 +68,7 @@ struct View: Sendable {
             }
         } else {
             fit = false
-            evidence = Self.evidence(sight, govern, primary)
+            evidence = doubt == nil ? Self.evidence(sight, govern, primary) : nil
         }
     }
 
@@ -97,30 +101,40 @@ struct View: Sendable {
         return .silent
     }
 
-    /// What no rule provides for.
-    private static func doubt(_ seen: Observation, _ kept: Kept, _ primary: ServerID?) -> String? {
+    /// What no rule provides for, and the server that it is about; nil where it may be either.
+    private static func doubt(
+        _ seen: Observation, _ kept: Kept, _ primary: ServerID?
+    ) -> (text: String, about: ServerID?)? {
         for id in ServerID.allCases {
             guard let facts = seen.facts(id) else { continue }
-            if !facts.gtidMode { return "\(id) runs without GTIDs" }
-            if facts.channels.count > 1 { return "\(id) replicates over \(facts.channels.count) channels" }
-            if let other = seen.facts(id.other), other.uuid == facts.uuid { return "both addresses lead to one server" }
+            if !facts.gtidMode { return ("\(id) runs without GTIDs", id) }
+            if facts.channels.count > 1 { return ("\(id) replicates over \(facts.channels.count) channels", id) }
+            if let other = seen.facts(id.other), other.uuid == facts.uuid {
+                let known = ServerID.allCases.filter { kept.uuids[$0] == facts.uuid }
+                return ("both addresses lead to one server", known.count == 1 ? known[0].other : nil)
+            }
             if kept.uuids[id.other] == facts.uuid {
-                return
-                    "\(id) has the server_uuid that \(id.other) had: its data directory was copied, or they changed places"
+                let why = "its data directory was copied, or they changed places"
+                return ("\(id) has the server_uuid that \(id.other) had: \(why)", id)
             }
             if let source = facts.channels.first?.sourceUUID, !source.isEmpty, let other = kept.uuids[id.other],
                 source != other
             {
-                return "\(id) replicates from \(source), which is not the other server"
+                return ("\(id) replicates from \(source), which is not the other server", id)
             }
         }
         guard let primary else {
-            return kept.primary.isEmpty
+            let why =
+                kept.primary.isEmpty
                 ? "it is not known which server is the primary: let one replicate from the other"
                 : "the primary on record, \(kept.primary), is neither of the two servers"
+            return (why, nil)
         }
         if let facts = seen.facts(primary), !facts.channels.isEmpty, seen.ledger(on: primary) == nil {
-            return "\(primary) is primary by the record of epoch \(kept.epoch) and replicates from the other server"
+            return (
+                "\(primary) is primary by the record of epoch \(kept.epoch) and replicates from the other server",
+                primary
+            )
         }
         return nil
     }
