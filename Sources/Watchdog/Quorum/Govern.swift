@@ -16,7 +16,7 @@ public struct Govern: Sendable {
     package var broken: Set<Breakage> = []
 
     // What is remembered from look to look, and lost with the process.
-    var tracks = Tracks()
+    var tracks = PerServer<Track>()
     var leaseOn: ServerID?
     package internal(set) var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
@@ -55,16 +55,6 @@ public struct Govern: Sendable {
         var refusedSince: Int64?
         var mark: UInt64 = 0
         var markAt: Int64 = .min
-    }
-
-    struct Tracks: Sendable {
-        private var a: Track?
-        private var b: Track?
-
-        subscript(id: ServerID) -> Track? {
-            get { id == .a ? a : b }
-            set { if id == .a { a = newValue } else { b = newValue } }
-        }
     }
 
     /// Rules that can be broken on purpose, to show that the simulation would notice.
@@ -123,8 +113,11 @@ public struct Govern: Sendable {
             guard let facts = sight.seen.facts(id) else { continue }
             // One that goes by the other's name is a copied data directory: which is which would not be known any more
             // once one of them is silent. Two that go by each other's have changed places in the configuration.
-            let taken = sight.seen.facts(id.other)?.uuid ?? kept.uuids[id.other]
-            if kept.uuids[id] != facts.uuid, taken != facts.uuid { kept.uuids[id] = facts.uuid }
+            if kept.uuids[id] != facts.uuid,
+                sight.seen.facts(id.other)?.uuid ?? kept.uuids[id.other] != facts.uuid
+            {
+                kept.uuids[id] = facts.uuid
+            }
             if let promotion = facts.promotion, promotion.epoch > kept.epoch {
                 kept.epoch = promotion.epoch
                 kept.primary = promotion.primary

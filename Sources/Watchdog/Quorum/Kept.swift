@@ -5,7 +5,7 @@ public struct Kept: Sendable, Hashable {
     /// server_uuid of the primary of that epoch; empty while unknown.
     public var primary = ""
     /// The uuids behind the two addresses.
-    public var uuids: [ServerID: String] = [:]
+    public var uuids = PerServer<String>()
     /// Set while this agent has promised an operation master to have turned away from the primary: the epoch of that
     /// operation, and the server whose ledger says how it ended.
     public var promise: Promise?

@@ -113,7 +113,7 @@ struct View: Sendable {
                 let known = ServerID.allCases.filter { kept.uuids[$0] == facts.uuid }
                 return ("both addresses lead to one server", known.count == 1 ? known[0].other : nil)
             }
-            if kept.uuids[id.other] == facts.uuid {
+            if kept.uuids[id] != facts.uuid, kept.uuids[id.other] == facts.uuid {
                 let why = "its data directory was copied, or they changed places"
                 return ("\(id) has the server_uuid that \(id.other) had: \(why)", id)
             }
