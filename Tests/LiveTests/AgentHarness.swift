@@ -90,6 +90,15 @@ struct Backends: Sendable {
             rebuild: rebuild)
     }
 
+    /// Carries single steps out, as the first agent.
+    func act(_ initiative: Configuration.Initiative) -> Act {
+        var configuration = configuration(0)
+        configuration.initiative = initiative
+        return Act(
+            configuration: configuration, router: RouterControl(configuration: configuration),
+            logger: journal.logger(configuration.agent.name))
+    }
+
     func agent(_ index: Int) -> Agent {
         let configuration = configuration(index)
         return Agent(configuration: configuration, logger: journal.logger(configuration.agent.name))

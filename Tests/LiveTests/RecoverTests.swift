@@ -96,11 +96,7 @@ import Testing
     @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            var configuration = backends.configuration(0)
-            configuration.initiative = .agents
-            let act = Act(
-                configuration: configuration, router: RouterControl(configuration: configuration),
-                logger: backends.journal.logger("web1"))
+            let act = backends.act(.agents)
             let master = try #require(
                 try await LedgerSession.open(
                     a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",

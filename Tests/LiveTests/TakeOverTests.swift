@@ -67,10 +67,7 @@ import Testing
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
             await a.kill()
-            let configuration = backends.configuration(0)
-            let act = Act(
-                configuration: configuration, router: RouterControl(configuration: configuration),
-                logger: backends.journal.logger("web1"))
+            let act = backends.act(.router)
             func session(_ agent: String) async throws -> LedgerSession {
                 try #require(
                     try await LedgerSession.open(
@@ -107,11 +104,7 @@ import Testing
     @Test func theEndOfAnOperationFencesADeposedServerWhoseCommitsHang() async throws {
         try await withBackends(1, options: HostCluster.semiSyncOptions) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            var configuration = backends.configuration(0)
-            configuration.initiative = .agents
-            let act = Act(
-                configuration: configuration, router: RouterControl(configuration: configuration),
-                logger: backends.journal.logger("web1"))
+            let act = backends.act(.agents)
             func session(_ server: MySQLServer, _ id: ServerID) async throws -> LedgerSession {
                 try #require(
                     try await LedgerSession.open(

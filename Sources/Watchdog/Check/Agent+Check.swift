@@ -67,11 +67,14 @@ struct HostSettingsProbe {
         do throws(AgentError) {
             try directory.checkExists()
             for id in servers {
-                guard
-                    let size = try? await MySQLDump.estimateSize(
+                let size: UInt64
+                do throws(DumpError) {
+                    size = try await MySQLDump.estimateSize(
                         of: configuration.connectionOptions(configuration.servers[id]), options: DumpOptions(),
                         deadline: .after(.seconds(20)))
-                else { continue }
+                } catch {
+                    throw AgentError(.dump(error), "see how large a dump of \(id) would be")
+                }
                 try directory.check(roomFor: size)
             }
             return nil

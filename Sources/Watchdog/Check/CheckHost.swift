@@ -96,7 +96,8 @@ struct CheckHost {
     private func directory() -> [Finding] {
         let path = configuration.workingDirectory
         guard let problem = host.directoryProblem else {
-            return [Finding(.ok, "this host", "\(path) can be written and has room for two dumps")]
+            let room = servers.isEmpty ? "" : " and has room for two dumps"
+            return [Finding(.ok, "this host", "\(path) can be written\(room)")]
         }
         return [Finding(.critical, "this host", problem)]
     }
