@@ -21,6 +21,12 @@ extension Govern {
             return
         }
         guard kept.promise == nil, view.evidence == nil else { return }
+        // Its agents' locks are about to come. Without this an agent that meets the announcement and the record in one
+        // look would close its router and open it seconds after all others.
+        if freshlyPromoted == primary, view.fit {
+            grant(primary, asked)
+            return
+        }
         // The replica is asked in one look for this agent's vote first and for a campaign after it.
         if view.doubt == nil, let replica = view.facts(primary.other), let quorum = replica.quorum,
             !quorum.votes.contains(rules.own) || broken.contains(.voteWithOpenRouter),

@@ -24,6 +24,8 @@ public struct Govern: Sendable {
     /// The router leads to a process that is gone, and that starts closed.
     package internal(set) var needsNoLease = false
     var majoritySince: Int64?
+    /// The server whose promotion this look has found on record there, and the look before had not.
+    var freshlyPromoted: ServerID?
     var waitingSince: Int64?
     /// What those who followed this agent's campaign knew to be lost: it does not campaign again for nothing.
     var refusal: String?
@@ -55,6 +57,8 @@ public struct Govern: Sendable {
         var refusedSince: Int64?
         var mark: UInt64 = 0
         var markAt: Int64 = .min
+        /// When the last look that had an answer was asked for.
+        var answered: Int64?
     }
 
     /// Rules that can be broken on purpose, to show that the simulation would notice.
@@ -109,6 +113,7 @@ public struct Govern: Sendable {
 
     private mutating func learn(_ sight: Sight) {
         kept.operation = max(kept.operation, sight.seen.highestEpoch)
+        freshlyPromoted = nil
         for id in ServerID.allCases {
             guard let facts = sight.seen.facts(id) else { continue }
             // One that goes by the other's name is a copied data directory: which is which would not be known any more
@@ -123,6 +128,11 @@ public struct Govern: Sendable {
                 kept.primary = promotion.primary
                 kept.executed = GTIDSet()
                 kept.sync = false
+                if promotion.primary == facts.uuid, let last = tracks[id]?.answered,
+                    sight.now - last <= rules.freshPromotion
+                {
+                    freshlyPromoted = id
+                }
             }
         }
         // Before the first promotion the primary is who the other one replicates from.
@@ -146,6 +156,7 @@ public struct Govern: Sendable {
             case .up(let facts):
                 track.life = sight.now
                 track.refusals = 0
+                track.answered = sight.askedAt
                 if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
                     // The first mark of a life says nothing about when it was made.
                     track.markAt = track.markAt == .min ? sight.now - rules.vouch : sight.now

@@ -21,6 +21,10 @@ public struct QuorumRules: Sendable, Hashable {
     public var downAfter: Int64
     /// Progress of the replica's receiver that is younger than this vouches for the primary.
     public var vouch: Int64 = 3_000
+    /// A promotion that is on record, and was not at a look so long ago, opens a router to the promoted server without
+    /// a majority there. Whoever replaces that server has a majority that has turned away from it after the record was
+    /// made, and waits `fenceWait` from then: this and a lease and the closing of a router are over before.
+    public var freshPromotion: Int64 = 2_000
     /// How long the semi-synchronous primary may wait for a replica that is gone before the agents let it go on.
     public var asyncAfter: Int64 = 5_000
     /// No automatic failover for so long after one that has finished; 0: never held back.

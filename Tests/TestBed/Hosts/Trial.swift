@@ -82,7 +82,7 @@ public final class Trial: Sendable {
         let after = try await cluster.settled(writers)
         let end = ContinuousClock.now
         let began = context.began ?? end
-        let outage = Outage(writers.log, fault: began, end: end)
+        let outage = Outage(writers.log, fault: began, end: end, host: writers.host(of:))
         var verdict = try await judge(primary: after)
         if let problem = fault.expectation.violation(before: before.name, after: after.name) {
             verdict.violations.append("\(fault): \(problem)")

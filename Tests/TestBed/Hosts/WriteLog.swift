@@ -68,10 +68,16 @@ public struct Outage: Sendable {
     public var toFirstOnOther: Duration?
     /// From the last row of the former server to the first of the other one.
     public var gap: Duration?
+    /// From the fault to the first row that the other server acknowledged to each host, in the order of the hosts; a
+    /// host that has written nothing there since is left out.
+    public var toFirstOnOtherByHost: [Duration] = []
     /// The longest time in which no writer had a row acknowledged, from the fault on.
     public var longestPause: Duration
 
-    public init(_ log: WriteLog, fault: ContinuousClock.Instant, end: ContinuousClock.Instant) {
+    /// - Parameter host: the host of a writer.
+    public init(
+        _ log: WriteLog, fault: ContinuousClock.Instant, end: ContinuousClock.Instant, host: (_ writer: Int) -> Int
+    ) {
         let before = log.lastAcknowledged(before: fault)
         let after = log.acknowledged(since: fault)
         var last = before?.answered ?? fault
@@ -83,6 +89,9 @@ public struct Outage: Sendable {
         longestPause = max(longestPause, last.duration(to: end))
         guard let before, let first = after.first(where: { $0.server != before.server }) else { return }
         toFirstOnOther = fault.duration(to: first.answered)
+        var firsts: [Int: Write] = [:]
+        for write in after.reversed() where write.server == first.server { firsts[host(write.row.writer)] = write }
+        toFirstOnOtherByHost = firsts.sorted { $0.key < $1.key }.map { fault.duration(to: $0.value.answered) }
         let lastOnFormer = after.last { $0.server == before.server && $0.answered < first.answered } ?? before
         gap = lastOnFormer.answered.duration(to: first.answered)
     }
