@@ -44,4 +44,36 @@ import Testing
             #expect(promoted == 2)
         }
     }
+
+    /// What an open session says of a server is as true as what a new one would say.
+    @Test func aServerThatLetsNobodyInIsAskedOverTheSessionOfTheLookBefore() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let server = backends.cluster.a
+            let look = ServerLook(QuorumProbe(configuration), timeout: .seconds(10))
+            let options = configuration.connectionOptions(configuration.servers.a)
+            func login() async throws -> LoginTrouble? {
+                let view = await look.look(options, recorded: false)
+                return try #require(view.facts?.quorum, "\(view.reason)").login
+            }
+            #expect(try await login() == nil)
+
+            let account = TestAccount.agent
+            try await server.sql("ALTER USER '\(account.user)'@'%' IDENTIFIED BY 'another'")
+            guard case .ownFault? = try await login() else {
+                Issue.record("a refused password is not named")
+                return
+            }
+            try await server.sql("ALTER USER '\(account.user)'@'%' IDENTIFIED BY '\(account.password)'")
+            try await eventually("it is let in again", within: .seconds(20)) { try await login() == nil }
+
+            try await server.sql("SET GLOBAL max_connections = 1")
+            guard case .turnedAway? = try await login() else {
+                Issue.record("a full server is not named")
+                return
+            }
+            await look.close()
+        }
+    }
 }

@@ -8,7 +8,7 @@ actor Council {
     private let configuration: Configuration
     private let logger: Logger
     private let rules: QuorumRules
-    private let probe: QuorumProbe
+    private let looks: PerServer<ServerLook>
     private let part: Part
     private let act: Act
     private let hand: RouterHand
@@ -33,6 +33,9 @@ actor Council {
     private let leaseGuard: LeaseGuard
     private let writes: WriteProbe
     private var hung: ServerID?
+    /// Since when a server that answers an older session has greeted no new one.
+    private var closedToNew: [ServerID: (trouble: LoginTrouble, since: ContinuousClock.Instant)] = [:]
+    private var toldClosedToNew: [ServerID: LoginTrouble] = [:]
     private var lastStanding: Standing
 
     /// Looks follow each other this closely while something is under way.
@@ -43,7 +46,9 @@ actor Council {
         self.logger = logger
         let rules = QuorumRules(configuration)
         self.rules = rules
-        probe = QuorumProbe(configuration)
+        let probe = QuorumProbe(configuration)
+        let timeout = configuration.agent.probeTimeout
+        looks = [.a: ServerLook(probe, timeout: timeout), .b: ServerLook(probe, timeout: timeout)]
         let router = RouterControl(configuration: configuration)
         act = Act(configuration: configuration, router: router, logger: logger)
         part = Part(configuration: configuration, act: act, logger: logger)
@@ -80,6 +85,7 @@ actor Council {
         await asking.value
         await hand.rest()
         await part.leave()
+        for id in ServerID.allCases { await looks[id]?.close() }
         for post in posts.values { post.close() }
         for pinger in pingers.values { pinger.cancel() }
     }
@@ -96,7 +102,7 @@ actor Council {
         let sight = Sight(
             seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: posts[.a]?.pong.map { clock($0) },
             pongB: posts[.b]?.pong.map { clock($0) }, routerCut: await hand.isCut,
-            stall: writes.hanging.map { ($0.server, clock() - clock($0.since)) })
+            stall: stall(seen))
         var standing = lastStanding
         // What is decided without knowing what this agent holds now is not done, even if the step has ended meanwhile.
         let busy = long != nil
@@ -135,6 +141,22 @@ actor Council {
         return orders.urgent || acted
     }
 
+    /// The primary's writes hang, or nobody new is greeted there, which is as good as hanging for an application.
+    private func stall(_ seen: Observation) -> (ServerID, Int64)? {
+        for id in ServerID.allCases {
+            guard let trouble = seen.facts(id)?.quorum?.login else {
+                closedToNew[id] = nil
+                continue
+            }
+            closedToNew[id] = (trouble, closedToNew[id]?.since ?? .now)
+        }
+        if let hanging = writes.hanging { return (hanging.server, clock() - clock(hanging.since)) }
+        guard let primary = govern.primary, let new = closedToNew[primary], case .notGreeted = new.trouble else {
+            return nil
+        }
+        return (primary, clock() - clock(new.since))
+    }
+
     /// A question to one server that is under way.
     private struct Lookout {
         let asked: Int64
@@ -150,12 +172,11 @@ actor Council {
 
     private func look(at id: ServerID) -> Lookout {
         var lookout = Lookout(asked: clock())
+        guard let look = looks[id] else { return lookout }
         let answer = lookout.answer
-        let probe = probe
         let options = configuration.connectionOptions(configuration.servers[id])
-        let deadline = Deadline.after(configuration.agent.probeTimeout)
         let recorded = recorded[id] ?? false
-        lookout.task = Task { answer.put(await probe.look(options, recorded: recorded, deadline: deadline)) }
+        lookout.task = Task { answer.put(await look.look(options, recorded: recorded)) }
         return lookout
     }
 
@@ -331,6 +352,20 @@ actor Council {
         hung = now
     }
 
+    private func reportLogins() {
+        for id in ServerID.allCases where closedToNew[id]?.trouble.kind != toldClosedToNew[id]?.kind {
+            let trouble = closedToNew[id]?.trouble
+            toldClosedToNew[id] = trouble
+            if let trouble {
+                logger.error(
+                    "no new session, an older one is asked",
+                    metadata: ["server": "\(act.name(id))", "why": "\(trouble.text)"])
+            } else {
+                logger.notice("new sessions come to be again", metadata: ["server": "\(act.name(id))"])
+            }
+        }
+    }
+
     private static var times: Regex<Substring> { #/\d+ m?s\b/# }
 
     /// With why nothing is done, if something stands in the way.
@@ -350,6 +385,7 @@ actor Council {
                 ])
         }
         reportHang()
+        reportLogins()
         guard orders.step != lastStep else { return }
         defer { lastStep = orders.step }
         switch orders.step {

@@ -101,7 +101,53 @@ struct QuorumProbe: Sendable {
             FROM repl_watchdog.control)
         """
 
-    private func sql(_ recorded: Bool) -> String {
+    /// What an earlier look has found and a plain one cannot ask: information_schema, the lists of variables and the
+    /// persisted ones hang as logins do while an account statement waits for its acknowledgement.
+    struct Known: Sendable {
+        var semiSync = false
+        var bootsClosed = true
+        var recorded = false
+
+        init(_ facts: ServerFacts) {
+            semiSync = facts.quorum?.semiSync.installed == true
+            bootsClosed = facts.quorum?.bootsClosed == true
+            recorded = facts.quorum?.recorded == true
+        }
+
+        /// As performance_schema.global_variables would list them.
+        fileprivate var variables: String {
+            guard semiSync else { return "NULL" }
+            let switches = ["enabled", "wait_no_replica"].map {
+                "'rpl_semi_sync_source_\($0)=', IF(@@global.rpl_semi_sync_source_\($0), 'ON', 'OFF')"
+            }
+            let values = ["wait_point", "timeout", "wait_for_replica_count"].map {
+                "'rpl_semi_sync_source_\($0)=', @@global.rpl_semi_sync_source_\($0)"
+            }
+            return "CONCAT(\((switches + values).joined(separator: ", ',', ")))"
+        }
+
+        /// All that there may be: reading one that is not there says so.
+        fileprivate var tables: String {
+            let tables =
+                ["ongoing_failover.status", "ongoing_rebuild.marker"]
+                + (recorded ? ["repl_watchdog.history", "repl_watchdog.control"] : [])
+            return SQLText.literal(tables.joined(separator: ","))
+        }
+    }
+
+    private static let variables = """
+        (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
+            FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%')
+        """
+    private static let persisted = """
+        (SELECT variable_value FROM performance_schema.persisted_variables WHERE variable_name = 'super_read_only')
+        """
+    private static let tables = """
+        (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
+            WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog'))
+        """
+
+    private func sql(_ recorded: Bool, _ known: Known? = nil) -> String {
         """
         SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
             \(locks.column(.here)), \(locks.presenceColumn),
@@ -111,36 +157,36 @@ struct QuorumProbe: Sendable {
             IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) IS NOT NULL,
             @@server_uuid, CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ',
                 @@global.super_read_only), @@global.gtid_executed, @@global.gtid_purged,
-            (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
-                FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%'),
+            \(known?.variables ?? Self.variables),
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
                 WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
                     'Rpl_semi_sync_source_wait_sessions')),
-            (SELECT variable_value FROM performance_schema.persisted_variables
-                WHERE variable_name = 'super_read_only'),
+            \(known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted),
             (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
                 FROM performance_schema.replication_connection_status),
-            (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
-                WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog')),
+            \(known?.tables ?? Self.tables),
             \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL"),
             (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration)
         """
     }
 
+    /// - Parameter known: the plain form of the look, for a server that greets no new session.
     func facts(
-        _ connection: MySQLConnection, recorded: Bool = false, deadline: Deadline
+        _ connection: MySQLConnection, recorded: Bool = false, known: Known? = nil, deadline: Deadline
     ) async throws(MySQLError) -> ServerFacts {
         let version = connection.serverVersion
         var recorded = recorded
         let answer: ResultSet
         do {
-            answer = try await connection.query(sql(recorded), purpose: "read the server's state", deadline: deadline)
+            answer = try await connection.query(
+                sql(recorded, known), purpose: "read the server's state", deadline: deadline)
         } catch {
             guard recorded, let number = error.number, [1049, 1146].contains(number) else { throw error }
             // It was there a moment ago: the server is being rebuilt.
             recorded = false
-            answer = try await connection.query(sql(false), purpose: "read the server's state", deadline: deadline)
+            answer = try await connection.query(
+                sql(false, known), purpose: "read the server's state", deadline: deadline)
         }
         let words = answer.rows.first?.string(10)?.split(separator: " ") ?? []
         guard let row = answer.rows.first, let uuid = row.string(9), words.count == 4, let id = UInt64(words[0]),

@@ -21,6 +21,11 @@ enum Remedy {
         case .resolve: return "see whether this host can resolve the name, or configure an address"
         case .refused: return "see whether mysqld runs there and listens on this port"
         case .unreachable: return "see whether the network to this server is up"
+        case .timeout where error.phase == .greeting:
+            return
+                "an account statement (CREATE USER, ALTER USER, GRANT) that waits for its replica holds up every login: "
+                + "agents that are connected let it go after some seconds, and a session that is still open can: SET GLOBAL "
+                + "rpl_semi_sync_source_enabled = OFF"
         case .timeout, .closed: return "see whether the host is up, and what listens on this port"
         case .tls: return "correct [credentials] tls and ca_file, or the server's certificate"
         case .authentication: return "use tls = \"required\", or an account with caching_sha2_password"

@@ -36,7 +36,8 @@ struct ServerProbe: Sendable {
         switch error.code {
         case .refused: return .downHard(why)
         case .timeout where error.phase == .resolve: return .ownFault(why)
-        case .timeout where error.phase == .command || error.phase == .reply: return .stalled(why)
+        case .timeout where [.greeting, .tls, .authentication, .command, .reply].contains(error.phase):
+            return .stalled(why)
         case .timeout, .unreachable, .closed: return .downSoft(why)
         default: return .ownFault(why)
         }

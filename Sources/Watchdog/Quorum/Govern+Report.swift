@@ -44,6 +44,9 @@ extension Govern {
             evidence.append(
                 "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
         }
+        for id in ServerID.allCases {
+            if let trouble = view.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
+        }
         var own: [String] = []
         for id in ServerID.allCases {
             if case .ownFault = view.sight.seen[id] { own.append("\(id) \(view.sight.seen[id].reason)") }

@@ -23,6 +23,9 @@ public struct QuorumFacts: Sendable, Hashable {
     public var failoverAsked = false
     public var lossAccepted = false
 
+    /// What a new session has met here, where this was said by an older one.
+    public var login: LoginTrouble?
+
     public init() {}
 
     /// Everybody who votes, here, that the other server is down.

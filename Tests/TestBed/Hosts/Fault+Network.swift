@@ -1,7 +1,7 @@
 /// What happens to the network between the hosts.
 extension Fault {
     public static let all =
-        servers + data + disks + network + proxies + agents + misfits + operators + rebuilds + identity
+        servers + commits + data + disks + network + proxies + agents + misfits + operators + rebuilds + identity
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in
