@@ -81,7 +81,7 @@ extension Act {
         guard before.superReadOnly else {
             throw AgentError(.refused, "\(what): \(name(old)) takes writes again, it must be fenced first")
         }
-        try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.stop, what) }
+        try await onServer(what) { () async throws(MySQLError) in try await stopReplication(ledger.connection, what) }
         let state = try await onServer(what) { () async throws(MySQLError) in
             try await ServerProbe.facts(
                 ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))

@@ -52,7 +52,7 @@ extension Act {
             try await ledger.run("SET GLOBAL read_only = ON", what)
             try await ledger.run(
                 "SET GLOBAL super_read_only = OFF", "let the promotion be recorded (read_only stays ON)")
-            try await ledger.run(dialect.stop, what)
+            try await stopReplication(ledger.connection, what)
         }
         let state = try await onServer(what) { () async throws(MySQLError) in
             try await ServerProbe.facts(

@@ -181,7 +181,7 @@ extension Act {
         }
         try await onServer(what) { () async throws(MySQLError) in try await close(session) }
         let state = try await onServer(what) { () async throws(MySQLError) in
-            if !before.channels.isEmpty { try await session.run(session.dialect.stop, what, within: .seconds(30)) }
+            if !before.channels.isEmpty { try await stopReplication(session.connection, what, within: .seconds(30)) }
             return try await session.facts(cluster: configuration.cluster)
         }
         let source = try await withSession(primary, what) { session async throws(AgentError) in

@@ -7,6 +7,9 @@ final class Part {
     private let logger: Logger
     let act: Act
     private(set) var session: LedgerSession?
+    /// A session that was given up while one of its statements ran: the server may keep it, and its locks with it, until
+    /// that statement is through.
+    private var former: (server: ServerID, id: UInt64)?
 
     /// What the steps need besides the look: what `Decide` or `Govern` knew when it chose them.
     struct Context {
@@ -26,7 +29,10 @@ final class Part {
 
     /// Gives this agent's part up: the session ends, and with it the locks.
     func leave() async {
-        await session?.close()
+        if let session {
+            if !session.isOpen { former = (session.server, session.id) }
+            await session.close()
+        }
         session = nil
     }
 
@@ -40,6 +46,7 @@ final class Part {
         } catch {
             logger.warning("the ledger session is lost", metadata: ["error": "\(error)"])
             session.connection.abort()
+            former = (session.server, session.id)
             self.session = nil
         }
     }
@@ -159,12 +166,34 @@ final class Part {
                 agent: configuration.agent.name, cluster: configuration.cluster, deadline: .after(.seconds(8)))
         }
         guard let opened else {
+            if let former, former.server == server {
+                try await endFormer(former.id, on: server)
+                throw AgentError(.refused, "this agent's former session on \(act.name(server)) is not over yet")
+            }
             throw AgentError(
                 .alreadyRunning,
                 "an agent named \(configuration.agent.name) is connected already: every agent needs its own agent.name")
         }
         session = opened
+        former = nil
         return opened
+    }
+
+    /// Ends what this agent has left running on a server, and only that.
+    private func endFormer(_ id: UInt64, on server: ServerID) async throws(AgentError) {
+        let what = "end this agent's former session on \(act.name(server))"
+        let lock = LedgerSchema.agentLock(configuration.cluster, configuration.agent.name)
+        try await act.withSession(server, what) { session async throws(AgentError) in
+            try await act.onServer(what) { () async throws(MySQLError) in
+                let holder = try await session.run("SELECT IS_USED_LOCK(\(SQLText.literal(lock)))", what)
+                guard holder.rows.first?.int(0) == Int64(id) else { return }
+                do throws(MySQLError) {
+                    try await session.run("KILL \(id)", what)
+                } catch {
+                    if error.number != 1094 { throw error }
+                }
+            }
+        }
     }
 
     private func signal(

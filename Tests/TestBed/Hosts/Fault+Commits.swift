@@ -53,7 +53,7 @@ extension Fault.Context {
         try await statement.value
     }
 
-    /// Kills the primary while its replica is in the middle of receiving a transaction of 200 MB.
+    /// Kills the primary while its replica is in the middle of receiving a transaction of 100 MB.
     func halfOfALargeTransaction() async throws {
         let receiving = """
             SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE queueing_transaction <> ''
@@ -67,7 +67,7 @@ extension Fault.Context {
         let transaction = Task {
             _ = try? await writer.query(
                 """
-                INSERT INTO shop.large (data) WITH RECURSIVE t (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < 200)
+                INSERT INTO shop.large (data) WITH RECURSIVE t (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < 100)
                 SELECT REPEAT(CHAR(64 + i % 60), 1000000) FROM t
                 """, deadline: .after(.seconds(60)))
         }
