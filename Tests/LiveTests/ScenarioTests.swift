@@ -8,7 +8,9 @@ import Testing
     /// On loopback, one cluster for all: what one leaves behind the next one finds.
     @Test func serversAndAgents() async throws {
         // S34 first: an operator has started replication there.
-        let scenarios = ["S34", "S35", "S26", "S01", "S71", "S06", "S47", "S39", "S57", "S07", "S62", "S75b", "S76", "S63"]
+        let scenarios = [
+            "S34", "S35", "S26", "S01", "S71", "S06", "S47", "S39", "S57", "S07", "S62", "S75b", "S76", "S63",
+        ]
         try await run(scenarios, ownNetworks: false)
     }
 

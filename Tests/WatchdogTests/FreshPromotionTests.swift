@@ -39,4 +39,14 @@ import Testing
     @Test func aRecordThatMayBeOldOpensNoRouter() {
         #expect(orders(lookedAgoWithout: 2_001).router == .cut)
     }
+
+    /// A process that has just died resets what is on its way in, and refuses a moment later.
+    @Test func aPrimaryThatDoesNotLetAnybodyInIsLookedAtAgainAtOnce() {
+        var scene = GovernTests.Scene()
+        #expect(!scene.look().urgent)
+        scene.a = .downSoft("reset")
+        #expect(scene.look().urgent)
+        scene.a = .refusing("too many connections")
+        #expect(!scene.look().urgent)
+    }
 }

@@ -5,8 +5,8 @@ extension Act {
     ///
     /// `STOP REPLICA` waits a minute for the rest of a transaction that the applier's coordinator has begun to hand out
     /// (MySQL 8.0 to 9.7, `SLAVE_WAIT_GROUP_DONE`). Of a transaction whose source died in the middle of it the rest will
-    /// not come. A coordinator that is killed before it is told to stop does not wait; what is half applied is rolled
-    /// back. Its GTID is in neither set, so nothing that counts as received is lost.
+    /// not come. A coordinator that is killed, and not told to stop before it has seen that, does not wait; what is half
+    /// applied is rolled back. Its GTID is in neither set, so nothing that counts as received is lost.
     func stopReplication(
         _ connection: MySQLConnection, _ what: String, within limit: Duration = .seconds(8)
     ) async throws(MySQLError) {
@@ -32,6 +32,12 @@ extension Act {
             } catch {
                 if error.number != 1094 { throw error }
             }
+        }
+        while !half.rows.isEmpty {
+            let running = try await run(
+                "SELECT 1 FROM performance_schema.replication_applier_status_by_coordinator WHERE service_state = 'ON'")
+            if running.rows.isEmpty { break }
+            do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
         }
         _ = try await run(dialect.stop)
     }

@@ -97,16 +97,26 @@ public struct Govern: Sendable {
     /// goes on for hours and a lost primary may be held for an operator: nothing is gained then by asking the survivor
     /// twenty times a second.
     private mutating func isUrgent(_ view: View) -> Bool {
-        let fading = view.primary.flatMap { tracks[$0] }.map {
-            $0.refusals > 0 || view.now - $0.life > rules.downAfter / 2
-        }
-        let now = Pressure(evidence: view.evidence, rows: view.ledger?.rows.last?.id, fading: fading ?? false)
+        let now = Pressure(
+            evidence: view.evidence, rows: view.ledger?.rows.last?.id,
+            fading: view.primary.map { fades(view, $0) } ?? false
+        )
         guard now != Pressure() else {
             pressure = nil
             return false
         }
         if pressure?.what != now { pressure = (now, view.now) }
         return pressure.map { view.now - $0.since < Self.hurry } ?? false
+    }
+
+    /// A primary that may be about to be lost. A connection that was reset on its way in is no refusal yet, and no
+    /// reason to wait for a whole interval either.
+    private func fades(_ view: View, _ primary: ServerID) -> Bool {
+        switch view.sight.seen[primary] {
+        case .downHard, .downSoft, .stalled: return true
+        case .up, .refusing, .ownFault:
+            return tracks[primary].map { view.now - $0.life > rules.downAfter / 2 } ?? false
+        }
     }
 
     // MARK: What a look teaches
