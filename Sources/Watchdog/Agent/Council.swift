@@ -176,7 +176,8 @@ actor Council {
         let answer = lookout.answer
         let options = configuration.connectionOptions(configuration.servers[id])
         let recorded = recorded[id] ?? false
-        lookout.task = Task { answer.put(await look.look(options, recorded: recorded)) }
+        let member = govern.kept.uuids[id] ?? ""
+        lookout.task = Task { answer.put(await look.look(options, recorded: recorded, member: member)) }
         return lookout
     }
 

@@ -15,6 +15,7 @@ extension Agent {
         } catch {
             forgotten = error.message
         }
+        let members = kept.uuids
         var govern = Govern(rules: rules, configuration: configuration, kept: kept)
         let control = RouterControl(configuration: configuration)
         let probe = QuorumProbe(configuration)
@@ -30,8 +31,12 @@ extension Agent {
             }
             let asked = born.duration(to: .now).milliseconds
             let deadline = Deadline.after(configuration.agent.probeTimeout)
-            async let a = probe.look(configuration.connectionOptions(configuration.servers.a), deadline: deadline)
-            async let b = probe.look(configuration.connectionOptions(configuration.servers.b), deadline: deadline)
+            async let a = probe.look(
+                configuration.connectionOptions(configuration.servers.a), member: members[.a] ?? "",
+                deadline: deadline)
+            async let b = probe.look(
+                configuration.connectionOptions(configuration.servers.b), member: members[.b] ?? "",
+                deadline: deadline)
             let router: RouterView
             do {
                 router = .leadsTo(uuid: try await control.identity(deadline: deadline).lowercased())

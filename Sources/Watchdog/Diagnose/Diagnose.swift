@@ -127,6 +127,9 @@ public struct Diagnose: Sendable {
         let replica = primary.other
         guard let facts = seen.facts(replica) else { return Diagnosis(.unknown, []) }
         var evidence = [why]
+        if let source = seen.facts(primary), Stranger.isOne(facts, history: source.executed) {
+            return Diagnosis(.ambiguous, primary: primary, evidence + [Stranger.text(name(replica), facts)])
+        }
         let health: ReplicationChannel.Health
         if facts.rebuilding != nil {
             health = .broken("the copy is unfinished")

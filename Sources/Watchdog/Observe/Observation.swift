@@ -80,6 +80,8 @@ public struct ServerFacts: Sendable {
     public var rebuilding: RebuildMarker?
     /// The newest row of repl_watchdog.history.
     public var promotion: Promotion?
+    /// Databases of its own, a few of them. Nil where nobody had to ask: it replicates, or is known to belong here.
+    public var schemas: [String]?
     /// What only the agents' initiative asks for.
     public var quorum: QuorumFacts?
 

@@ -71,7 +71,9 @@ struct QuorumProbe: Sendable {
     }
 
     /// - Parameter recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
-    func look(_ options: ConnectionOptions, recorded: Bool = false, deadline: Deadline) async -> ServerView {
+    func look(
+        _ options: ConnectionOptions, recorded: Bool = false, member: String? = nil, deadline: Deadline
+    ) async -> ServerView {
         let connection: MySQLConnection
         do {
             connection = try await MySQLConnection.connect(options, deadline: deadline)
@@ -79,7 +81,7 @@ struct QuorumProbe: Sendable {
             return ServerProbe.classify(error)
         }
         do {
-            let facts = try await facts(connection, recorded: recorded, deadline: deadline)
+            let facts = try await facts(connection, recorded: recorded, member: member, deadline: deadline)
             await connection.close()
             return .up(facts)
         } catch {
@@ -171,9 +173,13 @@ struct QuorumProbe: Sendable {
         """
     }
 
-    /// - Parameter known: the plain form of the look, for a server that greets no new session.
+    /// - Parameters:
+    ///   - known: the plain form of the look, for a server that greets no new session.
+    ///   - member: the server_uuid that is known to belong at this address, empty where none is yet: another one is
+    ///     asked for its databases. Nil: no matter.
     func facts(
-        _ connection: MySQLConnection, recorded: Bool = false, known: Known? = nil, deadline: Deadline
+        _ connection: MySQLConnection, recorded: Bool = false, known: Known? = nil, member: String? = nil,
+        deadline: Deadline
     ) async throws(MySQLError) -> ServerFacts {
         let version = connection.serverVersion
         var recorded = recorded
@@ -212,6 +218,9 @@ struct QuorumProbe: Sendable {
             connection, tables, recorded ? row : nil, into: &facts, deadline: deadline)
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         facts.quorum = quorum
+        if let member, known == nil, facts.channels.isEmpty, facts.uuid != member {
+            facts.schemas = try await ServerProbe.schemas(connection, deadline)
+        }
         return facts
     }
 

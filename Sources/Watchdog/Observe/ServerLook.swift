@@ -30,12 +30,14 @@ actor ServerLook {
     }
 
     /// Bounded by twice the timeout. One at a time.
-    /// - Parameter recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
-    func look(_ options: ConnectionOptions, recorded: Bool) async -> ServerView {
+    /// - Parameters:
+    ///   - recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
+    ///   - member: the server_uuid that is known to belong at this address.
+    func look(_ options: ConnectionOptions, recorded: Bool, member: String? = nil) async -> ServerView {
         // What an attempt of an earlier look has come to says whether new sessions are greeted again; its answer is old.
         if let answer = attempt?.answer { note(answer) }
         if attempt == nil, older == nil || next.hasPassed {
-            attempt = Attempt(probe, options, recorded: recorded, deadline: .after(timeout))
+            attempt = Attempt(probe, options, recorded: recorded, member: member, deadline: .after(timeout))
         }
         if let attempt {
             if older == nil {
@@ -103,9 +105,11 @@ actor ServerLook {
         private let bell = Bell()
         private let task = Mutex<Task<Void, Never>?>(nil)
 
-        init(_ probe: QuorumProbe, _ options: ConnectionOptions, recorded: Bool, deadline: Deadline) {
+        init(
+            _ probe: QuorumProbe, _ options: ConnectionOptions, recorded: Bool, member: String?, deadline: Deadline
+        ) {
             let work = Task {
-                let answer = await Self.ask(probe, options, recorded, deadline)
+                let answer = await Self.ask(probe, options, recorded, member, deadline)
                 box.withLock { $0 = answer }
                 bell.ring()
             }
@@ -127,7 +131,8 @@ actor ServerLook {
         }
 
         private static func ask(
-            _ probe: QuorumProbe, _ options: ConnectionOptions, _ recorded: Bool, _ deadline: Deadline
+            _ probe: QuorumProbe, _ options: ConnectionOptions, _ recorded: Bool, _ member: String?,
+            _ deadline: Deadline
         ) async -> Answer {
             let connection: MySQLConnection
             do {
@@ -136,7 +141,8 @@ actor ServerLook {
                 return Answer(view: ServerProbe.classify(error), trouble: LoginTrouble(error))
             }
             do {
-                let facts = try await probe.facts(connection, recorded: recorded, deadline: deadline)
+                let facts = try await probe.facts(
+                    connection, recorded: recorded, member: member, deadline: deadline)
                 return Answer(view: .up(facts), connection: connection)
             } catch {
                 connection.abort()

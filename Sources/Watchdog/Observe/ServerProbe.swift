@@ -75,7 +75,14 @@ struct ServerProbe: Sendable {
             Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
         ).rows.map { ReplicationChannel($0) }
         try await readTables(connection, into: &facts, deadline: deadline)
+        if facts.channels.isEmpty { facts.schemas = try await schemas(connection, deadline) }
         return facts
+    }
+
+    /// The databases of a server that may be a stranger.
+    static func schemas(_ connection: MySQLConnection, _ deadline: Deadline) async throws(MySQLError) -> [String] {
+        try await connection.query(Stranger.sql, purpose: "see whether the server has databases", deadline: deadline)
+            .rows.compactMap { $0.string(0) }
     }
 
     private static func readTables(

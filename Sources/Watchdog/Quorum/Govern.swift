@@ -125,7 +125,7 @@ public struct Govern: Sendable {
         kept.operation = max(kept.operation, sight.seen.highestEpoch)
         freshlyPromoted = nil
         for id in ServerID.allCases {
-            guard let facts = sight.seen.facts(id) else { continue }
+            guard let facts = sight.seen.facts(id), !isStranger(id, sight.seen) else { continue }
             // One that goes by the other's name is a copied data directory: which is which would not be known any more
             // once one of them is silent. Two that go by each other's have changed places in the configuration.
             if kept.uuids[id] != facts.uuid,
@@ -156,6 +156,14 @@ public struct Govern: Sendable {
             kept.uuids[id.other] = source.sourceUUID
             kept.primary = source.sourceUUID
         }
+    }
+
+    /// Whether another server has been given this address.
+    func isStranger(_ id: ServerID, _ seen: Observation) -> Bool {
+        guard let facts = seen.facts(id), facts.uuid != kept.uuids[id], facts.uuid != kept.primary,
+            !kept.primary.isEmpty
+        else { return false }
+        return Stranger.isOne(facts, history: kept.executed.union(seen.facts(id.other)?.executed ?? GTIDSet()))
     }
 
     private mutating func track(_ sight: Sight) {

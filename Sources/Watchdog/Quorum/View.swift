@@ -36,7 +36,7 @@ struct View: Sendable {
         let kept = govern.kept
         let seen = sight.seen
         let primary = kept.primary.isEmpty ? nil : ServerID.allCases.first { kept.uuids[$0] == kept.primary }
-        let doubt = Self.doubt(seen, kept, primary)
+        let doubt = Self.doubt(seen, govern, primary)
         self.doubt = doubt?.text
         self.primary = doubt == nil || doubt?.about == primary?.other ? primary : nil
         ledger = seen.activeLedger
@@ -103,10 +103,12 @@ struct View: Sendable {
 
     /// What no rule provides for, and the server that it is about; nil where it may be either.
     private static func doubt(
-        _ seen: Observation, _ kept: Kept, _ primary: ServerID?
+        _ seen: Observation, _ govern: Govern, _ primary: ServerID?
     ) -> (text: String, about: ServerID?)? {
+        let kept = govern.kept
         for id in ServerID.allCases {
             guard let facts = seen.facts(id) else { continue }
+            if govern.isStranger(id, seen) { return (Stranger.text("\(id)", facts), id) }
             if !facts.gtidMode { return ("\(id) runs without GTIDs", id) }
             if facts.channels.count > 1 { return ("\(id) replicates over \(facts.channels.count) channels", id) }
             if let other = seen.facts(id.other), other.uuid == facts.uuid {

@@ -38,10 +38,36 @@ extension Fault {
             } undo: {
             }
         },
+        Fault("S77", "an unrelated server has the replica's address", .stays) { context in
+            try await context.replacedByAStranger()
+        },
     ]
 }
 
 extension Fault.Context {
+    fileprivate func replacedByAStranger() async throws {
+        let files = FileManager.default
+        let (data, aside) = (replica.folder.path + "/data", replica.folder.path + "/data.aside")
+        try replica.folder.write(
+            "init.sql",
+            """
+            SET GLOBAL super_read_only = OFF;
+            CREATE DATABASE accounting;
+            CREATE TABLE accounting.books (page INT PRIMARY KEY) SELECT 1 AS page;
+            SET GLOBAL super_read_only = ON;
+
+            """)
+        try await disguised("never part of this cluster", primaryDies: false) {
+            try files.moveItem(atPath: data, toPath: aside)
+            try await replica.prepare()
+            try await replica.start(["--init-file=\(replica.folder.path)/init.sql"])
+        } undo: {
+            if !files.fileExists(atPath: data + "/accounting/books.ibd") { violation("the stranger was wiped") }
+            try files.removeItem(atPath: data)
+            try files.moveItem(atPath: aside, toPath: data)
+        }
+    }
+
     fileprivate func cloned(primaryDies: Bool) async throws {
         let file = "data/auto.cnf"
         let own = replica.folder.read(file)
