@@ -26,6 +26,9 @@ public struct ConnectionOptions: Sendable {
     public var address: ServerAddress
     public var user: String
     public var password: Secret
+    /// Asked once in a connect whose password the server has refused: another one to try within the same deadline, or
+    /// nil. For passwords that are changed while a program runs.
+    public var otherPassword: (@Sendable (Secret) -> Secret?)?
     public var database: String?
     public var tls: TLSMode = .preferred
     /// PEM file of the authorities that `verifyCA` and `verifyIdentity` trust; nil: the system's store.

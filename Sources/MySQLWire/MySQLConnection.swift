@@ -23,8 +23,20 @@ public final class MySQLConnection: Sendable {
     public static func connect(_ options: ConnectionOptions, deadline: Deadline) async throws(MySQLError)
         -> MySQLConnection
     {
-        try await connect(options, without: [], deadline: deadline)
+        do throws(MySQLError) {
+            return try await connect(options, without: [], deadline: deadline)
+        } catch {
+            guard error.number == Self.accessDenied, let other = options.otherPassword?(options.password) else {
+                throw error
+            }
+            var again = options
+            again.password = other
+            return try await connect(again, without: [], deadline: deadline)
+        }
     }
+
+    /// ER_ACCESS_DENIED_ERROR: no such account, or another password.
+    private static let accessDenied: UInt16 = 1045
 
     /// The same without some capabilities, for tests of the older forms of the protocol, and with other name servers.
     static func connect(

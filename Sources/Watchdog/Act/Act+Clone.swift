@@ -91,10 +91,11 @@ extension Act {
                 "name the server to clone from")
         }
         let credentials = configuration.credentials
+        let password = credentials.source.password(for: configuration.servers[primary])
         let encrypted = [TLSMode.required, .verifyCA, .verifyIdentity].contains(credentials.tls)
         let sql = """
             CLONE INSTANCE FROM \(SQLText.literal(credentials.user))@\(SQLText.literal(donor.host)):\(donor.port) \
-            IDENTIFIED BY \(SQLText.literal(credentials.password.reveal()))\(encrypted ? " REQUIRE SSL" : "")
+            IDENTIFIED BY \(SQLText.literal(password.reveal()))\(encrypted ? " REQUIRE SSL" : "")
             """
         let outcome = await runClone(sql, session, replica, deadline: deadline)
         if case .failed = outcome {

@@ -24,7 +24,8 @@ extension Act {
         let replication = configuration.replication
         let sql = session.dialect.changeSource(
             to: replication.peer ?? configuration.servers[primary], user: replication.user,
-            password: replication.password, tls: configuration.credentials.tls, caFile: configuration.credentials.caFile
+            password: replication.source.refreshed(), tls: configuration.credentials.tls,
+            caFile: configuration.credentials.caFile
         )
         try await session.run(sql, "name the source")
     }

@@ -9,6 +9,17 @@ public struct Agent: Sendable {
     public init(configuration: Configuration, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
+        for (name, source) in [
+            ("credentials", configuration.credentials.source), ("replication", configuration.replication.source),
+        ] {
+            source.report { file, problem in
+                let metadata: Logger.Metadata = ["account": "\(name)", "file": "\(file)"]
+                guard let problem else { return logger.notice("the password file has changed", metadata: metadata) }
+                logger.error(
+                    "the password file is of no use, the password before stays",
+                    metadata: metadata.merging(["why": "\(problem)"]) { $1 })
+            }
+        }
     }
 
     /// One pass: looks, does what is to be done until nothing is left, and reports. Bounded by the operation timeout.
@@ -32,29 +43,6 @@ public struct Agent: Sendable {
         }
         await rounds.leave()
         return try result.get()
-    }
-
-    /// Watches until the task is cancelled.
-    public func run() async throws(AgentError) {
-        try WorkingDirectory(path: configuration.workingDirectory).checkExists()
-        let lock = try HostLock.take(directory: configuration.workingDirectory, cluster: configuration.cluster)
-        defer { withExtendedLifetime(lock) {} }
-        let metadata: Logger.Metadata = [
-            "cluster": "\(configuration.cluster)", "agent": "\(configuration.agent.name)",
-            "initiative": "\(configuration.initiative.rawValue)",
-        ]
-        switch configuration.initiative {
-        case .router:
-            let rounds = Rounds(configuration: configuration, logger: logger)
-            logger.notice("watching", metadata: metadata)
-            await rounds.untilCancelled()
-            await rounds.leave()
-        case .agents:
-            let council = try Council(configuration: configuration, logger: logger)
-            logger.notice("watching", metadata: metadata)
-            await council.untilCancelled()
-        }
-        logger.notice("stopped")
     }
 
     /// Looks once and says what it sees and what it would do. Takes no lock, changes nothing.

@@ -41,7 +41,10 @@ actor Council {
     /// Looks follow each other this closely while something is under way.
     private static let quick = Duration.milliseconds(60)
 
-    init(configuration: Configuration, logger: Logger) throws(AgentError) {
+    /// - Parameter lease: the end of that by which the router is open already.
+    init(
+        configuration: Configuration, logger: Logger, lease: ContinuousClock.Instant? = nil
+    ) throws(AgentError) {
         self.configuration = configuration
         self.logger = logger
         let rules = QuorumRules(configuration)
@@ -56,6 +59,7 @@ actor Council {
         self.bell = bell
         hand = RouterHand(configuration, router, logger) { bell.ring() }
         leaseGuard = LeaseGuard(hand)
+        leaseGuard.set(lease)
         writes = WriteProbe(configuration)
         lastStanding = Standing(agent: configuration.agent.name)
         let file = KeptFile(directory: configuration.workingDirectory)
@@ -64,13 +68,16 @@ actor Council {
         govern = Govern(rules: rules, configuration: configuration, kept: written)
     }
 
-    func untilCancelled() async {
+    /// - Parameter leaving: ends it too, as soon as no step is under way.
+    /// - Returns: the end of the lease by which the router is open; nil while it needs none.
+    @discardableResult
+    func untilCancelled(or leaving: Flag = Flag()) async -> ContinuousClock.Instant? {
         let leaseGuard = leaseGuard
         let writes = writes
         let watching = Task { await leaseGuard.watch() }
         let writing = Task { await writes.watch() }
         let asking = Task { await hand.ask() }
-        while !Task.isCancelled {
+        while !Task.isCancelled, !leaving.isUp || long != nil {
             let began = ContinuousClock.now
             let urgent = await round()
             let rest = (urgent ? Self.quick : configuration.agent.interval) - began.duration(to: .now)
@@ -78,9 +85,7 @@ actor Council {
         }
         long?.cancel()
         await long?.value
-        watching.cancel()
         writing.cancel()
-        await watching.value
         await writing.value
         await asking.value
         await hand.rest()
@@ -88,6 +93,9 @@ actor Council {
         for id in ServerID.allCases { await looks[id]?.close() }
         for post in posts.values { post.close() }
         for pinger in pingers.values { pinger.cancel() }
+        watching.cancel()
+        await watching.value
+        return leaseGuard.end
     }
 
     private func clock(_ instant: ContinuousClock.Instant = .now) -> Int64 { born.duration(to: instant).milliseconds }

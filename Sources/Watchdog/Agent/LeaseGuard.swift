@@ -14,6 +14,9 @@ final class LeaseGuard: Sendable {
     /// - Parameter instant: nil where the router needs no lease: it is closed already, or leads to a dead process.
     func set(_ instant: ContinuousClock.Instant?) { until.withLock { $0 = instant } }
 
+    /// What was set last, while it lies ahead.
+    var end: ContinuousClock.Instant? { until.withLock { $0 } }
+
     func watch() async {
         notice.ready()
         var told = Deadline.after(.zero)

@@ -63,8 +63,9 @@ actor Rounds {
         }
     }
 
-    func untilCancelled() async {
-        while !Task.isCancelled {
+    /// - Parameter leaving: ends it too, between two steps.
+    func untilCancelled(or leaving: Flag = Flag()) async {
+        while !Task.isCancelled, !leaving.isUp {
             let began = ContinuousClock.now
             switch await round() {
             case .acted: continue

@@ -17,13 +17,13 @@ public struct Configuration: Sendable {
     public var safety: Safety
     public var rebuild = Rebuild()
 
-    public struct Agent: Sendable {
+    public struct Agent: Sendable, Equatable {
         public var name: String
         public var interval: Duration
         public var probeTimeout: Duration
     }
 
-    public struct Servers: Sendable {
+    public struct Servers: Sendable, Equatable {
         public var a: ServerAddress
         public var b: ServerAddress
         public subscript(_ id: ServerID) -> ServerAddress { id == .a ? a : b }
@@ -32,20 +32,36 @@ public struct Configuration: Sendable {
     /// The agent's own account.
     public struct Credentials: Sendable {
         public var user: String
-        public var password: Secret
+        /// Shared by all copies; a password that is assigned here is this copy's own.
+        public var source: PasswordSource
         public var tls: TLSMode
         public var caFile: String?
+        public var password: Secret {
+            get { source.newest }
+            set { source = PasswordSource(newValue) }
+        }
+
+        public init(user: String, password: Secret, tls: TLSMode, caFile: String?, file: String? = nil) {
+            (self.user, self.tls, self.caFile) = (user, tls, caFile)
+            source = PasswordSource(password, file: file)
+        }
     }
 
     /// What a replica uses to reach its source.
     public struct Replication: Sendable {
         public var user: String
-        public var password: Secret
+        public var source: PasswordSource
         /// Instead of the source's own address (the seed's /etc/hosts name).
         public var peer: ServerAddress?
+        public var password: Secret { source.newest }
+
+        public init(user: String, password: Secret, peer: ServerAddress?, file: String? = nil) {
+            (self.user, self.peer) = (user, peer)
+            source = PasswordSource(password, file: file)
+        }
     }
 
-    public struct Router: Sendable {
+    public struct Router: Sendable, Equatable {
         public enum Destinations: String, Sendable, CaseIterable {
             case primaryOnly = "primary-only"
             case primaryFirst = "primary-first"
@@ -61,7 +77,7 @@ public struct Configuration: Sendable {
         public var bound = false
     }
 
-    public struct Safety: Sendable {
+    public struct Safety: Sendable, Equatable {
         public var maxLostTransactions: Int
         /// Not used with initiative = router: there the drain goes on for as long as the applier runs.
         public var drainTimeout: Duration
@@ -84,7 +100,7 @@ public struct Configuration: Sendable {
     }
 
     /// How a server is rebuilt that cannot be brought back by GTID.
-    public struct Rebuild: Sendable {
+    public struct Rebuild: Sendable, Equatable {
         /// The clone plugin may be used, where both servers can; otherwise dump and import.
         public var clone = false
         /// Starts a server again that has ended after its clone. `{server}`, `{host}` and `{port}` in it stand for the
@@ -96,11 +112,31 @@ public struct Configuration: Sendable {
 
     /// How to reach one of the servers, or the router, with the agent's account.
     public func connectionOptions(_ address: ServerAddress) -> ConnectionOptions {
-        var options = ConnectionOptions(address: address, user: credentials.user, password: credentials.password)
+        let source = credentials.source
+        var options = ConnectionOptions(
+            address: address, user: credentials.user, password: source.password(for: address))
+        options.otherPassword = { source.other(than: $0, at: address) }
         options.tls = credentials.tls
         options.tlsCAFile = credentials.caFile
         options.programName = programName
         return options
+    }
+}
+
+extension Configuration {
+    /// What differs in another one, by the names of its keys and tables; passwords do not count.
+    func differences(from other: Configuration) -> [String] {
+        let (own, theirs) = (credentials, other.credentials)
+        let pairs: [(String, Bool)] = [
+            ("cluster", cluster == other.cluster), ("initiative", initiative == other.initiative),
+            ("agents", agents == other.agents), ("working_directory", workingDirectory == other.workingDirectory),
+            ("agent", agent == other.agent), ("servers", servers == other.servers),
+            ("credentials", own.user == theirs.user && own.tls == theirs.tls && own.caFile == theirs.caFile),
+            ("replication", replication.user == other.replication.user && replication.peer == other.replication.peer),
+            ("router", router == other.router), ("safety", safety == other.safety),
+            ("rebuild", rebuild == other.rebuild),
+        ]
+        return pairs.filter { !$0.1 }.map(\.0)
     }
 }
 

@@ -25,8 +25,9 @@ extension Configuration {
     }
 
     /// Reads and checks a configuration file.
+    /// - Parameter password: the value of `$REPL_WATCHDOG_PASSWORD`, where it does not stand in the environment any more.
     /// - Throws: every problem that was found, with file and line.
-    public static func load(_ path: String) throws(ConfigurationError) -> Configuration {
+    public static func load(_ path: String, password: Secret? = nil) throws(ConfigurationError) -> Configuration {
         func failure(_ what: String) -> ConfigurationError {
             ConfigurationError([.init(file: path, message: "cannot be \(what): \(systemText(errno))")])
         }
@@ -50,10 +51,13 @@ extension Configuration {
             throw ConfigurationError([.init(file: path, message: "is no UTF-8 text, as TOML must be")])
         }
         let surroundings = Surroundings(
-            hostName: ownHostName(), password: getenv(passwordVariable).map { Secret(String(cString: $0)) },
+            hostName: ownHostName(), password: password ?? environmentPassword,
             fileMode: UInt32(status.st_mode))
         return try parse(text, file: path, surroundings: surroundings)
     }
+
+    /// The value of `$REPL_WATCHDOG_PASSWORD`.
+    public static var environmentPassword: Secret? { getenv(passwordVariable).map { Secret(String(cString: $0)) } }
 
     /// Checks the text of a configuration. Password files are read from disk.
     public static func parse(
@@ -214,7 +218,8 @@ extension Configuration {
             }
         }
         guard let user, let password, let tls else { return nil }
-        return Credentials(user: user, password: password, tls: tls, caFile: caFile)
+        return Credentials(
+            user: user, password: password, tls: tls, caFile: caFile, file: reader.string("credentials.password_file"))
     }
 
     private static func readReplication(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Replication? {
@@ -227,7 +232,8 @@ extension Configuration {
             reader.report("replication.peer", "'replication.peer' must be host:port; replication runs over TCP only")
         }
         guard let user, let password else { return nil }
-        return Replication(user: user, password: password, peer: peer)
+        return Replication(
+            user: user, password: password, peer: peer, file: reader.string("replication.password_file"))
     }
 
     private static func readRouter(

@@ -7,7 +7,10 @@ enum Remedy {
             switch number {
             case 1040, 1203, 1226: return "raise max_connections, or find out who holds the connections"
             case 1044, 1142, 1143, 1227, 1370: return "grant the agent's account what it needs (README, Grants)"
-            case 1045, 1698: return "correct [credentials] user and password, or the account on the server"
+            case 1045, 1698:
+                return
+                    "correct [credentials] user and password (its file is read again at every refusal), or the account "
+                    + "on the server"
             case 1053, 3032, 3168: return "wait until the server has started or stopped"
             case 1129: return "run FLUSH HOSTS (TRUNCATE performance_schema.host_cache) on the server"
             case 1130: return "let the agent's account connect from this host ('user'@'host')"

@@ -38,6 +38,7 @@ public final class Backend: Sendable {
 
     public func killAgent() async { await agent.withLock { $0 }?.kill() }
     public func stopAgent() async { await agent.withLock { $0 }?.stop() }
+    public func signalAgent(_ number: Int32) { agent.withLock { $0 }?.signal(number) }
     public func freezeAgent() { agent.withLock { $0 }?.signal(SIGSTOP) }
     public func thawAgent() { agent.withLock { $0 }?.signal(SIGCONT) }
 
