@@ -161,7 +161,10 @@ extension SimWorld {
         man(agent, seen)
         agents[agent].orders = agents[agent].govern(sight, standing)
         agents[agent].sight = sight
-        if !agents[agent].govern.lapsed, agents[agent].govern.leaseUntil > now - offset {
+        // A lease on one server says nothing of a router that is still being closed on its road to the other.
+        if !agents[agent].govern.lapsed, agents[agent].govern.leaseUntil > now - offset,
+            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].govern.leaseOn
+        {
             agents[agent].controls = true
         }
         let kept = agents[agent].govern.kept

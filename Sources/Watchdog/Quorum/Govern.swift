@@ -17,7 +17,7 @@ public struct Govern: Sendable {
 
     // What is remembered from look to look, and lost with the process.
     var tracks = PerServer<Track>()
-    var leaseOn: ServerID?
+    package internal(set) var leaseOn: ServerID?
     package internal(set) var leaseUntil: Int64 = .min
     /// The router may not be reopened on the word of locks that could be left over.
     package internal(set) var lapsed = true
