@@ -224,7 +224,7 @@ struct Opening {
     private func makeAttributes() -> [(name: String, value: String)] {
         [
             ("_client_name", "MySQLWire"), ("_os", "Linux"), ("_pid", String(getpid())),
-            ("program_name", String(options.programName.prefix(128))),
+            ("program_name", String(options.programName.prefix(384))),
         ] + (options.programVersion.map { [("program_version", String($0.prefix(128)))] } ?? [])
     }
 }

@@ -13,8 +13,11 @@ struct Mix {
         options.ownNetworks = arguments.ownNetworks
         options.semiSync = !arguments.async
         let chosen = try arguments.scenarios.map { try Fault.named($0) }
+        options.backends = chosen.map(\.hosts).max() ?? options.backends
         for fault in chosen {
-            if let obstacle = fault.obstacle(ownNetworks: options.ownNetworks, semiSync: options.semiSync) {
+            if let obstacle = fault.obstacle(
+                ownNetworks: options.ownNetworks, semiSync: options.semiSync, hosts: options.backends)
+            {
                 throw TestBedError("\(fault) needs \(obstacle)")
             }
         }
@@ -40,7 +43,9 @@ struct Mix {
         let trial = try await Trial(cluster, perSecond: arguments.rate)
         say("\(pad(time(), 8)) the agents have opened a primary, the writers are at work")
         let possible = (chosen.isEmpty ? Fault.all : chosen).filter {
-            $0.obstacle(ownNetworks: cluster.network != nil, semiSync: cluster.options.semiSync) == nil
+            $0.obstacle(
+                ownNetworks: cluster.network != nil, semiSync: cluster.options.semiSync,
+                hosts: cluster.options.backends) == nil
         }
         let drawn = possible.flatMap { Array(repeating: $0, count: $0.weight) }
         var random = SeededGenerator(seed: arguments.seed)

@@ -54,7 +54,7 @@ import Testing
             let look = ServerLook(QuorumProbe(configuration), timeout: .seconds(10))
             let options = configuration.connectionOptions(configuration.servers.a)
             func login() async throws -> LoginTrouble? {
-                let view = await look.look(options, recorded: false)
+                let view = await look.look(options)
                 return try #require(view.facts?.quorum, "\(view.reason)").login
             }
             #expect(try await login() == nil)

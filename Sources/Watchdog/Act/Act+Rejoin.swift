@@ -48,7 +48,8 @@ extension Act {
     /// Saves what the server holds, then makes it a copy of the primary and lets it replicate.
     /// - Parameter reopen: whether the server took writes before, and must do so again if nothing comes of it.
     func rebuild(
-        _ replica: ServerID, from primary: ServerID, why: String, epoch: UInt64, reopen: Bool, ledger: LedgerSession
+        _ replica: ServerID, from primary: ServerID, why: String, epoch: UInt64, reopen: Bool,
+        foreign: [AgentList] = [], ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "rebuild \(name(replica)) from \(name(primary))"
         logger.notice("rebuild", metadata: ["server": "\(name(replica))", "why": "\(why)"])
@@ -59,7 +60,7 @@ extension Act {
         // It is marked before, and the mark goes only when it replicates.
         options.marksTarget = false
         try await checkRoom(replica, options, what)
-        try await goOnAlone(ledger)
+        try await goOnAlone(ledger, foreign)
 
         let cloned = try await guarding(replica, ledger, what) { session async throws(AgentError) in
             let marker = try await secure(

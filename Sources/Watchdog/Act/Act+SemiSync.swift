@@ -12,9 +12,9 @@ extension Act {
         """
 
     /// Lets the primary go on without its replica, while a majority of agents has put on disk that it does.
-    func loosen(_ id: ServerID, post: Post) async throws(AgentError) {
+    func loosen(_ id: ServerID, post: Post, foreign: [AgentList]) async throws(AgentError) {
         let what = "let \(name(id)) go on without its replica"
-        let majority = QuorumLocks(configuration).majority(.async)
+        let majority = QuorumLocks(configuration).majority(.async, foreign: foreign)
         try await onServer(what) { () async throws(MySQLError) in
             try await post.run("SET GLOBAL rpl_semi_sync_source_enabled = IF(\(majority), 0, 1)", what)
         }
@@ -47,10 +47,10 @@ extension Act {
     /// A rebuild takes the primary's replica away, for as long as its data is saved and copied, and the copy begins with a
     /// lock that waits for every commit which waits for that replica. So the primary goes on alone before, by the rule for
     /// a replica that is gone (`loosen`); while a ledger is there nobody else does that. Bounded by 30 s.
-    func goOnAlone(_ ledger: LedgerSession) async throws(AgentError) {
+    func goOnAlone(_ ledger: LedgerSession, _ foreign: [AgentList]) async throws(AgentError) {
         guard configuration.initiative == .agents else { return }
         let what = "let \(name(ledger.server)) go on without its replica"
-        let majority = QuorumLocks(configuration).majority(.async)
+        let majority = QuorumLocks(configuration).majority(.async, foreign: foreign)
         let deadline = Deadline.after(.seconds(30))
         var waited = false
         while !deadline.hasPassed {

@@ -19,6 +19,7 @@ actor Council {
     private var lookouts: [ServerID: Lookout] = [:]
     private var silent: [ServerID: ServerView] = [:]
     private var recorded: [ServerID: Bool] = [:]
+    private var listsAsked: [ServerID: Deadline] = [:]
     private var posts: [ServerID: Post] = [:]
     private var pingers: [ServerID: Task<Void, Never>] = [:]
     private var opening: [ServerID: Task<Void, Never>] = [:]
@@ -65,7 +66,8 @@ actor Council {
         let file = KeptFile(directory: configuration.workingDirectory)
         memory = KeptWriter(file)
         written = try file.read()
-        govern = Govern(rules: rules, configuration: configuration, kept: written)
+        govern = Govern(
+            rules: rules, configuration: configuration, kept: written.under(ConfigurationDigest(configuration).own))
     }
 
     /// - Parameter leaving: ends it too, as soon as no step is under way.
@@ -183,9 +185,12 @@ actor Council {
         guard let look = looks[id] else { return lookout }
         let answer = lookout.answer
         let options = configuration.connectionOptions(configuration.servers[id])
-        let recorded = recorded[id] ?? false
-        let member = govern.kept.uuids[id] ?? ""
-        lookout.task = Task { answer.put(await look.look(options, recorded: recorded, member: member)) }
+        let lists = (listsAsked[id] ?? .after(.zero)).hasPassed
+        if lists { listsAsked[id] = .after(.seconds(5)) }
+        let about = QuorumProbe.About(
+            recorded: recorded[id] ?? false, member: govern.kept.uuids[id] ?? "", lists: lists,
+            foreign: govern.kept.foreign)
+        lookout.task = Task { answer.put(await look.look(options, about)) }
         return lookout
     }
 
@@ -300,7 +305,8 @@ actor Council {
         let primary = govern.primary
         let context = Part.Context(
             seen: sight.seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: govern.nextEpochForMaster(sight.seen),
-            witness: .init(executed: govern.kept.executed, sync: govern.kept.sync), primary: primary, ledger: ledger)
+            witness: .init(executed: govern.kept.executed, sync: govern.kept.sync), primary: primary, ledger: ledger,
+            foreign: govern.kept.foreign)
         // Whatever a server makes of it, the loop goes on.
         long = Task { await self.finish(step, context) }
         return true
@@ -318,7 +324,7 @@ actor Council {
             case .fenceCommand(let server):
                 fenced = (context.epoch, await act.fenceCommand(server))
             case .loosen(let server):
-                if let post = posts[server] { try await act.loosen(server, post: post) }
+                if let post = posts[server] { try await act.loosen(server, post: post, foreign: govern.kept.foreign) }
             case .tighten(let server):
                 if let post = posts[server] { try await act.tighten(server, post: post) }
             case .calm(let server):

@@ -61,6 +61,7 @@ struct KeptFile: Sendable {
         lines += ServerID.allCases.map { "uuid_\($0)=\(kept.uuids[$0] ?? "")" }
         lines += [
             "operation=\(kept.operation)", "sync=\(kept.sync ? 1 : 0)",
+            "list=\(kept.list.text)", "foreign=" + kept.foreign.map(\.text).joined(separator: ";"),
             "promise=" + (kept.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end",
         ]
         return lines.joined(separator: "\n") + "\n"
@@ -84,6 +85,11 @@ struct KeptFile: Sendable {
         kept.executed = executed
         kept.sync = fields["sync"] == "1"
         kept.operation = fields["operation"].flatMap { UInt64($0) } ?? 0
+        kept.list = fields["list"].flatMap { AgentList(text: $0[...]) } ?? kept.list
+        for text in (fields["foreign"] ?? "").split(separator: ";") {
+            guard let list = AgentList(text: text) else { return nil }
+            kept.foreign.append(list)
+        }
         for id in ServerID.allCases {
             if let uuid = fields["uuid_\(id)"], !uuid.isEmpty { kept.uuids[id] = uuid }
         }

@@ -15,8 +15,8 @@ extension Agent {
         } catch {
             forgotten = error.message
         }
-        let members = kept.uuids
-        var govern = Govern(rules: rules, configuration: configuration, kept: kept)
+        let known = kept.under(ConfigurationDigest(configuration).own)
+        var govern = Govern(rules: rules, configuration: configuration, kept: known)
         let control = RouterControl(configuration: configuration)
         let probe = QuorumProbe(configuration)
         let born = ContinuousClock.now
@@ -32,11 +32,11 @@ extension Agent {
             let asked = born.duration(to: .now).milliseconds
             let deadline = Deadline.after(configuration.agent.probeTimeout)
             async let a = probe.look(
-                configuration.connectionOptions(configuration.servers.a), member: members[.a] ?? "",
-                deadline: deadline)
+                configuration.connectionOptions(configuration.servers.a),
+                .init(member: known.uuids[.a] ?? "", lists: true, foreign: known.foreign), deadline: deadline)
             async let b = probe.look(
-                configuration.connectionOptions(configuration.servers.b), member: members[.b] ?? "",
-                deadline: deadline)
+                configuration.connectionOptions(configuration.servers.b),
+                .init(member: known.uuids[.b] ?? "", lists: true, foreign: known.foreign), deadline: deadline)
             let router: RouterView
             do {
                 router = .leadsTo(uuid: try await control.identity(deadline: deadline).lowercased())

@@ -19,6 +19,8 @@ final class Part {
         var witness = LedgerSession.Witness()
         var primary: ServerID?
         var ledger: Ledger?
+        /// Other lists of agents: their majorities have to agree as well.
+        var foreign: [AgentList] = []
     }
 
     init(configuration: Configuration, act: Act, logger: Logger) {
@@ -129,8 +131,10 @@ final class Part {
             }
         case .rebuild(let replica, let primary, let why):
             let reopen = context.ledger?.kind == .recover && !agents
+            let foreign = context.foreign
             try await act.keeping(awake) { () async throws(AgentError) in
-                try await act.rebuild(replica, from: primary, why: why, epoch: epoch, reopen: reopen, ledger: session)
+                try await act.rebuild(
+                    replica, from: primary, why: why, epoch: epoch, reopen: reopen, foreign: foreign, ledger: session)
             }
         case .confirmMaster:
             try await signal(session, .maok(host: configuration.agent.name), epoch: epoch, context)

@@ -96,7 +96,7 @@ public struct Configuration: Sendable {
     /// agent goes by, so that others can tell how theirs differs.
     var programName: String {
         initiative == .router
-            ? "repl-watchdog" : "repl-watchdog \(ConfigurationDigest(self).description)"
+            ? "repl-watchdog" : ConfigurationDigest(self).program
     }
 
     /// How a server is rebuilt that cannot be brought back by GTID.

@@ -9,9 +9,14 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
     let agents: String
     let servers: String
     let safety: String
+    /// The names, for those who go by another list; empty where they would not fit into what a server keeps of a client.
+    let list: String
 
     init(_ configuration: Configuration) {
         agents = Self.hash(configuration.agents.joined(separator: "\n"))
+        let names = configuration.agents.joined(separator: ",")
+        let plain = configuration.agents.allSatisfy { !$0.contains(where: { ",: \n".contains($0) }) }
+        list = plain && names.utf8.count <= 250 ? names : ""
         servers = Self.hash("\(configuration.servers.a)\n\(configuration.servers.b)")
         safety = Self.hash("\(configuration.safety.maxLostTransactions) \(configuration.router.bound)")
     }
@@ -22,6 +27,9 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
     var description: String {
         "protocol=\(Self.protocolVersion) agents=\(agents) servers=\(servers) safety=\(safety)"
     }
+
+    /// What an agent calls itself on the servers.
+    var program: String { "repl-watchdog \(description) list=\(list)" }
 
     /// Which parts differ from another agent's program name.
     func differences(from program: String) -> String {
@@ -37,7 +45,7 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
         return theirs.isSuperset(of: ["protocol=\(Self.protocolVersion)", "servers=\(servers)"])
     }
 
-    private static func hash(_ text: String) -> String {
+    static func hash(_ text: String) -> String {
         let hash = StableHash.of(text)
         let digits = String((hash ^ hash >> 32) & 0xffff_ffff, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits

@@ -27,8 +27,22 @@ struct QuorumLocks: Sendable {
     }
 
     /// Only agents of one configuration count each other: its digest is in the name.
-    func name(_ kind: Kind, _ agent: String) -> String {
+    func name(_ kind: Kind, _ agent: String) -> String { name(kind, agent, digest) }
+
+    private func name(_ kind: Kind, _ agent: String, _ digest: String) -> String {
         LedgerSchema.lock(cluster, "\(kind.rawValue):\(digest):\(agent)")
+    }
+
+    /// An expression with the number of a list's members that hold one of these, by whichever list they go.
+    func count(_ kinds: [Kind], of list: AgentList, among lists: [AgentList]) -> String {
+        guard !list.names.isEmpty else { return "0" }
+        let digests = Set(lists.map(\.digest) + [digest]).sorted()
+        return list.names.map { agent in
+            let held = kinds.flatMap { kind in
+                digests.map { "IS_USED_LOCK(\(SQLText.literal(name(kind, agent, $0)))) IS NOT NULL" }
+            }
+            return "(\(held.joined(separator: " OR ")))"
+        }.joined(separator: " + ")
     }
 
     /// Held by an agent of any configuration.
@@ -45,6 +59,12 @@ struct QuorumLocks: Sendable {
 
     private func column(_ names: [String]) -> String {
         "CONCAT(" + names.map { "IS_USED_LOCK(\(SQLText.literal($0))) IS NOT NULL" }.joined(separator: ",") + ")"
+    }
+
+    /// The same, of the own list and of every other one that somebody goes by.
+    func majority(_ kind: Kind, foreign: [AgentList]) -> String {
+        ([majority(kind)] + foreign.map { "(\(count([kind], of: $0, among: foreign))) >= \($0.majority)" })
+            .joined(separator: " AND ")
     }
 
     /// An expression that is true while a majority holds the lock.
@@ -70,10 +90,20 @@ struct QuorumProbe: Sendable {
         cluster = configuration.cluster
     }
 
-    /// - Parameter recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
-    func look(
-        _ options: ConnectionOptions, recorded: Bool = false, member: String? = nil, deadline: Deadline
-    ) async -> ServerView {
+    /// What an agent knows already, and asks besides.
+    struct About: Sendable {
+        /// `repl_watchdog` was there at the last look: it is read along with the rest.
+        var recorded = false
+        /// The server_uuid that is known to belong at this address, empty where none is yet: another one is asked for
+        /// its databases. Nil: no matter.
+        var member: String?
+        /// By which lists agents go that are connected; asked now and then.
+        var lists = false
+        /// Other lists that are known: what their members say is counted.
+        var foreign: [AgentList] = []
+    }
+
+    func look(_ options: ConnectionOptions, _ about: About = About(), deadline: Deadline) async -> ServerView {
         let connection: MySQLConnection
         do {
             connection = try await MySQLConnection.connect(options, deadline: deadline)
@@ -81,7 +111,7 @@ struct QuorumProbe: Sendable {
             return ServerProbe.classify(error)
         }
         do {
-            let facts = try await facts(connection, recorded: recorded, member: member, deadline: deadline)
+            let facts = try await facts(connection, about, deadline: deadline)
             await connection.close()
             return .up(facts)
         } catch {
@@ -173,16 +203,12 @@ struct QuorumProbe: Sendable {
         """
     }
 
-    /// - Parameters:
-    ///   - known: the plain form of the look, for a server that greets no new session.
-    ///   - member: the server_uuid that is known to belong at this address, empty where none is yet: another one is
-    ///     asked for its databases. Nil: no matter.
+    /// - Parameter known: the plain form of the look, for a server that greets no new session.
     func facts(
-        _ connection: MySQLConnection, recorded: Bool = false, known: Known? = nil, member: String? = nil,
-        deadline: Deadline
+        _ connection: MySQLConnection, _ about: About = About(), known: Known? = nil, deadline: Deadline
     ) async throws(MySQLError) -> ServerFacts {
         let version = connection.serverVersion
-        var recorded = recorded
+        var recorded = about.recorded
         let answer: ResultSet
         do {
             answer = try await connection.query(
@@ -217,8 +243,10 @@ struct QuorumProbe: Sendable {
         quorum.control = try await readTables(
             connection, tables, recorded ? row : nil, into: &facts, deadline: deadline)
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
+        quorum.here = QuorumLocks.set(row.string(4))
+        try await readLists(connection, about, &quorum, deadline: deadline)
         facts.quorum = quorum
-        if let member, known == nil, facts.channels.isEmpty, facts.uuid != member {
+        if let member = about.member, known == nil, facts.channels.isEmpty, facts.uuid != member {
             facts.schemas = try await ServerProbe.schemas(connection, deadline)
         }
         return facts
@@ -291,6 +319,38 @@ struct QuorumProbe: Sendable {
             }
         }
         return control
+    }
+
+    /// Other lists of agents: who goes by one, and what their members say.
+    private func readLists(
+        _ connection: MySQLConnection, _ about: About, _ quorum: inout QuorumFacts, deadline: Deadline
+    ) async throws(MySQLError) {
+        if about.lists {
+            // The agents' own account only: anybody may call itself what it likes.
+            let found = try await connection.query(
+                """
+                SELECT DISTINCT a.attr_value FROM performance_schema.session_connect_attrs a
+                    JOIN performance_schema.threads t ON t.processlist_id = a.processlist_id
+                WHERE a.attr_name = 'program_name' AND a.attr_value LIKE 'repl-watchdog protocol=%'
+                    AND t.processlist_user = SUBSTRING_INDEX(USER(), '@', 1)
+                """, purpose: "see which lists agents go by", deadline: deadline)
+            quorum.lists = found.rows.compactMap { $0.string(0).flatMap { AgentList(program: $0) } }
+                .filter { $0.digest != locks.digest }
+        }
+        guard !about.foreign.isEmpty else { return }
+        let parts = about.foreign.flatMap {
+            [
+                locks.count([.cut, .dead], of: $0, among: about.foreign),
+                locks.count([.async], of: $0, among: about.foreign),
+            ]
+        }
+        let row = try await connection.query(
+            "SELECT \(parts.joined(separator: ", "))", purpose: "count the agents of another list", deadline: deadline
+        ).rows.first
+        for (place, list) in about.foreign.enumerated() {
+            quorum.listCounts[list.digest] = ListCount(
+                votes: Int(row?.int(2 * place) ?? 0), async: Int(row?.int(2 * place + 1) ?? 0))
+        }
     }
 
     /// Configured agents that are connected here with another configuration, and in what it differs.

@@ -30,14 +30,11 @@ actor ServerLook {
     }
 
     /// Bounded by twice the timeout. One at a time.
-    /// - Parameters:
-    ///   - recorded: `repl_watchdog` was there at the last look: it is read along with the rest.
-    ///   - member: the server_uuid that is known to belong at this address.
-    func look(_ options: ConnectionOptions, recorded: Bool, member: String? = nil) async -> ServerView {
+    func look(_ options: ConnectionOptions, _ about: QuorumProbe.About = .init()) async -> ServerView {
         // What an attempt of an earlier look has come to says whether new sessions are greeted again; its answer is old.
         if let answer = attempt?.answer { note(answer) }
         if attempt == nil, older == nil || next.hasPassed {
-            attempt = Attempt(probe, options, recorded: recorded, member: member, deadline: .after(timeout))
+            attempt = Attempt(probe, options, about, deadline: .after(timeout))
         }
         if let attempt {
             if older == nil {
@@ -53,7 +50,7 @@ actor ServerLook {
         }
         guard let older, let known else { return .downSoft("no answer") }
         do {
-            var facts = try await probe.facts(older, recorded: recorded, known: known, deadline: .after(timeout))
+            var facts = try await probe.facts(older, about, known: known, deadline: .after(timeout))
             facts.quorum?.login = trouble
             return .up(facts)
         } catch {
@@ -106,10 +103,10 @@ actor ServerLook {
         private let task = Mutex<Task<Void, Never>?>(nil)
 
         init(
-            _ probe: QuorumProbe, _ options: ConnectionOptions, recorded: Bool, member: String?, deadline: Deadline
+            _ probe: QuorumProbe, _ options: ConnectionOptions, _ about: QuorumProbe.About, deadline: Deadline
         ) {
             let work = Task {
-                let answer = await Self.ask(probe, options, recorded, member, deadline)
+                let answer = await Self.ask(probe, options, about, deadline)
                 box.withLock { $0 = answer }
                 bell.ring()
             }
@@ -131,8 +128,7 @@ actor ServerLook {
         }
 
         private static func ask(
-            _ probe: QuorumProbe, _ options: ConnectionOptions, _ recorded: Bool, _ member: String?,
-            _ deadline: Deadline
+            _ probe: QuorumProbe, _ options: ConnectionOptions, _ about: QuorumProbe.About, _ deadline: Deadline
         ) async -> Answer {
             let connection: MySQLConnection
             do {
@@ -141,8 +137,7 @@ actor ServerLook {
                 return Answer(view: ServerProbe.classify(error), trouble: LoginTrouble(error))
             }
             do {
-                let facts = try await probe.facts(
-                    connection, recorded: recorded, member: member, deadline: deadline)
+                let facts = try await probe.facts(connection, about, deadline: deadline)
                 return Answer(view: .up(facts), connection: connection)
             } catch {
                 connection.abort()

@@ -17,6 +17,7 @@ extension Govern {
             return [Gate(name: "replica", holds: false, text: "\(replica) \(view.sight.seen[replica].reason)")]
         }
         var gates = [lost(view, primary), votes(quorum, primary)]
+        if let gate = listsGate(quorum) { gates.append(gate) }
         gates.append(
             Gate(
                 name: "copy", holds: facts.rebuilding == nil,

@@ -99,10 +99,16 @@ extension Govern {
         // primary is closed. A vote does.
         let votes = view.quorum(old.other)?.votes ?? AgentSet()
         let away = promised.subtracting(rules.everybody.subtracting(votes))
-        if away == rules.everybody || view.evidence == .unfit { return nil }
+        // Who goes by another list may be one of whom this list knows nothing.
+        let unknown = Set(kept.foreign.flatMap(\.names)).subtracting(rules.agents).sorted()
+        if away == rules.everybody && unknown.isEmpty && kept.foreign.allSatisfy({ !$0.names.isEmpty })
+            || view.evidence == .unfit
+        {
+            return nil
+        }
         if rules.fenceCommand, me.fenced == nil { return .fenceCommand(old) }
         if me.fenced == true { return nil }
-        let missing = rules.everybody.subtracting(away).names(rules.agents).joined(separator: ", ")
+        let missing = (rules.everybody.subtracting(away).names(rules.agents) + unknown).joined(separator: ", ")
         guard rules.bound || kept.sync else {
             return .wait(
                 "\(missing) did not follow, and nothing proves that their routers are closed: "

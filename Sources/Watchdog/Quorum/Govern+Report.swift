@@ -44,6 +44,14 @@ extension Govern {
             evidence.append(
                 "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
         }
+        if !kept.foreign.isEmpty {
+            let lists = kept.foreign.map {
+                $0.names.isEmpty ? "one that cannot be told" : $0.names.joined(separator: ", ")
+            }
+            evidence.append(
+                "agents go by another list as well (\(lists.joined(separator: "; "))): until nobody does, nothing is promoted "
+                    + "and the primary does not go on alone unless the majorities of both agree")
+        }
         for id in ServerID.allCases {
             if let trouble = view.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
         }

@@ -51,7 +51,11 @@ extension Govern {
             return .calm(primary.other)
         }
         if quorum.semiSync.enabled, letsGo(view) {
-            if rules.isMajority(quorum.async) || broken.contains(.asyncUnrecorded) { return .loosen(primary) }
+            if rules.isMajority(quorum.async) && dissenting(quorum, \.async).isEmpty
+                || broken.contains(.asyncUnrecorded)
+            {
+                return .loosen(primary)
+            }
         }
         if view.doubt == nil, !quorum.semiSync.enabled, let replica = view.facts(primary.other),
             quorum.semiSync.clients > 0,

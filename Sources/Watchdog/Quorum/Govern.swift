@@ -24,6 +24,7 @@ public struct Govern: Sendable {
     /// The router leads to a process that is gone, and that starts closed.
     package internal(set) var needsNoLease = false
     var majoritySince: Int64?
+    private var lists = ListWatch()
     /// The server whose promotion this look has found on record there, and the look before had not.
     var freshlyPromoted: ServerID?
     var waitingSince: Int64?
@@ -77,6 +78,7 @@ public struct Govern: Sendable {
     /// What to do after a look.
     public mutating func callAsFunction(_ sight: Sight, _ me: Standing) -> Orders {
         learn(sight)
+        kept.foreign = lists.after(sight, kept.foreign, everybody: rules.everybody)
         track(sight)
         settlePromise(sight)
         let view = View(sight, self)

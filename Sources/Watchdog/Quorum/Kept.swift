@@ -16,6 +16,10 @@ public struct Kept: Sendable, Hashable {
     /// Semi-synchronous without fallback when the primary of `epoch` was last seen.
     public var sync = false
 
+    /// The list of agents that this one goes by, and lists of others that it has seen and not seen to be gone.
+    public var list = AgentList(digest: "", names: [])
+    public var foreign: [AgentList] = []
+
     public struct Promise: Sendable, Hashable {
         public var epoch: UInt64
         public var on: ServerID
@@ -31,6 +35,6 @@ public struct Kept: Sendable, Hashable {
     /// Whether the difference to `other` must be on disk before this agent acts on.
     public func differsInPromises(from other: Kept) -> Bool {
         epoch != other.epoch || primary != other.primary || promise != other.promise || sync != other.sync
-            || uuids != other.uuids
+            || uuids != other.uuids || list != other.list || foreign != other.foreign
     }
 }

@@ -10,6 +10,12 @@ public struct QuorumFacts: Sendable, Hashable {
     public var async = AgentSet()
     /// Agents that are connected here but go by another configuration, with how it differs.
     public var strangers: [String: String] = [:]
+    /// Agents of this configuration that are connected here.
+    public var here = AgentSet()
+    /// Other lists by which agents go that are connected here; nil where that was not asked this time.
+    public var lists: [AgentList]?
+    /// What members of such lists hold here, by the list's digest.
+    public var listCounts: [String: ListCount] = [:]
     public var semiSync = SemiSync()
     /// Whether the server starts with super_read_only, by its persisted variables.
     public var bootsClosed = true

@@ -97,6 +97,7 @@ extension Govern {
         }
         let behind = source.executed.subtracting(facts.executed).count
         guard behind <= 10_000 else { return "switchover: \(primary.other) is \(behind) transactions behind" }
+        guard kept.foreign.isEmpty else { return "switchover: agents go by two lists, give every agent the same" }
         // Whoever leads it has turned away already.
         var alive = view.quorum(primary)?.alive ?? AgentSet()
         if kept.promise?.on == primary.other { alive.insert(rules.own) }

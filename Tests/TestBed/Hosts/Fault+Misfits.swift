@@ -38,6 +38,41 @@ extension Fault {
                 throw error
             }
         },
+        Fault(
+            "S78", "a half-done change of the list of agents, then a partition", .stays, network: true, hosts: 5,
+            replication: .semiSynchronous
+        ) { context in
+            // Two go by the old list of three still, three by the new one of five: each side has a majority of a list.
+            let (old, new) = (context.cluster.backends[..<2], context.cluster.backends[2...])
+            let network = try context.network()
+            for host in old {
+                try await context.reconfigure(host) {
+                    $0.replacing(", \"web4\", \"web5\"]", with: "]")
+                }
+            }
+            do {
+                for host in [old[0], new[2]] {
+                    try await context.explained(["agents go by another list as well"], on: host)
+                }
+                // What was seen is on every disk by then.
+                await context.wait(.seconds(7))
+                context.begin()
+                try network.cut(
+                    [context.primary.name] + old.map(\.name), from: [context.replica.name] + new.map(\.name))
+                await context.nothingPromoted(for: .seconds(25))
+                let sync = try await context.primary.ask("SELECT @@GLOBAL.rpl_semi_sync_source_enabled")
+                if sync != [["1"]] { context.violation("the primary went on alone with one majority of two") }
+                try network.heal()
+            } catch {
+                try? network.heal()
+                throw error
+            }
+            for host in old {
+                try await context.reconfigure(host) {
+                    $0.replacing("\"web3\"]", with: "\"web3\", \"web4\", \"web5\"]")
+                }
+            }
+        },
         Fault("S59", "a router does not start again while the primary is replaced", .failover) { context in
             let backend = context.anyBackend()
             let settings = backend.router.folder.read("router.settings")

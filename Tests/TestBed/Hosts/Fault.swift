@@ -29,6 +29,8 @@ public struct Fault: Sendable, CustomStringConvertible {
     public let expectation: Expectation
     /// Only where each host has a network of its own.
     public let needsNetwork: Bool
+    /// How many hosts it takes.
+    public let hosts: Int
     /// Only where file systems can be mounted.
     public let needsMounts: Bool
     /// Only where commits wait for the replica, or only where they do not.
@@ -41,15 +43,18 @@ public struct Fault: Sendable, CustomStringConvertible {
 
     init(
         _ scenario: String, _ name: String, _ expectation: Expectation, network: Bool = false, mounts: Bool = false,
-        replication: Replication = .any, weight: Int = 1, _ run: @escaping @Sendable (Context) async throws -> Void
+        hosts: Int = 3, replication: Replication = .any, weight: Int = 1,
+        _ run: @escaping @Sendable (Context) async throws -> Void
     ) {
         (self.scenario, self.name, self.expectation, self.run) = (scenario, name, expectation, run)
         (self.needsNetwork, self.needsMounts, self.weight) = (network, mounts, weight)
         self.replication = replication
+        self.hosts = hosts
     }
 
     /// What it needs and does not have here; nil if it can be done.
-    public func obstacle(ownNetworks: Bool, semiSync: Bool = true) -> String? {
+    public func obstacle(ownNetworks: Bool, semiSync: Bool = true, hosts: Int = 3) -> String? {
+        if self.hosts > hosts { return "\(self.hosts) hosts" }
         if needsNetwork && !ownNetworks { return "networks of their own: root and iproute2, without --loopback" }
         switch replication {
         case .semiSynchronous where !semiSync: return "semi-synchronous replication: without --async"
