@@ -77,7 +77,17 @@ extension SimWorld {
         _ signal: Signal, _ epoch: UInt64, _ unique: Bool, _ witness: GTIDSet, _ sync: Bool, _ agent: Int, _ home: Int,
         _ session: Int
     ) -> Bool {
-        guard !servers[home].superReadOnly, servers[home].ledger != nil else { return false }
+        guard !servers[home].superReadOnly, let rows = servers[home].ledger else { return false }
+        // Of an operation that is over nothing is written any more.
+        switch signal {
+        case .scan: break
+        case .mast: guard rows.contains(where: { $0.session == UInt64(session) }) else { return false }
+        default:
+            let led = rows.contains { row in
+                if case .mast = row.signal { row.epoch == epoch } else { false }
+            }
+            guard led else { return false }
+        }
         if unique {
             guard servers[home].lock == session || breakage == .electionWithoutLock else { return false }
             let masts = servers[home].ledger?.filter { if case .mast = $0.signal { true } else { false } } ?? []

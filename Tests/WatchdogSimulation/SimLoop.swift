@@ -40,13 +40,13 @@ extension SimWorld {
         }
         guard var facts = firsts[agent * 2 + server] else { return }
         facts.channels = channels(server)
-        facts.ledger = servers[server].ledger.map { rows in
-            rows.map { row in
+        facts.ledger = servers[server].ledger.flatMap { rows in
+            rows.map { (row: LedgerRow) in
                 var row = row
                 row.alive = servers[server].sessions[Int(row.session)] != nil
                 row.age = now + servers[server].jump - row.age
                 return row
-            }
+            }.ledger
         }
         facts.rebuilding = servers[server].rebuilding
         facts.promotion = servers[server].promotion

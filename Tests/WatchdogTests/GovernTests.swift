@@ -438,7 +438,9 @@ import Testing
         let half = diagnosis { $0.superReadOnly = false }
         #expect(!half.exposed && half.summary.contains("b is not closed (super_read_only = OFF)"))
         // The ledger of an operation lies on it.
-        let busy = diagnosis { ($0.superReadOnly, $0.ledger) = (false, []) }
+        let busy = diagnosis {
+            ($0.superReadOnly, $0.ledger) = (false, [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1")])
+        }
         #expect(!busy.exposed && !busy.summary.contains("is not closed"))
     }
 

@@ -207,7 +207,11 @@ extension Act {
         }
         try await onServer(what) { () async throws(MySQLError) in
             try await session.run("SET GLOBAL super_read_only = OFF", what)
-            try await session.run("DROP DATABASE IF EXISTS ongoing_failover", "remove the ledger from the clone")
+            if configuration.initiative == .agents {
+                try await session.clearLedger()
+            } else {
+                try await session.run(LedgerSchema.drop, "remove the ledger from the clone")
+            }
             let events = try await session.run(
                 """
                 SELECT event_schema, event_name, definer FROM information_schema.events WHERE status = 'ENABLED'

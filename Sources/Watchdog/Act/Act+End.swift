@@ -27,7 +27,7 @@ extension Act {
                     // Dropping what an earlier operation left needs super_read_only off; read_only keeps clients out.
                     try await session.run("SET GLOBAL read_only = ON", what)
                     try await session.run("SET GLOBAL super_read_only = OFF", what)
-                    try await session.run("DROP DATABASE IF EXISTS ongoing_failover", "drop a stale ledger")
+                    try await session.run(LedgerSchema.drop, "drop a stale ledger")
                     if keepClosed {
                         try await session.run("SET GLOBAL super_read_only = ON", what)
                     } else {

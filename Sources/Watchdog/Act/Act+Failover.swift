@@ -58,6 +58,7 @@ extension Act {
                 try await ledger.run(dialect.startReceiver, "let the receiver connect at once")
             case .running?, .broken?, nil: break
             }
+            if configuration.initiative == .agents { try await endHolders(.whatHoldsUpTheApplier, ledger) }
             let reached = try await ledger.run(
                 "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(executed)), 3)", what)
             logger.notice(
@@ -81,7 +82,10 @@ extension Act {
         guard before.superReadOnly else {
             throw AgentError(.refused, "\(what): \(name(old)) takes writes again, it must be fenced first")
         }
-        try await onServer(what) { () async throws(MySQLError) in try await stopReplication(ledger.connection, what) }
+        try await onServer(what) { () async throws(MySQLError) in
+            if configuration.initiative == .agents { try await endHolders(.backup, ledger) }
+            try await stopReplication(ledger.connection, what)
+        }
         let state = try await onServer(what) { () async throws(MySQLError) in
             try await ServerProbe.facts(
                 ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
@@ -155,8 +159,10 @@ extension Act {
         let what = "record the promotion"
         var late: String?
         try await logged(ledger, what) { () async throws(MySQLError) in
-            for statement in LedgerSchema.createHistory + LedgerSchema.createControl {
-                try await ledger.run(statement, what)
+            if try await !ledger.hasRecord() {
+                for statement in LedgerSchema.createHistory + LedgerSchema.createControl {
+                    try await ledger.run(statement, what)
+                }
             }
             try await ledger.run("START TRANSACTION", what)
             if let heard {

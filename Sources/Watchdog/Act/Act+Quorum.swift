@@ -35,6 +35,7 @@ extension Act {
         try await onServer(what) { () async throws(MySQLError) in
             let status = try await ledger.run(dialect.status, what)
             guard let channel = status.rows.first.map(ReplicationChannel.init) else { return }
+            try await endHolders(.whatHoldsUpTheApplier, ledger)
             if !channel.applierRuns, channel.applierErrno == 0 { try await ledger.run(dialect.startApplier, what) }
             try await ledger.run(
                 "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(channel.retrieved.description)), 3)", what)
@@ -52,6 +53,7 @@ extension Act {
             try await ledger.run("SET GLOBAL read_only = ON", what)
             try await ledger.run(
                 "SET GLOBAL super_read_only = OFF", "let the promotion be recorded (read_only stays ON)")
+            try await endHolders(.backup, ledger)
             try await stopReplication(ledger.connection, what)
         }
         let state = try await onServer(what) { () async throws(MySQLError) in
@@ -147,7 +149,7 @@ extension Act {
                     if !facts.superReadOnly { try await close(session) }
                     try await session.run("SET GLOBAL read_only = ON", what)
                     try await session.run("SET GLOBAL super_read_only = OFF", what)
-                    try await session.run("DROP DATABASE IF EXISTS ongoing_failover", "drop a stale ledger")
+                    try await session.clearLedger()
                     try await session.run("SET GLOBAL super_read_only = ON", what)
                 }
             }
@@ -191,6 +193,6 @@ extension Act {
             try await ledger.dropLedger()
             if close { try await ledger.run("SET GLOBAL super_read_only = ON", "close the replica") }
         }
-        logger.notice("ledger dropped", metadata: ["server": "\(name(ledger.server))"])
+        logger.notice("ledger cleared", metadata: ["server": "\(name(ledger.server))"])
     }
 }

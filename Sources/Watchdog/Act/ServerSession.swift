@@ -88,6 +88,15 @@ struct ServerSession: Sendable {
         try await ServerProbe.facts(connection, cluster: cluster, deadline: .after(.seconds(8)))
     }
 
+    /// Removes what an earlier operation has left in the ledger here; needs super_read_only to be off.
+    func clearLedger() async throws(MySQLError) {
+        do {
+            try await run(LedgerSchema.clear, "clear a stale ledger")
+        } catch {
+            guard let number = error.number, LedgerSchema.absent.contains(number) else { throw error }
+        }
+    }
+
     /// Ends the sessions of everybody but the servers' own threads and the named accounts: what they had open could
     /// hold locks for ever, and through them an application would go on writing to a deposed primary.
     func endClients(except users: [String]) async throws(MySQLError) -> Int {

@@ -25,6 +25,8 @@ actor Council {
     private var opening: [ServerID: Task<Void, Never>] = [:]
     private let born = ContinuousClock.now
     private let bell: Bell
+    /// Making the agents' tables, and when that may be tried again.
+    private var tables: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.zero))
     private var lastStep: Step?
     private var lastState: String?
     private var fenced: (epoch: UInt64, done: Bool)?
@@ -87,6 +89,8 @@ actor Council {
         }
         long?.cancel()
         await long?.value
+        tables.task?.cancel()
+        await tables.task?.value
         writing.cancel()
         await writing.value
         await asking.value
@@ -147,6 +151,7 @@ actor Council {
             await hand.lead(to: id, uuid: uuid)
         }
         report(sight, orders)
+        keepTables(sight)
         let acted = busy ? false : await carryOut(orders.step, sight)
         return orders.urgent || acted
     }
@@ -286,6 +291,25 @@ actor Council {
                 }
             }
         }
+    }
+
+    // MARK: What is kept on the servers
+
+    /// Beside the loop, and not more often than each minute: what keeps them from being made may last.
+    private func keepTables(_ sight: Sight) {
+        guard tables.task == nil, tables.next.hasPassed, long == nil, let primary = govern.tablesWanted(sight) else {
+            return
+        }
+        tables = (Task { await self.makeTables(primary) }, .after(.seconds(60)))
+    }
+
+    private func makeTables(_ primary: ServerID) async {
+        do {
+            try await act.makeTables(primary)
+        } catch {
+            logger.info("the agents' tables are not there yet", metadata: ["error": "\(error)"])
+        }
+        tables.task = nil
     }
 
     // MARK: Steps

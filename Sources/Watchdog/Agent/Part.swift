@@ -60,7 +60,13 @@ final class Part {
         switch step {
         case .none, .wait, .route, .loosen, .tighten, .calm, .fenceCommand: break
         case .scan(let server):
-            try await signal(try await join(server), .scan(host: host), epoch: 0, context)
+            let session = try await join(server)
+            if hasLost(context, server.other) {
+                try await act.onServer("announce this agent") { () async throws(MySQLError) in
+                    try await act.endHolders(.readLock, session)
+                }
+            }
+            try await signal(session, .scan(host: host), epoch: 0, context)
         case .lock(let server):
             let session = try await join(server)
             let won = try await act.onServer("take the operation lock") { () async throws(MySQLError) in
@@ -96,6 +102,14 @@ final class Part {
             guard let session else { throw AgentError(.refused, "the operation lock is not held any more") }
             try await lead(step, session, context)
         }
+    }
+
+    /// Whether a majority of the agents has voted that this server is lost.
+    private func hasLost(_ context: Context, _ server: ServerID) -> Bool {
+        guard configuration.initiative == .agents, context.primary == server,
+            let votes = context.seen.facts(server.other)?.quorum?.votes
+        else { return false }
+        return QuorumRules(configuration).isMajority(votes)
     }
 
     private func lead(_ step: Step, _ session: LedgerSession, _ context: Context) async throws(AgentError) {
@@ -167,7 +181,8 @@ final class Part {
         let opened = try await act.onServer("take part in an operation") { () async throws(MySQLError) in
             try await LedgerSession.open(
                 configuration.connectionOptions(configuration.servers[server]), server: server,
-                agent: configuration.agent.name, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+                agent: configuration.agent.name, cluster: configuration.cluster,
+                keepsTables: configuration.initiative == .agents, deadline: .after(.seconds(8)))
         }
         guard let opened else {
             if let former, former.server == server {

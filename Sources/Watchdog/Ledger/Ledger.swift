@@ -44,6 +44,11 @@ extension LedgerRow {
     }
 }
 
+extension [LedgerRow] {
+    /// With the agents' initiative the table is always there: a ledger without rows is none.
+    package var ledger: [LedgerRow]? { isEmpty ? nil : self }
+}
+
 /// The rows of a ledger read as the state of an operation.
 public struct Ledger: Sendable {
     /// The server that the ledger lies on.

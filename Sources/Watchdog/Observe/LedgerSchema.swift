@@ -35,6 +35,23 @@ enum LedgerSchema {
         FROM ongoing_failover.status ORDER BY id
         """
 
+    /// Ends every operation whose rows stand there. Rows and not the table: a client that holds the server for a backup
+    /// (LOCK INSTANCE FOR BACKUP) lets rows be written, and keeps every CREATE and DROP waiting.
+    static let clear = "DELETE FROM ongoing_failover.status"
+    static let drop = "DROP DATABASE IF EXISTS ongoing_failover"
+
+    /// What the agents' initiative keeps on both servers. Made in quiet times on the primary, from which it replicates.
+    static var standing: [String] { create + createHistory + createControl }
+    static let standingTables: Set<String> = [
+        "ongoing_failover.status", "repl_watchdog.history", "repl_watchdog.control",
+    ]
+
+    /// By these a statement says that a table is not there, or is not one of the agents'.
+    static let absent: Set<UInt16> = [1049, 1146]
+    static let otherShape: Set<UInt16> = [1054, 1136, 1364, 1356]
+
+    static var unreadable: Set<UInt16> { absent.union(otherShape) }
+
     static let createMarker = [
         "CREATE DATABASE IF NOT EXISTS ongoing_rebuild",
         """

@@ -50,6 +50,7 @@ struct QuorumLocks: Sendable {
 
     static func switchover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:switchover") }
     static func failover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:failover") }
+    static func resume(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:resume") }
     static func loss(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:accept-loss") }
 
     /// An expression with a digit for every agent: 1 where the lock is held.
@@ -92,7 +93,7 @@ struct QuorumProbe: Sendable {
 
     /// What an agent knows already, and asks besides.
     struct About: Sendable {
-        /// `repl_watchdog` was there at the last look: it is read along with the rest.
+        /// The agents' tables were there at the last look: they are read along with the rest.
         var recorded = false
         /// The server_uuid that is known to belong at this address, empty where none is yet: another one is asked for
         /// its databases. Nil: no matter.
@@ -162,7 +163,7 @@ struct QuorumProbe: Sendable {
         fileprivate var tables: String {
             let tables =
                 ["ongoing_failover.status", "ongoing_rebuild.marker"]
-                + (recorded ? ["repl_watchdog.history", "repl_watchdog.control"] : [])
+                + (recorded ? LedgerSchema.standingTables.subtracting(["ongoing_failover.status"]).sorted() : [])
             return SQLText.literal(tables.joined(separator: ","))
         }
     }
@@ -185,7 +186,8 @@ struct QuorumProbe: Sendable {
             \(locks.column(.here)), \(locks.presenceColumn),
             IS_USED_LOCK(\(SQLText.literal(QuorumLocks.switchover(cluster)))) IS NOT NULL,
             (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.failover(cluster)))) IS NOT NULL)
-                + 2 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.loss(cluster)))) IS NOT NULL),
+                + 2 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.loss(cluster)))) IS NOT NULL)
+                + 4 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.resume(cluster)))) IS NOT NULL),
             IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) IS NOT NULL,
             @@server_uuid, CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ',
                 @@global.super_read_only), @@global.gtid_executed, @@global.gtid_purged,
@@ -199,7 +201,8 @@ struct QuorumProbe: Sendable {
                 FROM performance_schema.replication_connection_status),
             \(known?.tables ?? Self.tables),
             \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL"),
-            (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration)
+            (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration),
+            \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL")
         """
     }
 
@@ -214,8 +217,8 @@ struct QuorumProbe: Sendable {
             answer = try await connection.query(
                 sql(recorded, known), purpose: "read the server's state", deadline: deadline)
         } catch {
-            guard recorded, let number = error.number, [1049, 1146].contains(number) else { throw error }
-            // It was there a moment ago: the server is being rebuilt.
+            guard recorded, let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
+            // They were there a moment ago: the server is being rebuilt, or somebody has changed them.
             recorded = false
             answer = try await connection.query(
                 sql(false, known), purpose: "read the server's state", deadline: deadline)
@@ -239,9 +242,9 @@ struct QuorumProbe: Sendable {
         }
         var quorum = quorum(row)
         let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
-        quorum.recorded = tables.isSuperset(of: ["repl_watchdog.history", "repl_watchdog.control"])
         quorum.control = try await readTables(
-            connection, tables, recorded ? row : nil, into: &facts, deadline: deadline)
+            connection, tables, recorded ? row : nil, into: &facts, &quorum.misshapen, deadline: deadline)
+        quorum.recorded = tables.isSuperset(of: LedgerSchema.standingTables) && quorum.misshapen.isEmpty
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         quorum.here = QuorumLocks.set(row.string(4))
         try await readLists(connection, about, &quorum, deadline: deadline)
@@ -262,6 +265,7 @@ struct QuorumProbe: Sendable {
         let asked = row.int(7) ?? 0
         quorum.failoverAsked = asked & 1 != 0
         quorum.lossAccepted = asked & 2 != 0
+        quorum.resumeAsked = asked & 4 != 0
         quorum.semiSync = SemiSync(variables: row.string(13), status: row.string(14))
         quorum.bootsClosed = row.string(15) == "ON"
         quorum.receiverMark = StableHash.of(row.string(16) ?? "")
@@ -272,12 +276,14 @@ struct QuorumProbe: Sendable {
 
     private func readTables(
         _ connection: MySQLConnection, _ tables: Set<String>, _ record: Row?, into facts: inout ServerFacts,
-        deadline: Deadline
+        _ misshapen: inout Set<String>, deadline: Deadline
     ) async throws(MySQLError) -> Control {
-        if tables.contains("ongoing_failover.status"),
-            let rows = try await ServerProbe.table(connection, LedgerSchema.read, "read the ledger", deadline)
+        // After the locks: whoever is not among the voters now does not belong to a campaign of before.
+        if record.map({ $0.int(21) != 0 }) ?? tables.contains("ongoing_failover.status"),
+            let rows = try await own(
+                "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &misshapen, deadline)
         {
-            facts.ledger = rows.compactMap(ServerProbe.ledgerRow)
+            facts.ledger = rows.compactMap(ServerProbe.ledgerRow).ledger
         }
         if tables.contains("ongoing_rebuild.marker"),
             let row = try await ServerProbe.table(
@@ -288,16 +294,31 @@ struct QuorumProbe: Sendable {
                 source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
         }
         if let record { return Self.note(record.string(18), record.string(19), &facts) }
-        let parts = [
-            tables.contains("repl_watchdog.history") ? Self.history : "NULL",
-            tables.contains("repl_watchdog.control") ? Self.control : "NULL",
-        ]
-        guard parts != ["NULL", "NULL"],
-            let rows = try await ServerProbe.table(
-                connection, "SELECT " + parts.joined(separator: ", "), "read the history", deadline),
-            let row = rows.first
-        else { return Control() }
-        return Self.note(row.string(0), row.string(1), &facts)
+        var parts: [String?] = []
+        for (table, expression) in [("history", Self.history), ("control", Self.control)] {
+            let name = "repl_watchdog.\(table)"
+            let rows =
+                tables.contains(name)
+                ? try await own(name, connection, "SELECT \(expression)", "read the \(table)", &misshapen, deadline)
+                : nil
+            parts.append(rows?.first?.string(0))
+        }
+        return Self.note(parts[0], parts[1], &facts)
+    }
+
+    /// What a table of the agents holds; nil where it has just gone, or is not as they made it: that must not keep
+    /// anybody from seeing that the server is well.
+    private func own(
+        _ table: String, _ connection: MySQLConnection, _ sql: String, _ purpose: String,
+        _ misshapen: inout Set<String>, _ deadline: Deadline
+    ) async throws(MySQLError) -> [Row]? {
+        do {
+            return try await ServerProbe.table(connection, sql, purpose, deadline)
+        } catch {
+            guard let number = error.number, LedgerSchema.otherShape.contains(number) else { throw error }
+            misshapen.insert(table)
+            return nil
+        }
     }
 
     /// Reads `epoch uuid age count` and `name value active,...`.

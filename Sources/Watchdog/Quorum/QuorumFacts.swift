@@ -22,12 +22,16 @@ public struct QuorumFacts: Sendable, Hashable {
     /// Changes whenever the receiver here has heard from its source.
     public var receiverMark: UInt64 = 0
     public var control = Control()
-    /// `repl_watchdog` has its tables.
+    /// The agents' tables are there (`LedgerSchema.standing`), and as the agents make them.
     public var recorded = false
+    /// Tables by the names of the agents' own which are not as they make them.
+    public var misshapen: Set<String> = []
     /// An operator waits here for a switchover to this server, for a failover to it, for one with loss.
     public var switchoverAsked = false
     public var failoverAsked = false
     public var lossAccepted = false
+    /// An operator waits here for this server, the primary, to be opened in spite of a pause, which is to end.
+    public var resumeAsked = false
 
     /// What a new session has met here, where this was said by an older one.
     public var login: LoginTrouble?

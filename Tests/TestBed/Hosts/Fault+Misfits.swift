@@ -154,12 +154,9 @@ extension Fault.Context {
     fileprivate func leftBehind(_ backend: Backend) async throws {
         try await failedOver()
         try await eventually("the operation has ended", within: .seconds(40)) {
-            let answer = try await replica.ask(
-                """
-                SELECT @@GLOBAL.read_only, COUNT(*) FROM information_schema.schemata
-                WHERE schema_name = 'ongoing_failover'
-                """)
-            return answer == [["0", "0"]]
+            let open = try await replica.ask("SELECT @@GLOBAL.read_only") == [["0"]]
+            let rows = try await cluster.ledgerRows(on: replica)
+            return open && rows == 0
         }
         note("ended after \(began.map { $0.duration(to: .now) / .seconds(1) } ?? 0) s")
         try await primary.start()

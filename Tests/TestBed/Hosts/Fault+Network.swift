@@ -1,7 +1,8 @@
 /// What happens to the network between the hosts.
 extension Fault {
     public static let all =
-        servers + commits + data + disks + network + proxies + agents + misfits + operators + rebuilds + identity
+        servers + commits + data + disks + network + proxies + agents + misfits + operators + backups + rebuilds
+        + identity
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in

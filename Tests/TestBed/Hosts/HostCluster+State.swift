@@ -12,11 +12,10 @@ extension HostCluster {
                 try await server.ask(
                     """
                     SELECT @@GLOBAL.super_read_only, @@GLOBAL.read_only,
-                      (SELECT COUNT(*) FROM information_schema.schemata
-                        WHERE schema_name IN ('ongoing_failover', 'ongoing_rebuild'))
+                      (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'ongoing_rebuild')
                     """
                 ).first ?? []
-            guard row.count == 3, row[2] == "0" else {
+            guard row.count == 3, row[2] == "0", try await ledgerRows(on: server) == 0 else {
                 throw TestBedError("an operation is under way on \(server.name)")
             }
             switch (row[0], row[1]) {
@@ -36,6 +35,17 @@ extension HostCluster {
             }
         }
         return primary
+    }
+
+    /// The agents keep the ledger's table: rows say that an operation is under way.
+    func ledgerRows(on server: MySQLServer) async throws -> Int {
+        do {
+            return try await server.ask("SELECT COUNT(*) FROM ongoing_failover.status").first?.first.flatMap {
+                $0.flatMap { Int($0) }
+            } ?? 0
+        } catch let error as MySQLError where error.number == 1049 || error.number == 1146 {
+            return 0
+        }
     }
 
     public func other(than server: MySQLServer) -> MySQLServer { server.name == a.name ? b : a }
