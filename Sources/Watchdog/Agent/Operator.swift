@@ -94,34 +94,52 @@ extension Agent {
 
     /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline.
     public func switchover(deadline: Deadline) async throws(AgentError) -> String {
-        let (before, _) = await explain()
-        guard let primary = before.diagnosis.primary, before.seen.facts(primary) != nil else {
-            throw AgentError(.refused, "there is no primary that answers: \(before.diagnosis.summary)")
-        }
+        let target = try await road(of: .switchover)
+        guard case .ask(let server) = target else { throw AgentError(.refused, "switchover: \(target)") }
+        try await refuseBackup(on: server)
         return try await ask(
-            [QuorumLocks.switchover(configuration.cluster)], on: primary.other, deadline: deadline,
-            "the agents have not made \(primary.other) the primary")
+            [QuorumLocks.switchover(configuration.cluster)], on: server, until: server, deadline: deadline,
+            "the agents have not made \(server) the primary")
     }
 
     /// Lets the agents promote the replica of a lost primary in spite of a pause or a block period, and on demand with
     /// loss; waits until they have.
     public func failover(acceptLoss: Bool, deadline: Deadline) async throws(AgentError) -> String {
-        let (before, gates) = await explain()
-        guard let primary = before.diagnosis.primary else {
-            throw AgentError(.refused, "the primary is not known: \(before.diagnosis.summary)")
-        }
-        guard gates.first(where: { $0.name == "lost" })?.holds == true else {
-            throw AgentError(
-                .refused, "\(primary) is not lost: \(before.diagnosis.summary). For a planned change: switchover")
-        }
+        let target = try await road(of: .failover)
+        guard case .ask(let server) = target else { throw AgentError(.refused, "failover: \(target)") }
         var locks = [QuorumLocks.failover(configuration.cluster)]
         if acceptLoss { locks.append(QuorumLocks.loss(configuration.cluster)) }
         return try await ask(
-            locks, on: primary.other, deadline: deadline, "the agents have not promoted \(primary.other)")
+            locks, on: server, until: server, deadline: deadline, "the agents have not promoted \(server)")
     }
 
+    /// How a request is carried out as things are.
+    private func road(of request: OperatorRequest) async throws(AgentError) -> OperatorRequest.Road {
+        let (status, gates) = await explain()
+        let road = request.road(.init(diagnosis: status.diagnosis, seen: status.seen, gates: gates))
+        if case .refused(let why) = road { throw AgentError(.refused, why) }
+        return road
+    }
+
+    /// A planned change waits for nobody's backup, and ends none: whoever asks for it can choose the hour.
+    private func refuseBackup(on server: ServerID) async throws(AgentError) {
+        let session = try await open(server, .after(.seconds(8)))
+        defer { session.abort() }
+        let holders: [Act.Holder]
+        do {
+            holders = try await Act.holders(.backup, session, deadline: .after(.seconds(5)))
+        } catch {
+            throw AgentError(.server(error), "see whether \(server) can be written to")
+        }
+        guard let holder = holders.first else { return }
+        throw AgentError(
+            .refused,
+            "\(server) is held for a backup by \(holder.text): let it end, or KILL \(holder.id) there")
+    }
+
+    /// - Parameter new: the server that is the open primary when the request is met.
     private func ask(
-        _ locks: [String], on server: ServerID, deadline: Deadline, _ failure: String
+        _ locks: [String], on server: ServerID, until new: ServerID, deadline: Deadline, _ failure: String
     ) async throws(AgentError) -> String {
         let session = try await open(server, deadline)
         defer { session.abort() }
@@ -146,8 +164,8 @@ extension Agent {
             }
             let (now, _) = await explain()
             last = now.diagnosis.summary
-            if now.diagnosis.primary == server, let facts = now.seen.facts(server), !facts.readOnly {
-                return "\(server) (\(configuration.servers[server])) is the primary"
+            if now.diagnosis.primary == new, let facts = now.seen.facts(new), !facts.readOnly {
+                return "\(new) (\(configuration.servers[new])) is the primary"
             }
         }
         throw AgentError(.timeout, "\(failure): \(last). The request is withdrawn")
@@ -172,7 +190,13 @@ extension Agent {
         return "paused" + (duration.map { " for \(DurationText.format($0))" } ?? " until 'resume'")
     }
 
+    /// A primary that was restarted meanwhile is closed, and takes no note: it is opened first.
     public func resume() async throws(AgentError) -> String {
+        if case .askThenNote(let server) = try await road(of: .resume) {
+            _ = try await ask(
+                [QuorumLocks.resume(configuration.cluster)], on: server, until: server, deadline: .after(.seconds(60)),
+                "the agents have not opened \(server)")
+        }
         try await note("DELETE FROM repl_watchdog.control WHERE name = 'pause'")
         return "resumed"
     }
@@ -187,12 +211,11 @@ extension Agent {
 
     /// An ordinary write on the open primary, which replicates.
     private func note(_ sql: String) async throws(AgentError) {
-        let (status, _) = await explain()
-        guard let primary = status.diagnosis.primary, let facts = status.seen.facts(primary), !facts.readOnly else {
-            throw AgentError(
-                .refused,
-                "no primary takes writes, and the note must replicate; a lost primary is replaced in spite of a pause or a "
-                    + "block period by 'failover': \(status.diagnosis.summary)")
+        let (status, gates) = await explain()
+        let road = OperatorRequest.pause.road(.init(diagnosis: status.diagnosis, seen: status.seen, gates: gates))
+        guard case .note = road, let primary = status.diagnosis.primary else {
+            if case .refused(let why) = road { throw AgentError(.refused, why) }
+            throw AgentError(.refused, "no primary takes writes")
         }
         let session = try await open(primary, .after(.seconds(8)))
         defer { session.abort() }

@@ -42,17 +42,23 @@ extension Govern {
             if broken.contains(.openWithoutLock) { return (.reopen(primary), nil) }
             return majority ? reopen(view, primary) : (nil, "\(primary) is closed, and no majority of agents sees it")
         }
-        if view.quorum(replica)?.switchoverAsked == true {
-            if let why = switchoverHold(view, primary) { return (nil, why) }
-            return (.switchover(replica), nil)
-        }
+        guard view.quorum(replica)?.switchoverAsked == true else { return repair(view, primary, majority) }
+        guard let why = switchoverHold(view, primary) else { return (.switchover(replica), nil) }
+        // Repair goes on meanwhile: it may be what the request waits for.
+        let (want, hold) = repair(view, primary, majority)
+        return (want, want == nil ? [why, hold].compactMap { $0 }.joined(separator: "; ") : nil)
+    }
+
+    /// Whether the replica of an open primary needs to be brought back.
+    private func repair(_ view: View, _ primary: ServerID, _ majority: Bool) -> (Want?, String?) {
+        let replica = primary.other
         guard let other = view.facts(replica) else { return (nil, nil) }
         guard majority else {
             let why = "\(replica) is not closed, and no majority of agents sees \(primary)"
             return (nil, other.superReadOnly ? nil : why)
         }
         // The primary's word counts: a server that was away has not heard that a pause is over.
-        if quorum.control.paused { return (nil, "paused by an operator") }
+        if view.quorum(primary)?.control.paused == true { return (nil, "paused by an operator") }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
@@ -73,7 +79,9 @@ extension Govern {
 
     /// A primary that was restarted is opened again unless somebody may be replacing it.
     private func reopen(_ view: View, _ primary: ServerID) -> (Want?, String?) {
-        if view.quorum(primary)?.control.paused == true { return (nil, "paused by an operator") }
+        if let quorum = view.quorum(primary), quorum.control.paused, !quorum.resumeAsked {
+            return (nil, "\(primary) is closed, and the agents are paused by an operator: resume opens it")
+        }
         if let other = view.facts(primary.other) {
             guard other.quorum?.votes.isEmpty != false else {
                 return (nil, "some agents still vote against \(primary)")

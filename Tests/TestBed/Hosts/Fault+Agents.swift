@@ -110,6 +110,26 @@ extension Fault {
                 }
             }
         },
+        Fault("S70b", "paused, the primary is restarted, resumed", .stays) { context in
+            let backend = context.anyBackend()
+            try await context.command(backend, ["pause"])
+            context.begin()
+            await context.primary.kill()
+            try await context.primary.start()
+            let started = ContinuousClock.now
+            await context.wait(.seconds(2))
+            if try await context.primary.ask("SELECT @@GLOBAL.super_read_only") != [["1"]] {
+                context.violation("it was opened in spite of the pause")
+            }
+            try await context.command(backend, ["resume"])
+            try await context.acknowledges(context.primary, since: started)
+        },
+        Fault("S71b", "a switchover is asked for while replication is stopped", .failover) { context in
+            context.begin()
+            _ = try await context.replica.ask("STOP REPLICA")
+            try await context.command(context.anyBackend(), ["switchover", "--timeout", "30s"])
+            try await context.failedOver()
+        },
         Fault("S71", "planned switchover", .failover, weight: 2) { context in
             context.begin()
             try await context.command(context.anyBackend(), ["switchover"])

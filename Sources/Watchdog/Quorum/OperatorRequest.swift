@@ -1,0 +1,69 @@
+/// What an operator can ask of the agents, and why that could not lead anywhere at this moment: pure.
+enum OperatorRequest: Sendable, Hashable, CaseIterable {
+    case pause, resume, acknowledge, switchover, failover
+
+    /// What was seen by the one who asks.
+    struct Situation {
+        var diagnosis: Diagnosis
+        var seen: Observation
+        var gates: [Gate]
+
+        var primary: ServerID? { diagnosis.primary }
+        var facts: ServerFacts? { primary.flatMap { seen.facts($0) } }
+        var isOpen: Bool { facts.map { !$0.readOnly && !$0.superReadOnly } ?? false }
+        var isPaused: Bool { facts?.quorum?.control.paused == true }
+        var isLost: Bool { gates.first { $0.name == "lost" }?.holds == true }
+    }
+
+    /// How it is carried out.
+    enum Road: Sendable, Hashable {
+        /// A row on the open primary, which replicates.
+        case note
+        /// A lock that the agents see while the operator waits.
+        case ask(on: ServerID)
+        /// Such a lock on a primary that is closed, and the row when it is open.
+        case askThenNote(on: ServerID)
+        case refused(String)
+    }
+
+    func road(_ now: Situation) -> Road {
+        guard let primary = now.primary else { return .refused("the primary is not known: \(now.diagnosis.summary)") }
+        switch self {
+        case .pause, .acknowledge: return now.isOpen ? .note : .refused(Self.closed(now))
+        case .resume:
+            if now.isOpen { return .note }
+            return now.facts != nil && now.isPaused ? .askThenNote(on: primary) : .refused(Self.closed(now))
+        case .failover:
+            guard now.isLost else {
+                let closed = now.facts != nil && !now.isOpen && now.isPaused
+                return .refused(
+                    "\(primary) is not lost: \(now.diagnosis.summary). "
+                        + (closed ? "It is opened by: resume" : "For a planned change: switchover"))
+            }
+            return .ask(on: primary.other)
+        case .switchover: return Self.obstacle(now, primary).map { .refused($0) } ?? .ask(on: primary.other)
+        }
+    }
+
+    private static func closed(_ now: Situation) -> String {
+        "no primary takes writes, and the note must replicate; a lost primary is replaced in spite of a pause or a "
+            + "block period by 'failover': \(now.diagnosis.summary)"
+    }
+
+    /// What no waiting helps against. Anything else the agents repair, and the request waits for that.
+    private static func obstacle(_ now: Situation, _ primary: ServerID) -> String? {
+        guard now.facts != nil else { return "there is no primary that answers: \(now.diagnosis.summary)" }
+        if !now.isOpen, now.isPaused {
+            return "\(primary) is closed, and the agents are paused, so that they do not open it: resume comes first"
+        }
+        guard let replica = now.seen.facts(primary.other) else {
+            return "\(primary.other) \(now.seen[primary.other].reason): it cannot become the primary"
+        }
+        if now.isPaused, replica.rebuilding != nil || replica.channels.first?.health != .running {
+            return
+                "replication on \(primary.other) does not run, and the agents are paused, so that they do not repair it: "
+                + "resume comes first"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,140 @@
+import Testing
+
+@testable import Watchdog
+
+/// Whatever has happened: the agents bring service back by themselves, or some command makes them.
+@Suite struct OperatorRequestTests {
+    private typealias Scene = GovernTests.Scene
+
+    /// A world, as the agents' votes and locks have settled in it.
+    private struct World {
+        var name: String
+        var a: ServerView
+        var b: ServerView
+    }
+
+    private static func closed(_ change: (inout ServerFacts) -> Void = { _ in }) -> ServerView {
+        .up(
+            GovernTests.primary {
+                ($0.readOnly, $0.superReadOnly) = (true, true)
+                $0.quorum?.semiSync.clients = 0
+                change(&$0)
+            })
+    }
+
+    private static let worlds: [World] = {
+        var worlds: [World] = []
+        for paused in [false, true] {
+            let pause = paused ? "paused, " : ""
+            func replica(_ votes: [Int] = [], _ change: (inout ServerFacts) -> Void = { _ in }) -> ServerView {
+                .up(
+                    GovernTests.replica(votes: votes, receiver: votes.isEmpty ? .on : .connecting) {
+                        $0.quorum?.control.paused = paused
+                        change(&$0)
+                    })
+            }
+            worlds += [
+                World(
+                    name: pause + "the primary was restarted", a: closed { $0.quorum?.control.paused = paused },
+                    b: replica()),
+                World(name: pause + "the primary is gone", a: .downHard("refused"), b: replica([0, 1, 2])),
+                World(
+                    name: pause + "the primary came back without what it had",
+                    a: closed {
+                        $0.executed = GTIDSet()
+                        $0.quorum?.control.paused = paused
+                    }, b: replica([0, 1, 2])),
+                World(
+                    name: pause + "replication is stopped",
+                    a: .up(GovernTests.primary { $0.quorum?.control.paused = paused }),
+                    b: replica {
+                        $0.channels[0].receiver = .off
+                        $0.channels[0].applierRuns = false
+                    }),
+            ]
+        }
+        return worlds
+    }()
+
+    private func want(_ world: World, _ change: (inout ServerFacts, inout ServerFacts) -> Void = { _, _ in }) -> Want? {
+        var scene = Scene()
+        _ = scene.look()
+        (scene.a, scene.b) = (world.a, world.b)
+        if case .up(var b) = scene.b {
+            var a = scene.a.facts ?? b
+            change(&a, &b)
+            if scene.a.facts != nil { scene.a = .up(a) }
+            scene.b = .up(b)
+        }
+        for _ in 0..<3 { _ = scene.look() }
+        let sight = Sight(
+            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
+            pongB: scene.now, routerCut: true)
+        return scene.govern.want(View(sight, scene.govern)).want
+    }
+
+    private func situation(_ world: World) -> OperatorRequest.Situation {
+        var scene = Scene()
+        _ = scene.look()
+        (scene.a, scene.b) = (world.a, world.b)
+        for _ in 0..<3 { _ = scene.look() }
+        let sight = Sight(
+            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
+            pongB: scene.now, routerCut: true)
+        let (diagnosis, gates) = scene.govern.explanation(sight)
+        return .init(diagnosis: diagnosis, seen: sight.seen, gates: gates)
+    }
+
+    @Test func someRoadLeadsBackToService() {
+        for world in Self.worlds {
+            if want(world) != nil { continue }
+            let now = situation(world)
+            let leads = OperatorRequest.allCases.contains { request in
+                switch (request, request.road(now)) {
+                case (.resume, .note): true
+                case (.resume, .askThenNote): want(world) { a, _ in a.quorum?.resumeAsked = true } != nil
+                case (.failover, .ask): want(world) { _, b in b.quorum?.failoverAsked = true } != nil
+                case (.switchover, .ask): want(world) { _, b in b.quorum?.switchoverAsked = true } != nil
+                default: false
+                }
+            }
+            #expect(leads, "\(world.name): every command is refused, or leads nowhere")
+        }
+    }
+
+    @Test func aRequestThatCannotBeMetYetDoesNotStopTheRepair() {
+        for world in Self.worlds where world.name == "replication is stopped" {
+            #expect(want(world) { _, b in b.quorum?.switchoverAsked = true } == .recover(.a))
+        }
+    }
+
+    @Test func whatNoWaitingHelpsAgainstIsRefusedAtOnce() {
+        for world in Self.worlds where world.name.hasPrefix("paused") {
+            guard world.a.facts?.executed.isEmpty == false else { continue }
+            guard case .refused(let why) = OperatorRequest.switchover.road(situation(world)) else {
+                Issue.record("\(world.name): a switchover is waited for")
+                continue
+            }
+            #expect(why.contains("resume"), "\(world.name)")
+        }
+    }
+
+    @Test func tablesAreMadeInQuietTimesOnly() {
+        var scene = Scene()
+        _ = scene.look()
+        func wanted() -> ServerID? {
+            scene.govern.tablesWanted(
+                Sight(seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 200, now: 200))
+        }
+        #expect(wanted() == .a)
+        scene.a = .up(GovernTests.primary { $0.quorum?.recorded = true })
+        #expect(wanted() == .a)
+        scene.b = .up(GovernTests.replica { $0.quorum?.recorded = true })
+        #expect(wanted() == nil)
+        scene.a = .up(GovernTests.primary { $0.quorum?.semiSync.clients = 0 })
+        #expect(wanted() == nil)
+        scene.a = .up(GovernTests.primary())
+        scene.b = .up(GovernTests.replica { $0.ledger = [LedgerRow(id: 1, signal: .scan(host: "w"), agent: "w")] })
+        #expect(wanted() == nil)
+    }
+}
