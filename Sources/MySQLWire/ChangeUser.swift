@@ -24,7 +24,6 @@ extension MySQLConnection {
         let session = try begin(purpose)
         var phase = MySQLError.Phase.idle
         let authentication: HandshakeFacts.Authentication
-        let status: ServerStatus
         do throws(Failure) {
             guard let identity = session.identity, session.capabilities.contains(.pluginAuth) else {
                 throw Failure(.configuration, "the server cannot change the user").keepingConnection()
@@ -43,18 +42,19 @@ extension MySQLConnection {
                 characterSet: identity.characterSet, plugin: machine.plugin.rawValue,
                 attributes: session.capabilities.contains(.connectAttributes) ? identity.attributes : nil)
             try await session.send(.changeUser, request.encode(), deadline)
-            let (ok, how) = try await session.authenticate(&machine, deadline)
+            // Whatever it comes to: the session is not the one that was opened any more.
+            session.isForeign = true
+            let (_, how) = try await session.authenticate(&machine, deadline)
             session.identity?.nonce = machine.sessionNonce
             session.identity?.plugin = machine.plugin.rawValue
             authentication = how
-            status = ok.status
         } catch {
             core.finish(error)
             throw core.error(error, phase, purpose)
         }
         core.forgetStatements()
         core.end()
-        if status.contains(.noBackslashEscapes) { try await readBackslashes(deadline) }
+        try await prepareSession(deadline)
         return authentication
     }
 }

@@ -23,16 +23,15 @@ extension MySQLConnection {
         _ = try await run(.resetConnection, [], keepsConnection: false, purpose: "reset the session", deadline)
         core.forgetStatements()
         // The reset takes the character set of the handshake back too: MariaDB would go on in latin1.
-        _ = try await query(
-            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
-            purpose: "set the session's character set", deadline: deadline)
+        try await prepareSession(deadline)
     }
 
-    /// SQLText.literal relies on backslashes.
-    func readBackslashes(_ deadline: Deadline) async throws(MySQLError) {
+    /// What `SQLText.literal` rests on: utf8mb4, and backslashes that escape. The handshake's character set is not enough:
+    /// init_connect runs after the login, unseen, and may have set either to something in which a quoted text ends early.
+    func prepareSession(_ deadline: Deadline) async throws(MySQLError) {
         _ = try await query(
-            "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
-            purpose: "set the session's sql_mode", deadline: deadline)
+            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
+            purpose: "set the session's character set and sql_mode", deadline: deadline)
     }
 
     /// - Parameter keepsConnection: whether the session goes on after an ERR packet.
@@ -50,6 +49,7 @@ extension MySQLConnection {
             switch session.firstByte(range) {
             case 0x00:
                 let ok = try OKPacket.decode(session.packet(range))
+                if command == .initDatabase { session.isForeign = true }
                 core.end()
                 return ok
             case 0xFF:

@@ -34,6 +34,13 @@ final class ConnectionCore: Sendable {
         }
     }
 
+    /// Whether it is idle and, once reset, what a fresh connection with the same options would be.
+    var isReusable: Bool {
+        guard isOpen, let session = try? begin() else { return false }
+        defer { end() }
+        return !session.isForeign
+    }
+
     /// Takes the lease.
     func begin() throws(Failure) -> Session {
         let failure: Failure? = state.withLock { state in

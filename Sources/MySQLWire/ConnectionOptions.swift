@@ -53,6 +53,9 @@ public struct ConnectionOptions: Sendable {
     /// Most memory that the rows of one answer may take, in bytes, where they are collected and not streamed.
     public var maxResultSize = 256 << 20
 
+    /// False in tests of the protocol alone, whose servers speak no SQL.
+    var preparesSession = true
+
     public init(address: ServerAddress, user: String, password: Secret, database: String? = nil) {
         self.address = address
         self.user = user

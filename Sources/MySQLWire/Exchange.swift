@@ -9,7 +9,9 @@ struct Exchange: ~Copyable {
     private var machine: ResultSetMachine
     private(set) var phase = MySQLError.Phase.idle
     private(set) var columns: [ColumnDefinition] = []
-    private(set) var summary = OKPacket() { didSet { gtids = summary.gtids ?? gtids } }
+    private(set) var summary = OKPacket() { didSet { note(summary) } }
+    /// What the reply ended with behind rows that are handed out first.
+    private var pending: Failure?
     /// What was committed, whichever of several result sets said so.
     private var gtids: String?
     private var offsetsHint = 0
@@ -63,6 +65,7 @@ struct Exchange: ~Copyable {
     /// The rows that are there, or those of the next read; nil after the last. Reads any further result sets to
     /// their end, so that nil means the end of the reply.
     mutating func nextBatch(_ deadline: Deadline) async throws(Failure) -> RowBatch? {
+        if let pending { throw pending }
         if hasEnded || columns.isEmpty { return nil }
         if Task.isCancelled { throw .cancelled }
         if deadline.hasPassed { throw .timeout }
@@ -79,13 +82,21 @@ struct Exchange: ~Copyable {
                 case .nextResult(let ok):
                     summary = ok
                     let batch = makeBatch(offsets)
-                    try await drain(deadline)
+                    do throws(Failure) {
+                        try await drain(deadline)
+                    } catch {
+                        if batch == nil { throw error }
+                        pending = error
+                    }
                     return batch
                 case .end(let ok):
                     summary = ok
                     hasEnded = true
                     return makeBatch(offsets)
-                case .failed(let error): throw failure(error)
+                case .failed(let error):
+                    pending = failure(error)
+                    if let batch = makeBatch(offsets) { return batch }
+                    throw failure(error)
                 case .read, .columns: throw .violation("a column where a row was due")
                 }
             }
@@ -150,15 +161,22 @@ struct Exchange: ~Copyable {
                 current.rows.append(Row(columns: current.columns, values: values))
             case .nextResult(let ok):
                 results.append(current.ended(by: ok))
+                note(ok)
                 current = ResultSet()
                 try collect([], &collected)
             case .end(let ok):
                 results.append(current.ended(by: ok))
+                note(ok)
                 hasEnded = true
                 return results
             case .failed(let error): throw failure(error)
             }
         }
+    }
+
+    private mutating func note(_ ok: OKPacket) {
+        gtids = ok.gtids ?? gtids
+        if ok.schemaChanged { session.isForeign = true }
     }
 
     /// Reads what is left of the reply and drops it.
@@ -167,9 +185,9 @@ struct Exchange: ~Copyable {
             let range = try await session.read(deadline)
             switch try receive(range) {
             case .read, .columns, .row: continue
-            case .nextResult(let ok): gtids = ok.gtids ?? gtids
+            case .nextResult(let ok): note(ok)
             case .end(let ok):
-                gtids = ok.gtids ?? gtids
+                note(ok)
                 hasEnded = true
                 return
             case .failed(let error): throw failure(error)

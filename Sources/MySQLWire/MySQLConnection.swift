@@ -2,8 +2,8 @@
 /// `busy`. After any failure that leaves the reply unread (deadline, cancellation, violation of the protocol) the
 /// connection is closed and stays closed; an ERR packet leaves it usable. Nothing reconnects by itself.
 ///
-/// Every session is opened with `SET NAMES utf8mb4` semantics (character set in the handshake response) and with
-/// autocommit as the server has it.
+/// Every session is opened with `SET NAMES utf8mb4` and without NO_BACKSLASH_ESCAPES, whatever the server's init_connect
+/// has set, and with autocommit as the server has it.
 public final class MySQLConnection: Sendable {
     let core: ConnectionCore
     public let serverVersion: ServerVersion
@@ -51,8 +51,12 @@ public final class MySQLConnection: Sendable {
         }
         let core = ConnectionCore(address: options.address, session: opened.session)
         let connection = MySQLConnection(core: core, opened: opened)
-        if opened.status.contains(.noBackslashEscapes) {
-            try await connection.readBackslashes(deadline)
+        guard options.preparesSession else { return connection }
+        do throws(MySQLError) {
+            try await connection.prepareSession(deadline)
+        } catch {
+            connection.abort()
+            throw error
         }
         return connection
     }

@@ -82,7 +82,8 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible, CustomDebugS
 
     private func text(_ server: String?) -> String {
         let what = purpose.isEmpty ? "" : " (\(purpose))"
-        return "\(self.server)\(what): " + (server ?? "\(code) during \(phase.rawValue): \(message)")
+        return PrintableText.line(
+            "\(self.server)\(what): " + (server ?? "\(code) during \(phase.rawValue): \(message)"))
     }
 }
 
@@ -116,6 +117,6 @@ public struct ServerError: Sendable, Hashable, CustomStringConvertible, CustomDe
     }
 
     private func text(_ message: String) -> String {
-        "ERROR \(number)\(sqlState.isEmpty ? "" : " (\(sqlState))"): \(message)"
+        PrintableText.line("ERROR \(number)\(sqlState.isEmpty ? "" : " (\(sqlState))"): \(message)")
     }
 }

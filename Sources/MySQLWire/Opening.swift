@@ -24,7 +24,6 @@ struct Opening {
         var session: Session
         var greeting: Greeting
         var facts: HandshakeFacts
-        var status: ServerStatus
     }
 
     mutating func run() async throws(Failure) -> Opened {
@@ -125,7 +124,7 @@ struct Opening {
         response.authentication = try machine.begin()
         response.plugin = machine.plugin.rawValue
         try await session.send(try response.encode(), deadline)
-        let (ok, how) = try await session.authenticate(&machine, deadline)
+        let (_, how) = try await session.authenticate(&machine, deadline)
         session.capabilities = capabilities
         session.framer.limit = options.maxPacketSize
         session.maximumCollected = options.maxResultSize
@@ -140,7 +139,7 @@ struct Opening {
             authentication: how, tlsVersion: tls?.engine.version, tlsResumed: tls?.engine.wasResumed ?? false,
             switchedPlugin: machine.switched,
             connected: connected, encrypted: encrypted, authenticated: start.duration(to: .now))
-        return Opened(session: session, greeting: greeting, facts: facts, status: ok.status)
+        return Opened(session: session, greeting: greeting, facts: facts)
     }
 
     private func wantsTLS(isUnix: Bool, offered: Bool) throws(Failure) -> Bool {

@@ -21,6 +21,8 @@ final class Session: @unchecked Sendable {
     var maximumCollected = 256 << 20
     /// What a change of the user needs to know; set when the session was opened.
     var identity: SessionIdentity?
+    /// Another user or default database than it was opened with: a reset does not undo that.
+    var isForeign = false
     /// Number of the next packet that we send.
     private var sendSequence: UInt8 = 0
 

@@ -17,7 +17,7 @@ struct ExplainCommand: AsyncParsableCommand {
         try Output.line(status.text())
         try Output.line("a failover, condition by condition:")
         for gate in gates {
-            try Output.line("  \(gate.holds ? "yes" : "no ")  \(gate.name): \(gate.text)")
+            try Output.line(PrintableText.line("  \(gate.holds ? "yes" : "no ")  \(gate.name): \(gate.text)"))
         }
         throw ExitCode(status.exitStatus)
     }

@@ -1,11 +1,18 @@
 import ArgumentParser
 import Glibc
+import MySQLWire
 import Watchdog
 
 /// Standard output for results, standard error for complaints.
 enum Output {
-    /// Writes a text and its line end to standard output.
-    static func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
+    /// Writes a text and its line end to standard output. It may have several lines, but nothing that a terminal would
+    /// not show but do: some of it is a server's word.
+    static func line(_ text: String) throws { try write(Array((shown(text) + "\n").utf8)) }
+
+    private static func shown(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { PrintableText.line(String($0)) }
+            .joined(separator: "\n")
+    }
 
     static func write(_ bytes: [UInt8]) throws {
         var done = 0
@@ -24,5 +31,5 @@ enum Output {
         }
     }
 
-    static func complain(_ text: String) { EventLog.writeToStandardError("repl-watchdog: \(text)\n") }
+    static func complain(_ text: String) { EventLog.writeToStandardError("repl-watchdog: \(shown(text))\n") }
 }

@@ -29,7 +29,7 @@ struct QueryCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         var options = try server.options(address)
         options.database = database
-        let printer = RowPrinter(json: json)
+        let printer = RowPrinter(json: json, toTerminal: isatty(STDOUT_FILENO) == 1)
         var begun = false
         do {
             let deadline = Deadline.after(timeout)

@@ -4,6 +4,8 @@ import Watchdog
 /// Rows as text: the columns of `mysql --batch`, or one JSON document. Only one batch is held at a time.
 struct RowPrinter {
     var json: Bool
+    /// Rows go to a terminal, which would do what control characters in them say. A pipe gets them as they are.
+    var toTerminal = false
 
     /// Begins the result; a statement without one (INSERT, SET ...) has no columns.
     func head(_ columns: [String]) -> [UInt8] {
@@ -11,7 +13,7 @@ struct RowPrinter {
             return Array("{\"columns\":\(JSON.array(columns.map { .string($0) })),\"rows\":[".utf8)
         }
         if columns.isEmpty { return [] }
-        return Array(columns.map { String(decoding: Self.escape($0.utf8), as: UTF8.self) }.joined(separator: "\t").utf8)
+        return Array(columns.map { String(decoding: escape($0.utf8), as: UTF8.self) }.joined(separator: "\t").utf8)
             + [UInt8(ascii: "\n")]
     }
 
@@ -30,7 +32,7 @@ struct RowPrinter {
                 for column in 0..<batch.columnCount {
                     if column > 0 { out.append(UInt8(ascii: "\t")) }
                     if let range = batch.range(row: row, column: column) {
-                        out += Self.escape(batch.bytes[range])
+                        out += escape(batch.bytes[range])
                     } else {
                         out += Array("NULL".utf8)
                     }
@@ -61,8 +63,20 @@ struct RowPrinter {
     }
 
     /// As `mysql --batch`: what would break a line or a column is written with a backslash.
-    private static func escape(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+    private func escape(_ raw: some Collection<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
+        var bytes = Array(raw)
+        if toTerminal, let text = String(validating: bytes, as: UTF8.self) {
+            // Tabs and line ends are written below, as everywhere.
+            let plain: Set<Unicode.Scalar> = ["\n", "\t", "\0"]
+            var shown = String.UnicodeScalarView()
+            for scalar in text.unicodeScalars {
+                shown.append(PrintableText.isControl(scalar) && !plain.contains(scalar) ? "?" : scalar)
+            }
+            bytes = Array(String(shown).utf8)
+        } else if toTerminal {
+            bytes = bytes.map { ($0 < 0x20 && ![0, 9, 10].contains($0)) || $0 >= 0x7F ? UInt8(ascii: "?") : $0 }
+        }
         for byte in bytes {
             switch byte {
             case UInt8(ascii: "\n"): out += Array("\\n".utf8)

@@ -30,7 +30,8 @@ struct StatusCommand: AsyncParsableCommand {
             }
             // On a terminal each look replaces the one before.
             let top = isatty(STDOUT_FILENO) == 1 ? "\u{1B}[H\u{1B}[2J" : ""
-            try Output.line("\(top)\(Timestamp.now())\n\(report.text())")
+            try Output.write(Array(top.utf8))
+            try Output.line("\(Timestamp.now())\n\(report.text())")
             try await Task.sleep(for: configuration.agent.interval)
         }
     }

@@ -17,6 +17,7 @@ final class FakeServer: Sendable {
         var options = ConnectionOptions(
             address: .tcp(host: "127.0.0.1", port: port), user: "watchdog", password: Secret("secret"))
         options.tls = .disabled
+        options.preparesSession = false
         return options
     }
 

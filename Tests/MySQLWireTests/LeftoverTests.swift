@@ -169,6 +169,7 @@ private struct Crowd: Sendable {
         var options = ConnectionOptions(
             address: .tcp(host: "127.0.0.1", port: port), user: "u", password: Secret("p"))
         options.tls = stall.tls
+        options.preparesSession = false
         return await failure { [options] in
             let connection = try await MySQLConnection.connect(options, deadline: deadline)
             _ = try await connection.query("SELECT a", deadline: deadline)

@@ -34,7 +34,8 @@ public final class MySQLPool: Sendable {
     deinit { close() }
 
     /// Lends a connection to `body`, in the state of a fresh session: what an earlier user left behind in it was
-    /// reset. Takes it back when `body` ends, unless it was closed, or is in the middle of a reply.
+    /// reset. Takes it back when `body` ends, unless it was closed, is in the middle of a reply, or has been given another
+    /// user or default database, which no reset undoes.
     /// - Parameter deadline: for getting the connection; what `body` does has its own.
     /// - Throws: `timeout` if none came free, `limit` if too many wait, `closed` after `close`, and what opening a
     ///   connection throws.
@@ -123,7 +124,7 @@ public final class MySQLPool: Sendable {
     }
 
     private func checkIn(_ connection: MySQLConnection) {
-        let isReusable = connection.isOpen && connection.core.isIdle
+        let isReusable = connection.core.isReusable
         if !isReusable { connection.abort() }
         run { $0.giveBack(isReusable ? connection : nil) }
     }

@@ -7,6 +7,8 @@ struct OKPacket: Sendable {
     var warnings: UInt16 = 0
     /// The transactions that the statement committed, if the session tracks them.
     var gtids: String?
+    /// The session's default database has changed.
+    var schemaChanged = false
 
     /// Takes a packet that begins with 0x00, or with 0xFE where it ends rows under CLIENT_DEPRECATE_EOF.
     /// - Parameter sessionTrack: whether CLIENT_SESSION_TRACK was agreed upon; what follows the warnings has another
@@ -22,7 +24,9 @@ struct OKPacket: Sendable {
         if sessionTrack, ok.status.contains(.sessionStateChanged), reader.remaining > 0 {
             _ = try reader.lenencRange("info")
             if reader.remaining > 0 {
-                ok.gtids = try SessionChanges.decode(reader.slice(try reader.lenencRange("session changes"))).gtids
+                let changes = try SessionChanges.decode(reader.slice(try reader.lenencRange("session changes")))
+                ok.gtids = changes.gtids
+                ok.schemaChanged = changes.schema
             }
         }
         return ok

@@ -3,8 +3,11 @@
 /// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html#sect_protocol_basic_ok_packet_sessinfo
 struct SessionChanges: Sendable {
     var gtids: String?
+    /// The default database became another one.
+    var schema = false
 
     private static let systemVariable: UInt8 = 0
+    private static let schemaName: UInt8 = 1
     private static let committedGTIDs: UInt8 = 3
 
     static func decode(_ field: ByteReader) throws(Failure) -> SessionChanges {
@@ -18,6 +21,7 @@ struct SessionChanges: Sendable {
                 // The only encoding that is defined is 0, text.
                 guard try entry.uint8("encoding of GTIDs") == 0 else { continue }
                 changes.gtids = try entry.lenencString("GTIDs")
+            case schemaName: changes.schema = true
             case systemVariable:
                 // MariaDB puts several variables into one entry.
                 while entry.remaining > 0 {

@@ -71,7 +71,8 @@ public struct StatusReport: Sendable {
             }
         }
         lines.append("next: \(next)")
-        return lines.joined(separator: "\n")
+        // Much of it is a server's word, an error before any login included: a line stays one.
+        return lines.map(PrintableText.line).joined(separator: "\n")
     }
 
     private func describe(_ id: ServerID) -> [String] {

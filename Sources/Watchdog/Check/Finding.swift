@@ -1,3 +1,5 @@
+import MySQLWire
+
 /// One thing that `check` has looked at, and what came of it.
 public struct Finding: Sendable, Equatable {
     public enum Level: String, Sendable, Comparable {
@@ -46,7 +48,7 @@ public struct CheckReport: Sendable {
         let counts = [Finding.Level.critical, .warning, .ok].map { level in
             "\(findings.count { $0.level == level }) \(level.rawValue)"
         }
-        return (lines + [counts.joined(separator: ", ")]).joined(separator: "\n")
+        return (lines + [counts.joined(separator: ", ")]).map(PrintableText.line).joined(separator: "\n")
     }
 
     public func json() -> String {

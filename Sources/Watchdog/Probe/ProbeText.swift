@@ -36,7 +36,7 @@ public enum ProbeText {
         if let bars, let total = host.latencies(.total) {
             lines += histogram(total, width: bars.width, character: bars.character)
         }
-        return lines.joined(separator: "\n")
+        return lines.map(PrintableText.line).joined(separator: "\n")
     }
 
     /// One document for all hosts; times are whole nanoseconds.

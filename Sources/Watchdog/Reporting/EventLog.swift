@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import MySQLWire
 
 /// The agent's log: one line per event, on standard error, in text or as JSON.
 public struct EventLog: LogHandler {
@@ -63,24 +64,14 @@ public struct EventLog: LogHandler {
     private static func word(_ text: String) -> String {
         let plain =
             !text.isEmpty
-            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+            && text.unicodeScalars.allSatisfy {
+                $0 != " " && $0 != "\"" && $0 != "=" && !PrintableText.isControl($0)
+            }
         return plain ? text : JSON.quote(text)
     }
 
-    /// Control characters out of the way: a server's text must not forge a line of the log, nor move the cursor.
-    private static func oneLine(_ text: String) -> String {
-        var out = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\n": out += "\\n"
-            case "\r": out += "\\r"
-            case "\t": out += "\\t"
-            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value): out += "?"
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out
-    }
+    /// A server's text must not forge a line of the log, nor move the cursor.
+    private static func oneLine(_ text: String) -> String { PrintableText.line(text) }
 
     /// One call per line, so that the lines of several processes do not mix. What cannot be written is lost: a log
     /// must never stop the agent.

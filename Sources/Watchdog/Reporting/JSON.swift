@@ -1,3 +1,5 @@
+import MySQLWire
+
 /// JSON as text, keys in the order given. The encoder of FoundationEssentials would bring its own weight into the
 /// static binary for these few documents.
 public enum JSON: Sendable, CustomStringConvertible {
@@ -20,7 +22,7 @@ public enum JSON: Sendable, CustomStringConvertible {
         }
     }
 
-    /// RFC 8259 section 7.
+    /// RFC 8259 section 7; besides, whatever a terminal would not show but do is written as an escape.
     public static func quote(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {
@@ -30,7 +32,7 @@ public enum JSON: Sendable, CustomStringConvertible {
             case "\n": out += "\\n"
             case "\r": out += "\\r"
             case "\t": out += "\\t"
-            case _ where scalar.value < 0x20:
+            case _ where PrintableText.isControl(scalar):
                 let hex = String(scalar.value, radix: 16)
                 out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
             default: out.unicodeScalars.append(scalar)
