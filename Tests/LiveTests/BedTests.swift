@@ -28,6 +28,22 @@ import Testing
         #expect("\(try #require(error))".contains("no-such-option"))
     }
 
+    @Test func aFrozenServerHasStopped() async throws {
+        try await withServer { server in
+            let pid = try #require(server.pid)
+            for _ in 1...50 {
+                server.freeze()
+                let states = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").map { thread in
+                    let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(thread)/stat", encoding: .utf8)) ?? ""
+                    return text.split(separator: ")").last?.dropFirst().first ?? "T"
+                }
+                server.thaw()
+                try #require(Set(states) == ["T"], "\(states)")
+                try await server.sql("SELECT 1")
+            }
+        }
+    }
+
     @Test func bReplicatesFromA() async throws {
         try await withCluster { cluster in
             #expect(try await cluster.a.serverUUID() != cluster.b.serverUUID())

@@ -117,6 +117,31 @@ struct MatrixTests {
         }
     }()
 
+    /// With next-available and a first destination that is dead, mysqlrouter closes its port for good when two clients come
+    /// at once: the second of them gives up the server that the first has just moved to. To see whether the port is open is
+    /// no reason to be one of them.
+    @Test func startingARouterCostsItNoServer() async throws {
+        let dead = try FakeServer { _ in }
+        dead.stop()
+        try await eventually("nobody listens") {
+            await failure { _ = try await MySQLConnection.connect(dead.options, deadline: soon) }?.code == .refused
+        }
+        let slow = try FakeServer { peer in
+            usleep(200_000)
+            try peer.letIn()
+            peer.stall()
+        }
+        defer { slow.stop() }
+        try await withRouter(to: ["127.0.0.1:\(dead.port)", "127.0.0.1:\(slow.port)"]) { router in
+            var options = slow.options
+            options.address = router.address
+            for _ in 1...2 {
+                let error = await failure { _ = try await MySQLConnection.connect(options, deadline: soon) }
+                #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+            }
+        }
+    }
+
     /// What stands between dies with the server, loses patience with it, and comes back with it.
     @Test(arguments: [MySQLServer.Kind.mysql, .mariadb])
     func faultsShowThroughEveryRoad(_ kind: MySQLServer.Kind) async throws {

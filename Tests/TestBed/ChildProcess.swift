@@ -68,10 +68,31 @@ final class ChildProcess: Sendable {
         }
     }
 
-    /// Sends a signal if the process has not been reaped yet.
+    /// Sends a signal if the process has not been reaped yet. SIGSTOP is in force when this returns.
     func signal(_ number: Int32) {
         ended.withLock { ended in
             if ended == nil { _ = Glibc.kill(pid, number) }
+        }
+        if number == SIGSTOP { awaitStop() }
+    }
+
+    /// kill() returns before the threads have stopped: one that runs on another core goes on until it next enters the
+    /// kernel, and may answer a packet that was sent after the signal.
+    private func awaitStop() {
+        let end = ContinuousClock.now.advanced(by: .seconds(10))
+        while status == nil, !hasStopped, ContinuousClock.now < end { usleep(500) }
+    }
+
+    /// Whether every thread is stopped, or gone.
+    private var hasStopped: Bool {
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+        return threads.allSatisfy { thread in
+            guard let text = try? String(contentsOfFile: "/proc/\(pid)/task/\(thread)/stat", encoding: .utf8) else {
+                return true
+            }
+            // The name stands in brackets and may hold anything.
+            let state = text[(text.lastIndex(of: ")") ?? text.startIndex)...].dropFirst(2).first
+            return state.map { "TtZXx".contains($0) } ?? true
         }
     }
 

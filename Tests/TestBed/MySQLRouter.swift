@@ -8,7 +8,16 @@ public func withRouter<Value>(
     name: String = "router", to destinations: [MySQLServer], strategy: String = "next-available",
     _ body: (MySQLRouter) async throws -> Value
 ) async throws -> Value {
-    let router = try MySQLRouter(name: name, destinations: destinations.map(\.hostAndPort), strategy: strategy)
+    try await withRouter(name: name, to: destinations.map(\.hostAndPort), strategy: strategy, body)
+}
+
+/// The same for whatever listens there.
+/// - Parameter destinations: `host:port`.
+public func withRouter<Value>(
+    name: String = "router", to destinations: [String], strategy: String = "next-available",
+    _ body: (MySQLRouter) async throws -> Value
+) async throws -> Value {
+    let router = try MySQLRouter(name: name, destinations: destinations, strategy: strategy)
     let result: Result<Value, any Error>
     do {
         try await router.control("start")
