@@ -71,6 +71,7 @@ struct Backends: Sendable {
     let folders: [GuardedFolder]
     let journal = Journal()
     var rebuild = Configuration.Rebuild()
+    var tls = TLSMode.disabled
 
     func configuration(_ index: Int) -> Configuration {
         let router = routers[index]
@@ -79,7 +80,7 @@ struct Backends: Sendable {
             agent: .init(name: "web\(index + 1)", interval: .milliseconds(500), probeTimeout: .seconds(2)),
             servers: .init(a: cluster.a.address, b: cluster.b.address),
             credentials: .init(
-                user: TestAccount.agent.user, password: Secret(TestAccount.agent.password), tls: .disabled, caFile: nil),
+                user: TestAccount.agent.user, password: Secret(TestAccount.agent.password), tls: tls, caFile: nil),
             replication: .init(
                 user: TestAccount.replication.user, password: Secret(TestAccount.replication.password), peer: nil),
             router: .init(
@@ -163,12 +164,13 @@ struct Backends: Sendable {
 
 /// Runs `body` with a cluster and `count` backends; on failure the agents' journal is printed.
 func withBackends<Value: Sendable>(
-    _ count: Int, options: [String] = [], _ body: (Backends) async throws -> Value
+    _ count: Int, options: [String] = [], tls: TLSMode = .disabled, _ body: (Backends) async throws -> Value
 ) async throws -> Value {
     try await withCluster(options: options) { cluster in
         try await withRouters(count, cluster, []) { routers in
             let folders = try (1...count).map { try GuardedFolder("work\($0)") }
-            let backends = Backends(cluster: cluster, routers: routers, folders: folders)
+            var backends = Backends(cluster: cluster, routers: routers, folders: folders)
+            backends.tls = tls
             let result: Result<Value, any Error>
             do {
                 result = .success(try await body(backends))

@@ -131,4 +131,23 @@ import Testing
         if case .broken = purged.health {} else { Issue.record("13114 is \(purged.health)") }
         if case .disconnected = refused.health {} else { Issue.record("2003 is \(refused.health)") }
     }
+
+    /// A killed worker, a lock, a full disk: nothing is wrong with the data.
+    @Test(arguments: [1317, 1756, 1205, 1213, 1114, 1021])
+    func whatPassesIsStartedAgainAndNotRebuilt(_ errno: Int) {
+        let seen = Fixture.healthy {
+            $0.b = .up(
+                Fixture.facts(.b) {
+                    $0.channels = [
+                        Fixture.channel(from: .a) {
+                            $0.applierErrno = errno
+                            $0.applierRuns = false
+                        }
+                    ]
+                })
+        }
+        #expect(diagnose(seen).state == .recover)
+        let ledger = Ledger(server: .a, rows: [])
+        #expect(Decide.bringBack(seen, ledger, primary: .a) == .resume(.b, from: .a))
+    }
 }

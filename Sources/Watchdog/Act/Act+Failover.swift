@@ -51,6 +51,8 @@ extension Act {
             switch status.rows.first.map(ReplicationChannel.init)?.health {
             case .stopped?:
                 try await ledger.run(dialect.start, "start replication to fetch the rest")
+            case .interrupted?:
+                try await ledger.run(dialect.startApplier, "start the applier that was interrupted")
             case .disconnected?:
                 // A receiver that has used up its retries stays off, and one that waits a minute between two of them
                 // comes late: the old primary is there now.
@@ -145,8 +147,11 @@ extension Act {
             throw Self.late(late.agent)
         }
         if configuration.initiative == .agents { try await commitAlone(ledger) }
+        let link = try await onServer("record the promotion") { () async throws(MySQLError) in
+            try await currentLink(ledger.connection, "read the settings of the channel that ends")
+        }
         await enableEvents(ledger)
-        try await record(epoch: epoch, new: state, old: old, reason: reason, heard: heard, ledger: ledger)
+        try await record(epoch: epoch, new: state, old: old, reason: reason, heard: heard, link: link, ledger: ledger)
     }
 
     private static func late(_ agent: String) -> AgentError {
@@ -154,7 +159,8 @@ extension Act {
     }
 
     private func record(
-        epoch: UInt64, new: ServerFacts, old: String, reason: String, heard: UInt64?, ledger: LedgerSession
+        epoch: UInt64, new: ServerFacts, old: String, reason: String, heard: UInt64?, link: ChannelLink?,
+        ledger: LedgerSession
     ) async throws(AgentError) {
         let what = "record the promotion"
         var late: String?
@@ -196,6 +202,12 @@ extension Act {
                     .protocolViolation, phase: .reply, server: ledger.connection.address.description, purpose: what,
                     message: "epoch \(epoch) is on record already with another primary; the next try takes a higher one"
                 )
+            }
+            // The server that comes back can do without it: no reason to keep a promotion waiting.
+            do throws(MySQLError) {
+                for statement in link.map(Self.note) ?? [] { try await ledger.run(statement, what) }
+            } catch {
+                logger.warning("the settings of the former channel are not on record", metadata: ["error": "\(error)"])
             }
         }
         if let late { throw Self.late(late) }

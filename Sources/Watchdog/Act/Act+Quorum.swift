@@ -36,7 +36,11 @@ extension Act {
             let status = try await ledger.run(dialect.status, what)
             guard let channel = status.rows.first.map(ReplicationChannel.init) else { return }
             try await endHolders(.whatHoldsUpTheApplier, ledger)
-            if !channel.applierRuns, channel.applierErrno == 0 { try await ledger.run(dialect.startApplier, what) }
+            switch channel.health {
+            case .broken: break
+            case .running, .stopped, .disconnected, .interrupted:
+                if !channel.applierRuns { try await ledger.run(dialect.startApplier, what) }
+            }
             try await ledger.run(
                 "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(channel.retrieved.description)), 3)", what)
         }

@@ -8,41 +8,68 @@ extension Act {
         let what = "replicate on \(name(replica)) from \(name(primary))"
         rung("gtid", replica, why: "yes: \(name(primary)) has all of its transactions, and all that it lacks")
         try await guarding(replica, ledger, what) { session async throws(AgentError) in
-            try await onServer(what) { () async throws(MySQLError) in
-                let state = try await session.facts(cluster: configuration.cluster)
-                if state.channels.isEmpty {
-                    try await changeSource(session, to: primary)
-                }
-                try await calm(session)
-                try await session.run(session.dialect.start, what)
+            let state = try await onServer(what) { () async throws(MySQLError) in
+                try await session.facts(cluster: configuration.cluster)
             }
-            try await settle(session, what)
+            let link = state.channels.isEmpty ? try await newLink(to: primary, former: nil, what) : nil
+            try await onServer(what) { () async throws(MySQLError) in
+                if let link { try await changeSource(session, to: primary, link) }
+                try await calm(session)
+            }
+            try await startApplying(session, what)
         }
     }
 
-    private func changeSource(_ session: ServerSession, to primary: ServerID) async throws(MySQLError) {
+    /// How long an applier that was interrupted is left alone before it is started again.
+    private static let startPauses: [Duration] = [.seconds(1), .seconds(2), .seconds(4)]
+
+    /// Starts replication, again where its applier is interrupted by what passes: a lock, a full disk, a thread that was
+    /// killed. Nothing is wrong with the data, so nothing that a rebuild would mend.
+    private func startApplying(_ session: ServerSession, _ what: String) async throws(AgentError) {
+        for pause in Self.startPauses + [.zero] {
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.run(session.dialect.start, what)
+            }
+            guard case .interrupted(let why)? = try await settle(session, what) else { return }
+            logger.warning(
+                "the applier was interrupted", metadata: ["server": "\(name(session.server))", "error": "\(why)"])
+            guard pause > .zero else {
+                throw AgentError(
+                    .refused,
+                    "\(what): \(why); it was started \(Self.startPauses.count + 1) times: end the cause, it is "
+                        + "started again, and no rebuild would mend it")
+            }
+            do { try await Task.sleep(for: pause) } catch { throw AgentError(.timeout, "\(what): cancelled") }
+        }
+    }
+
+    private func changeSource(
+        _ session: ServerSession, to primary: ServerID, _ link: ChannelLink
+    ) async throws(MySQLError) {
         let replication = configuration.replication
         let sql = session.dialect.changeSource(
             to: replication.peer ?? configuration.servers[primary], user: replication.user,
-            password: replication.source.refreshed(), tls: configuration.credentials.tls,
-            caFile: configuration.credentials.caFile
-        )
+            password: replication.source.refreshed(), link: link)
         try await session.run(sql, "name the source")
     }
 
     /// Waits until replication runs or has failed; the next look tells which.
-    private func settle(_ session: ServerSession, _ what: String) async throws(AgentError) {
+    @discardableResult
+    private func settle(
+        _ session: ServerSession, _ what: String
+    ) async throws(AgentError) -> ReplicationChannel.Health? {
         let deadline = Deadline.after(.seconds(20))
         while !deadline.hasPassed {
             let health = try await onServer(what) { () async throws(MySQLError) in
                 try await session.run(session.dialect.status, what).rows.first.map(ReplicationChannel.init)?.health
             }
             switch health {
-            case .running?, .broken?: return
+            case .running?, .broken?, .interrupted?: return health
             case .disconnected?, .stopped?, nil: break
             }
-            do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { return nil }
         }
+        return nil
     }
 
     /// Saves what the server holds, then makes it a copy of the primary and lets it replicate.
@@ -62,14 +89,17 @@ extension Act {
         try await checkRoom(replica, options, what)
         try await goOnAlone(ledger, foreign)
 
-        let cloned = try await guarding(replica, ledger, what) { session async throws(AgentError) in
+        let (cloned, former) = try await guarding(replica, ledger, what) { session async throws(AgentError) in
+            let former = try await onServer(what) { () async throws(MySQLError) in
+                try await currentLink(session.connection, what)
+            }
             let marker = try await secure(
                 session, replica, primary, options: options, epoch: epoch, reopen: reopen, deadline: deadline, what)
             let objection = try await objectionToClone(session, replica, from: primary, what)
             rung("clone", replica, why: objection.map { "no: \($0)" } ?? "yes: both servers can")
             if objection == nil {
                 switch try await clone(session, replica, from: primary, deadline: deadline, what) {
-                case .ended: return true
+                case .ended: return (true, former)
                 case .failed(let why):
                     logger.error("clone failed", metadata: ["server": "\(name(replica))", "why": "\(why)"])
                     // It may have taken the marker with it before it failed.
@@ -78,14 +108,14 @@ extension Act {
             }
             rung("dump", replica, why: "yes: what is left")
             try await copy(session, replica, primary, options: options, epoch: epoch, deadline: deadline, what)
-            try await join(session, to: primary, what)
-            return false
+            try await join(session, to: primary, former, what)
+            return (false, former)
         }
         guard cloned else { return }
         try await awaitRestart(replica, what)
         try await guarding(replica, ledger, what) { session async throws(AgentError) in
             try await settleClone(session, replica, from: primary, what)
-            try await join(session, to: primary, what)
+            try await join(session, to: primary, former, what)
         }
     }
 
@@ -95,9 +125,12 @@ extension Act {
     }
 
     /// Lets a finished copy replicate, and says that it is one.
-    private func join(_ session: ServerSession, to primary: ServerID, _ what: String) async throws(AgentError) {
+    private func join(
+        _ session: ServerSession, to primary: ServerID, _ former: ChannelLink?, _ what: String
+    ) async throws(AgentError) {
+        let link = try await newLink(to: primary, former: former, what)
         try await onServer(what) { () async throws(MySQLError) in
-            try await changeSource(session, to: primary)
+            try await changeSource(session, to: primary, link)
             try await calm(session)
             try await session.run(session.dialect.start, what)
         }

@@ -18,7 +18,7 @@ struct Dialect: Sendable {
 
     /// Points the server to its source by GTID auto-position.
     func changeSource(
-        to source: ServerAddress, user: String, password: Secret, tls: TLSMode, caFile: String?
+        to source: ServerAddress, user: String, password: Secret, link: ChannelLink
     ) -> String {
         let modern = version.isMySQL(atLeast: 8, 0, 23)
         let word = modern ? "SOURCE" : "MASTER"
@@ -31,14 +31,7 @@ struct Dialect: Sendable {
             "\(word)_AUTO_POSITION=1", "\(word)_CONNECT_RETRY=2", "\(word)_RETRY_COUNT=0",
             "\(word)_HEARTBEAT_PERIOD=1",
         ]
-        switch tls {
-        case .disabled, .preferred: parts.append("\(word)_SSL=0")
-        case .required: parts.append("\(word)_SSL=1")
-        case .verifyCA, .verifyIdentity:
-            parts.append("\(word)_SSL=1")
-            if let caFile { parts.append("\(word)_SSL_CA=\(SQLText.literal(caFile))") }
-            if tls == .verifyIdentity { parts.append("\(word)_SSL_VERIFY_SERVER_CERT=1") }
-        }
+        parts += link.options(version)
         // caching_sha2_password without TLS needs the source's RSA key when its cache is cold, as after a restart.
         if version.isMySQL(atLeast: 8, 0, 4) {
             parts.append(modern ? "GET_SOURCE_PUBLIC_KEY=1" : "GET_MASTER_PUBLIC_KEY=1")

@@ -86,9 +86,12 @@ public struct StatusReport: Sendable {
                 switch channel.health {
                 case .running: "running, \(channel.lag.map { "\($0) s behind" } ?? "lag unknown")"
                 case .stopped: "stopped"
-                case .disconnected(let why), .broken(let why): why
+                case .disconnected(let why), .interrupted(let why), .broken(let why): why
                 }
             lines.append("  replicates from \(channel.sourceHost):\(channel.sourcePort): \(health)")
+            if channel.delay > 0 {
+                lines.append("  delayed by \(channel.delay) s (SOURCE_DELAY): it cannot be promoted before that")
+            }
         }
         if let marker = facts.rebuilding {
             lines.append("  half-made copy of \(marker.source); saved before: \(marker.saved)")

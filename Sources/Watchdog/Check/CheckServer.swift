@@ -158,10 +158,21 @@ struct CheckServer {
                     "it hears from an idle source every \(channel.heartbeat) s: too seldom to witness that it lives",
                     "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HEARTBEAT_PERIOD = 1; START REPLICA;"))
         }
+        if let delay = settings.facts.channels.first?.delay, delay > 0 {
+            found.append(
+                finding(
+                    agents ? .critical : .warning,
+                    "it applies \(delay) s late (SOURCE_DELAY): a lost primary is not replaced before that",
+                    // Relay logs are kept by this statement only while one of the two threads runs.
+                    "with the receiver running: STOP REPLICA SQL_THREAD; "
+                        + "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 0; START REPLICA SQL_THREAD;"))
+        }
         switch settings.facts.channels.first?.health {
         case .running?, nil: break
         case .stopped?: found.append(finding(.warning, "replication is stopped", "START REPLICA;"))
         case .disconnected(let why)?: found.append(finding(.critical, "replication is not connected: \(why)"))
+        case .interrupted(let why)?:
+            found.append(finding(.warning, "replication is interrupted: \(why)", "end the cause, then START REPLICA;"))
         case .broken(let why)?: found.append(finding(.critical, "replication is broken: \(why)"))
         }
         if agents, !settings.facts.superReadOnly {

@@ -302,7 +302,7 @@ public struct Decide: Sendable {
                 return .abort("\(replica) does not reach \(primary): \(error)")
             }
             return .wait("\(replica) does not reach \(primary): \(error)")
-        case .stopped?, nil:
+        case .stopped?, .interrupted?, nil:
             // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
             // it is lost.
             if !surplus.subtracting(surplus.from(uuid: source.uuid)).isEmpty {

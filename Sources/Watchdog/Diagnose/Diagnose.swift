@@ -140,6 +140,7 @@ public struct Diagnose: Sendable {
         case .running: evidence.append("replication runs")
         case .stopped: evidence.append("replication is stopped on \(name(replica))")
         case .disconnected(let error): evidence.append("\(name(replica)) does not reach its source: \(error)")
+        case .interrupted(let error): evidence.append("replication is interrupted on \(name(replica)): \(error)")
         case .broken(let error): evidence.append("replication is broken on \(name(replica)): \(error)")
         }
 

@@ -76,7 +76,8 @@ enum LedgerSchema {
         """,
     ]
 
-    /// What operators asked for: `pause` and `ack`. Replicated, so that both servers say the same.
+    /// What operators asked for, `pause` and `ack`, and the link of the channel that ended with the last promotion
+    /// (`ChannelLink`). Replicated, so that both servers say the same.
     static let createControl = [
         "CREATE DATABASE IF NOT EXISTS repl_watchdog",
         """

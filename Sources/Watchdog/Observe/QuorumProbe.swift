@@ -131,7 +131,7 @@ struct QuorumProbe: Sendable {
         """
     private static let control = """
         (SELECT GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0)))
-            FROM repl_watchdog.control)
+            FROM repl_watchdog.control WHERE name IN ('pause', 'ack'))
         """
 
     /// What an earlier look has found and a plain one cannot ask: information_schema, the lists of variables and the

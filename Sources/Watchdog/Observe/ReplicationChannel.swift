@@ -21,6 +21,8 @@ public struct ReplicationChannel: Sendable, Hashable {
     public var autoPosition: Bool
     /// Seconds; nil while unknown.
     public var lag: Int?
+    /// Seconds that the applier waits with each transaction (SOURCE_DELAY).
+    public var delay = 0
 
     public init(
         name: String = "", sourceHost: String, sourcePort: Int, sourceUUID: String, receiver: Receiver = .on,
@@ -63,6 +65,7 @@ public struct ReplicationChannel: Sendable, Hashable {
         retrieved = column("Retrieved_Gtid_Set").flatMap { GTIDSet($0) } ?? GTIDSet()
         autoPosition = column("Auto_Position") == "1"
         lag = column("Seconds_Behind_Source").flatMap { Int($0) }
+        delay = column("SQL_Delay").flatMap { Int($0) } ?? 0
     }
 
     public enum Health: Sendable, Hashable {
@@ -71,6 +74,8 @@ public struct ReplicationChannel: Sendable, Hashable {
         case stopped
         /// The receiver does not reach its source, or is refused. Nothing is wrong with the data.
         case disconnected(String)
+        /// The applier was stopped by what passes. Nothing is wrong with the data: it only needs to be started.
+        case interrupted(String)
         /// The data differs, or the source no longer has what is missing: starting again cannot help.
         case broken(String)
     }
@@ -78,7 +83,17 @@ public struct ReplicationChannel: Sendable, Hashable {
     /// Errors of the receiver that only a rebuild ends: the source has purged what this server lacks.
     private static let fatalReceiverErrors: Set<Int> = [1236, 13114]
 
+    /// Errors of the applier that say nothing about the data, and may be gone at the next start: a lock or a deadlock
+    /// (1205, 1213), no memory, disk or room for locks (1021, 1037, 1038, 1041, 1114, 1206), a shutdown or a thread that
+    /// was killed (1053, 1317), and what the coordinator or other workers say of that (1756, 3030).
+    private static let passingApplierErrors: Set<Int> = [
+        1021, 1037, 1038, 1041, 1053, 1114, 1205, 1206, 1213, 1317, 1756, 3030,
+    ]
+
     public var health: Health {
+        if Self.passingApplierErrors.contains(applierErrno), !Self.fatalReceiverErrors.contains(receiverErrno) {
+            return .interrupted("applier error \(applierErrno): \(applierError)")
+        }
         if applierErrno != 0 { return .broken("applier error \(applierErrno): \(applierError)") }
         if Self.fatalReceiverErrors.contains(receiverErrno) {
             return .broken("receiver error \(receiverErrno): \(receiverError)")
