@@ -45,6 +45,39 @@ import Testing
         }
     }
 
+    /// Anybody with a right to create it could close every router with it otherwise.
+    @Test func aTableOfAnotherShapeDoesNotHideAServer() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let server = backends.cluster.a
+            try await server.sql(
+                """
+                CREATE DATABASE ongoing_failover; CREATE TABLE ongoing_failover.status (n INT);
+                INSERT INTO ongoing_failover.status VALUES (1); CREATE DATABASE repl_watchdog;
+                CREATE TABLE repl_watchdog.history (n INT); CREATE TABLE repl_watchdog.control (n INT)
+                """)
+            for recorded in [false, true] {
+                let view = await QuorumProbe(configuration).look(
+                    configuration.connectionOptions(configuration.servers.a), .init(recorded: recorded),
+                    deadline: .after(.seconds(10)))
+                let facts = try #require(view.facts, "\(view.reason)")
+                #expect(facts.ledger == nil && facts.promotion == nil)
+                #expect(facts.quorum?.misshapen == LedgerSchema.standingTables && facts.quorum?.recorded == false)
+            }
+            // An operation makes its own table all the same, and nothing of the other is lost.
+            let session = try #require(
+                try await LedgerSession.open(
+                    server.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop", keepsTables: true,
+                    deadline: .after(.seconds(10))))
+            try await session.scan(seen: "")
+            await session.close()
+            let aside = "ongoing_failover.status_put_aside_\(session.id)"
+            #expect(try await server.sql("SELECT * FROM \(aside)") == [["1"]])
+            #expect(try await server.sql("SELECT event FROM ongoing_failover.status") == [["SCAN web1"]])
+        }
+    }
+
     /// What an open session says of a server is as true as what a new one would say.
     @Test func aServerThatLetsNobodyInIsAskedOverTheSessionOfTheLookBefore() async throws {
         try await withBackends(1) { backends in

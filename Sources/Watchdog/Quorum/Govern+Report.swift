@@ -53,6 +53,10 @@ extension Govern {
                     + "and the primary does not go on alone unless the majorities of both agree")
         }
         for id in ServerID.allCases {
+            for table in (view.quorum(id)?.misshapen ?? []).sorted() {
+                evidence.append(
+                    "\(id): the table \(table) is not as the agents make it, and is not read: RENAME or DROP it there")
+            }
             if let trouble = view.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
         }
         var own: [String] = []
