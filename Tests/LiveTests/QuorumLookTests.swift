@@ -29,10 +29,22 @@ import Testing
 
             let (none, primary) = try await look(backends.cluster.a, .a)
             #expect(none.isEmpty)
-            #expect(primary == 2)
+            // The session's own preparation and its end are two more.
+            #expect(primary == 3)
             let (one, replica) = try await look(backends.cluster.b, .b)
             #expect(one.map(\.health) == [.running])
-            #expect(replica == 3)
+            #expect(replica == 4)
+
+            func filtered() async throws -> String? {
+                let options = configuration.connectionOptions(configuration.servers.b)
+                return await probe.look(options, deadline: .after(.seconds(10))).facts?.quorum?.filtered
+            }
+            #expect(try await filtered() == "")
+            try await backends.cluster.b.sql(
+                "STOP REPLICA; CHANGE REPLICATION FILTER REPLICATE_IGNORE_DB = (elsewhere); "
+                    + "SET GLOBAL replica_exec_mode = 'IDEMPOTENT'; START REPLICA;")
+            let found = try #require(try await filtered())
+            #expect(found.hasPrefix("replication filters, replica_exec_mode = IDEMPOTENT"), "\(found)")
 
             // A channel that does nothing is one; a server that was promoted has none.
             try await backends.cluster.b.sql("STOP REPLICA")
@@ -41,7 +53,7 @@ import Testing
             try await backends.cluster.b.sql("RESET REPLICA ALL")
             let (gone, promoted) = try await look(backends.cluster.b, .b)
             #expect(gone.isEmpty)
-            #expect(promoted == 2)
+            #expect(promoted == 3)
         }
     }
 

@@ -83,7 +83,8 @@ extension SimWorld {
         case .tighten(let id): ops = [.tighten(id)]
         case .calm(let id): ops = [.calm(id)]
         case .fenceCommand(let id): ops = [.powerOff(id, epoch: epoch)]
-        case .route: return false
+        // The model's servers start closed.
+        case .route, .startClosed: return false
         }
         agents[agent].ops = ops
         agents[agent].busy = true

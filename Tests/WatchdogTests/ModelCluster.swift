@@ -256,7 +256,7 @@ struct ModelCluster {
             if keepClosed { keptClosed = true }
             end(index, open: ledger?.kind != nil && !keepClosed)
         case .abort: end(index, open: ledger?.kind != nil)
-        case .fenceCommand, .silence, .settle, .seize, .loosen, .tighten, .calm:
+        case .fenceCommand, .silence, .settle, .seize, .loosen, .tighten, .calm, .startClosed:
             violations.append("\(step) does not belong to the router's initiative")
         }
     }

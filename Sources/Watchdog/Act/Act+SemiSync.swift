@@ -33,6 +33,17 @@ extension Act {
         logger.notice("synchronous", metadata: ["server": "\(name(id))"])
     }
 
+    /// A primary that was never opened by agents: from its next start on it is closed until they open it.
+    func startClosed(_ id: ServerID, post: Post) async {
+        do throws(MySQLError) {
+            // The standing session: a statement that the server refuses would cost it its locks.
+            try await post.run("SET PERSIST_ONLY super_read_only = ON", "let \(name(id)) start closed", refusable: true)
+            logger.notice("starts closed", metadata: ["server": "\(name(id))"])
+        } catch {
+            logger.error("does not start closed", metadata: ["server": "\(name(id))", "error": "\(error)"])
+        }
+    }
+
     func calm(_ id: ServerID, post: Post) async throws(AgentError) {
         let what = "let \(name(id)) apply without waiting for replicas of its own"
         try await onServer(what) { () async throws(MySQLError) in

@@ -19,6 +19,7 @@ actor Council {
     private var lookouts: [ServerID: Lookout] = [:]
     private var silent: [ServerID: ServerView] = [:]
     private var recorded: [ServerID: Bool] = [:]
+    private var closingTried = Deadline.after(.zero)
     private var listsAsked: [ServerID: Deadline] = [:]
     private var posts: [ServerID: Post] = [:]
     private var pingers: [ServerID: Task<Void, Never>] = [:]
@@ -351,6 +352,11 @@ actor Council {
                 if let post = posts[server] { try await act.loosen(server, post: post, foreign: govern.kept.foreign) }
             case .tighten(let server):
                 if let post = posts[server] { try await act.tighten(server, post: post) }
+            case .startClosed(let server):
+                // Wanted, and no reason to hold anything else up: its privilege may be missing.
+                guard closingTried.hasPassed, let post = posts[server] else { break }
+                closingTried = .after(.seconds(60))
+                await act.startClosed(server, post: post)
             case .calm(let server):
                 if let post = posts[server] { try await act.calm(server, post: post) }
             default: try await part.perform(step, context)

@@ -58,7 +58,7 @@ final class Part {
     func perform(_ step: Step, _ context: Context) async throws(AgentError) {
         let host = configuration.agent.name
         switch step {
-        case .none, .wait, .route, .loosen, .tighten, .calm, .fenceCommand: break
+        case .none, .wait, .route, .loosen, .tighten, .calm, .startClosed, .fenceCommand: break
         case .scan(let server):
             let session = try await join(server)
             if hasLost(context, server.other) {

@@ -87,8 +87,9 @@ actor Post {
     }
 
     @discardableResult
-    func run(_ sql: String, _ purpose: String) async throws(MySQLError) -> ResultSet {
-        try await call { connection, deadline async throws(MySQLError) in
+    /// - Parameter refusable: the server may say no, and the session goes on.
+    func run(_ sql: String, _ purpose: String, refusable: Bool = false) async throws(MySQLError) -> ResultSet {
+        try await call(refusable: refusable) { connection, deadline async throws(MySQLError) in
             try await connection.query(sql, purpose: purpose, deadline: deadline)
         }
     }
@@ -100,6 +101,7 @@ actor Post {
 
     /// One call after the other; the session is over with the first that fails.
     private func call<Value: Sendable>(
+        refusable: Bool = false,
         _ body: @escaping @Sendable (MySQLConnection, Deadline) async throws(MySQLError) -> Value
     ) async throws(MySQLError) -> Value {
         let before = last
@@ -117,7 +119,8 @@ actor Post {
         switch result {
         case .success:
             state.withLock { $0.pong = .now }
-        case .failure:
+        case .failure(let error):
+            if refusable, error.code == .server { break }
             close()
         }
         return try result.get()

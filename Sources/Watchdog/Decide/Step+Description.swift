@@ -18,6 +18,7 @@ extension Step: CustomStringConvertible {
         case .settle(let server): "let \(server) apply what has arrived"
         case .seize(let server, let reason): "promote \(server) (\(reason))"
         case .loosen(let server): "let \(server) go on without its replica"
+        case .startClosed(let server): "let \(server) start closed, whatever happens to it"
         case .calm(let server): "let the replica \(server) apply without waiting for replicas of its own"
         case .tighten(let server): "let \(server) wait for its replica again"
         case .open(let server): "open \(server) as primary and record the promotion"

@@ -50,6 +50,8 @@ public enum Step: Sendable, Hashable {
     case tighten(ServerID)
     /// Let a replica's own applier commit without waiting for replicas that it does not have.
     case calm(ServerID)
+    /// Persist that the primary starts with super_read_only.
+    case startClosed(ServerID)
 
     // Bringing the other server back
     /// Replicate by GTID from where it stands.

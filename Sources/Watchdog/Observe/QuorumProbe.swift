@@ -140,8 +140,10 @@ struct QuorumProbe: Sendable {
         var semiSync = false
         var bootsClosed = true
         var recorded = false
+        var filtered = ""
 
         init(_ facts: ServerFacts) {
+            filtered = facts.quorum?.filtered ?? ""
             semiSync = facts.quorum?.semiSync.installed == true
             bootsClosed = facts.quorum?.bootsClosed == true
             recorded = facts.quorum?.recorded == true
@@ -170,7 +172,8 @@ struct QuorumProbe: Sendable {
 
     private static let variables = """
         (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
-            FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%')
+            FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%'
+                OR variable_name IN ('replica_skip_errors', 'slave_skip_errors', 'replica_exec_mode', 'slave_exec_mode'))
         """
     private static let persisted = """
         (SELECT variable_value FROM performance_schema.persisted_variables WHERE variable_name = 'super_read_only')
@@ -194,7 +197,7 @@ struct QuorumProbe: Sendable {
             \(known?.variables ?? Self.variables),
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
                 WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
-                    'Rpl_semi_sync_source_wait_sessions')),
+                    'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
             \(known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted),
             (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
@@ -202,7 +205,9 @@ struct QuorumProbe: Sendable {
             \(known?.tables ?? Self.tables),
             \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL"),
             (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration),
-            \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL")
+            \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"),
+            (SELECT COUNT(*) FROM performance_schema.replication_applier_filters)
+                + (SELECT COUNT(*) FROM performance_schema.replication_applier_global_filters)
         """
     }
 
@@ -247,6 +252,7 @@ struct QuorumProbe: Sendable {
         quorum.recorded = tables.isSuperset(of: LedgerSchema.standingTables) && quorum.misshapen.isEmpty
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         quorum.here = QuorumLocks.set(row.string(4))
+        quorum.filtered = known?.filtered ?? Self.filters(row)
         try await readLists(connection, about, &quorum, deadline: deadline)
         facts.quorum = quorum
         if let member = about.member, known == nil, facts.channels.isEmpty, facts.uuid != member {
@@ -270,6 +276,21 @@ struct QuorumProbe: Sendable {
         quorum.bootsClosed = row.string(15) == "ON"
         quorum.receiverMark = StableHash.of(row.string(16) ?? "")
         return quorum
+    }
+
+    /// What makes a replica's data differ although it lacks no GTID.
+    /// https://dev.mysql.com/doc/refman/8.4/en/replication-options-replica.html
+    private static func filters(_ row: Row) -> String {
+        let set = SemiSync.pairs(row.string(13))
+        var found: [String] = []
+        if let count = row.int(22), count > 0 { found.append("replication filters") }
+        for name in ["replica_skip_errors", "slave_skip_errors"] {
+            if let value = set[name], !["OFF", ""].contains(value.uppercased()) { found.append("\(name) = \(value)") }
+        }
+        for name in ["replica_exec_mode", "slave_exec_mode"] {
+            if let value = set[name], value.uppercased() != "STRICT" { found.append("\(name) = \(value)") }
+        }
+        return found.joined(separator: ", ")
     }
 
     // MARK: What lies in tables
@@ -394,19 +415,21 @@ struct QuorumProbe: Sendable {
 }
 
 extension SemiSync {
+    static func pairs(_ text: String?) -> [String: String] {
+        var out: [String: String] = [:]
+        for part in (text ?? "").split(separator: ",") {
+            let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
+            if sides.count == 2 { out[sides[0].lowercased()] = sides[1] }
+        }
+        return out
+    }
+
     /// Reads `name=value,name=value` of the server's variables and status.
     init(variables: String?, status: String?) {
         self.init()
-        func pairs(_ text: String?) -> [String: String] {
-            var out: [String: String] = [:]
-            for part in (text ?? "").split(separator: ",") {
-                let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
-                if sides.count == 2 { out[sides[0].lowercased()] = sides[1] }
-            }
-            return out
-        }
-        let set = pairs(variables)
-        let now = pairs(status)
+        let set = Self.pairs(variables)
+        let now = Self.pairs(status)
+        acknowledges = now["rpl_semi_sync_replica_status"] == "ON"
         guard let enabled = set["rpl_semi_sync_source_enabled"] else { return }
         installed = true
         self.enabled = enabled == "ON"

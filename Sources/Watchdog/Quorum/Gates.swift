@@ -30,6 +30,12 @@ extension Govern {
                     text: "\(replica) cannot apply what it received"
                         + (left.isEmpty ? "" : ", \(left.count) transactions (\(left))") + ": \(why)"))
         }
+        if !quorum.filtered.isEmpty, !view.recorded(replica) {
+            gates.append(
+                Gate(
+                    name: "data", holds: quorum.lossAccepted,
+                    text: "\(replica) may lack rows whose GTIDs it has: \(quorum.filtered)"))
+        }
         let unfinished = view.ledger?.server == replica && view.ledger?.kind != nil
         gates.append(
             Gate(

@@ -124,6 +124,23 @@ extension Govern {
                     ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
+        if quorum.semiSync.clients > 1 {
+            out.append(
+                "\(quorum.semiSync.clients) replicas acknowledge to \(primary): what one of the others has acknowledged need "
+                    + "not be on \(primary.other), so replication does not count as semi-synchronous; set "
+                    + "rpl_semi_sync_replica_enabled = OFF on the others and restart their receivers")
+        } else if acknowledgedElsewhere(view, primary, quorum.semiSync) {
+            out.append("a server that is not \(primary.other) acknowledges to \(primary): it does not count")
+        }
+        if let filtered = view.quorum(primary.other)?.filtered, !filtered.isEmpty {
+            out.append(
+                "\(primary.other) may lack rows whose GTIDs it has (\(filtered)): it is not promoted without --accept-loss"
+            )
+        }
+        if !quorum.bootsClosed {
+            out.append(
+                "\(primary) may start open: its next death counts as silence (SET PERSIST_ONLY super_read_only = ON)")
+        }
         if quorum.control.paused { out.append("paused by an operator") }
         if view.sight.stall(primary) > 0 {
             out.append(

@@ -42,8 +42,15 @@ extension Govern {
     /// Semi-synchronous replication follows the replica's coming and going; no operation is needed for that.
     private func settle(_ view: View) -> Step? {
         guard let primary = view.primary, let facts = view.facts(primary), let quorum = facts.quorum, view.fit,
-            !facts.superReadOnly, !facts.readOnly, quorum.semiSync.installed, view.ledger == nil
+            !facts.superReadOnly, !facts.readOnly, view.ledger == nil
         else { return nil }
+        if quorum.semiSync.installed, let step = settleSemiSync(view, primary, facts, quorum) { return step }
+        return quorum.bootsClosed ? nil : .startClosed(primary)
+    }
+
+    private func settleSemiSync(
+        _ view: View, _ primary: ServerID, _ facts: ServerFacts, _ quorum: QuorumFacts
+    ) -> Step? {
         if view.doubt == nil, let replica = view.facts(primary.other), replica.quorum?.semiSync.enabled == true,
             replica.superReadOnly,
             !replica.channels.isEmpty

@@ -60,6 +60,8 @@ public struct Govern: Sendable {
         var markAt: Int64 = .min
         /// When the last look that had an answer was asked for.
         var answered: Int64?
+        /// It was seen to start with super_read_only.
+        var startsClosed = false
     }
 
     /// Rules that can be broken on purpose, to show that the simulation would notice.
@@ -177,6 +179,7 @@ public struct Govern: Sendable {
                 track.life = sight.now
                 track.refusals = 0
                 track.answered = sight.askedAt
+                track.startsClosed = facts.quorum?.bootsClosed ?? true
                 if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
                     // The first mark of a life says nothing about when it was made.
                     track.markAt = track.markAt == .min ? sight.now - rules.vouch : sight.now
@@ -211,12 +214,20 @@ public struct Govern: Sendable {
         else { return }
         let new = facts.executed
         if kept.executed != new, view.fit { kept.executed = new }
-        if !quorum.semiSync.guarantees {
+        if !quorum.semiSync.guarantees || acknowledgedElsewhere(view, primary, quorum.semiSync) {
             kept.sync = false
         } else if quorum.semiSync.clients > 0, !quorum.async.contains(rules.own) {
             // Only after this agent's leave for the primary to go on alone is seen to be taken back.
             kept.sync = true
         }
+    }
+
+    /// Whether somebody acknowledges who is not the replica: it does not, or has been away for longer than its connection
+    /// is taken for alive. A third server's word says nothing of what the replica has.
+    func acknowledgedElsewhere(_ view: View, _ primary: ServerID, _ semiSync: SemiSync) -> Bool {
+        guard semiSync.clients > 0 else { return false }
+        if let replica = view.facts(primary.other)?.quorum { return !replica.semiSync.acknowledges }
+        return tracks[primary.other].map { view.now - $0.life > rules.asyncAfter } ?? false
     }
 
     /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk

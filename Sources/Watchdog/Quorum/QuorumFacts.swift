@@ -33,6 +33,8 @@ public struct QuorumFacts: Sendable, Hashable {
     /// An operator waits here for this server, the primary, to be opened in spite of a pause, which is to end.
     public var resumeAsked = false
 
+    /// Why the same GTIDs need not mean the same data here: filters, errors that are skipped. Empty where they do.
+    public var filtered = ""
     /// What a new session has met here, where this was said by an older one.
     public var login: LoginTrouble?
 
@@ -52,6 +54,8 @@ public struct SemiSync: Sendable, Hashable {
     public var active = false
     /// Replicas that acknowledge.
     public var clients = 0
+    /// This server, as a replica, acknowledges to its source.
+    public var acknowledges = true
     /// Sessions that wait for a replica's acknowledgement at this moment.
     public var waiting = 0
     /// AFTER_SYNC, a timeout of an hour or more, and wait_no_replica: nothing is acknowledged that no replica has.
@@ -63,8 +67,9 @@ public struct SemiSync: Sendable, Hashable {
     /// patience.
     static let longTimeout = 3_600_000
 
-    /// Whether every commit that a client is told of is on a replica.
-    public var guarantees: Bool { active && withoutFallback }
+    /// Whether every commit that a client is told of is on the replica. With a second one that acknowledges it may be on
+    /// that one alone.
+    public var guarantees: Bool { active && withoutFallback && clients <= 1 }
 }
 
 /// What operators and earlier operations left in `repl_watchdog`, the same on both servers.

@@ -91,7 +91,9 @@ struct View: Sendable {
         else { return nil }
         switch sight.seen[primary] {
         case .up, .refusing, .ownFault: return nil
-        case .downHard where track.refusals >= 2 && channel.receiver != .on: return .dead
+        case .downHard where track.refusals >= 2 && channel.receiver != .on:
+            // A process that may come back open has to be voted against with a closed router.
+            return track.startsClosed ? .dead : .silent
         case .downHard where track.refusedSince.map { sight.now - $0 >= refusedLimit } == true: return .silent
         case .downHard, .downSoft, .stalled: break
         }

@@ -1,0 +1,62 @@
+import MySQLWire
+import Testing
+
+@testable import Watchdog
+
+/// What "nothing acknowledged is lost" rests on: looked at, and not promised where it does not hold.
+@Suite("Preconditions of a lossless failover") struct PreconditionTests {
+    private func gates(
+        primary: (inout ServerFacts) -> Void = { _ in }, replica: (inout ServerFacts) -> Void = { _ in }
+    ) -> (loss: Bool?, data: Bool?, evidence: String) {
+        var scene = GovernTests.Scene()
+        scene.a = .up(GovernTests.primary(primary))
+        scene.b = .up(GovernTests.replica(replica))
+        _ = scene.look()
+        _ = scene.look()
+        let seen = Observation(a: scene.a, b: scene.b, router: .noAnswer(""))
+        let diagnosis = scene.govern.diagnosis(Sight(seen: seen, askedAt: scene.now, now: scene.now))
+        let gates = scene.explain()
+        return (gates["loss"]?.holds, gates["data"]?.holds, diagnosis.summary)
+    }
+
+    @Test func theReplicaAloneAcknowledges() {
+        let (loss, data, evidence) = gates()
+        #expect(loss == true && data == nil && !evidence.contains("acknowledge"))
+    }
+
+    @Test func aThirdServerThatAcknowledgesMakesNoPromise() {
+        let (loss, _, evidence) = gates(primary: { $0.quorum?.semiSync.clients = 2 })
+        #expect(loss == false && evidence.contains("2 replicas acknowledge to a"))
+        // The only one that acknowledges is not the replica.
+        let (other, _, why) = gates(replica: { $0.quorum?.semiSync.acknowledges = false })
+        #expect(other == false && why.contains("a server that is not b acknowledges"))
+    }
+
+    @Test func aFilteredReplicaIsNotPromoted() {
+        let filtered: (inout ServerFacts) -> Void = { $0.quorum?.filtered = "replication filters" }
+        let (_, data, evidence) = gates(replica: filtered)
+        #expect(data == false && evidence.contains("b may lack rows whose GTIDs it has (replication filters)"))
+        let (_, accepted, _) = gates(replica: {
+            filtered(&$0)
+            $0.quorum?.lossAccepted = true
+        })
+        #expect(accepted == true)
+    }
+
+    /// Its process may come back and take writes from a router that has not been closed.
+    @Test func aPrimaryThatMayStartOpenIsVotedAgainstWithAClosedRouter() {
+        func died(startsClosed: Bool) -> (Step, Orders) {
+            var scene = GovernTests.Scene()
+            scene.a = .up(GovernTests.primary { $0.quorum?.bootsClosed = startsClosed })
+            let step = scene.look().step
+            scene.a = .downHard("refused")
+            scene.b = .up(GovernTests.replica(receiver: .connecting))
+            _ = scene.look()
+            return (step, scene.look())
+        }
+        let (nothing, dead) = died(startsClosed: true)
+        #expect(nothing == .none("nothing to do") && dead.locks.vote == .dead && dead.router == .keep)
+        let (persist, silent) = died(startsClosed: false)
+        #expect(persist == .startClosed(.a) && silent.locks.vote == nil && silent.router == .cut)
+    }
+}
