@@ -104,7 +104,8 @@ struct Act: Sendable {
                         return error
                     }
                 }
-                if let error = await ping.value {
+                // Whoever uses it at this moment keeps it awake as well.
+                if let error = await ping.value, error.code != .busy {
                     return AgentError(
                         .server(error), "a session that holds the operation lock is lost, work was stopped")
                 }
