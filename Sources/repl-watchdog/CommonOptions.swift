@@ -31,6 +31,9 @@ struct CommonOptions: ParsableArguments {
         }
     }
 
+    /// The configuration, where there is one without a mistake in it.
+    func quietConfiguration() -> Configuration? { try? Configuration.load(config) }
+
     /// The configuration, checked; a mistake in it ends the process with status 78.
     func configuration() throws -> Configuration {
         do throws(ConfigurationError) {

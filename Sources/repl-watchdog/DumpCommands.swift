@@ -105,8 +105,7 @@ struct ImportCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("A file that dump wrote.", valueName: "file"))
     var file: String
 
-    @Flag(help: "Yes, wipe that server.")
-    var yes = false
+    @OptionGroup var leave: TargetOptions
 
     @Option(help: "The longest time for all of it.")
     var timeout: Duration = .seconds(6 * 3600)
@@ -114,15 +113,12 @@ struct ImportCommand: AsyncParsableCommand {
     @Flag(help: "Print the report as one JSON document.")
     var json = false
 
-    func validate() throws {
-        if !yes {
-            throw ValidationError("this wipes every schema on \(address); say --yes if that is what you want")
-        }
-    }
+    func validate() throws { try leave.check(address) }
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let target = try server.options(address)
+        try await leave.look(target, server.servers())
         try await finish("import", json: json) { options async throws(DumpError) in
             try await MySQLDump.importFile(file, into: target, options: options, deadline: .after(timeout))
         }
@@ -166,8 +162,7 @@ struct CopyCommand: AsyncParsableCommand {
         help: ArgumentHelp("Keep the stream in this .sql.gz too; it must not exist.", valueName: "file"))
     var output: String?
 
-    @Flag(help: "Yes, wipe the target.")
-    var yes = false
+    @OptionGroup var leave: TargetOptions
 
     @Option(help: "The longest time for all of it.")
     var timeout: Duration = .seconds(6 * 3600)
@@ -175,9 +170,7 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Print the report as one JSON document, and progress as JSON lines on standard error.")
     var json = false
 
-    func validate() throws {
-        if !yes { throw ValidationError("this wipes every schema on \(target); say --yes if that is what you want") }
-    }
+    func validate() throws { try leave.check(target) }
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
@@ -186,6 +179,7 @@ struct CopyCommand: AsyncParsableCommand {
         var other = from
         other.address = target
         let to = other
+        try await leave.look(to, server.servers())
         try await finish("copy", json: json) { options async throws(DumpError) in
             try await MySQLDump.copy(
                 from: from, to: to, keeping: output, options: options, deadline: .after(timeout))

@@ -43,6 +43,9 @@ struct ServerOptions: ParsableArguments {
         if user?.isEmpty == true { throw ValidationError("--user must not be empty") }
     }
 
+    /// The cluster's servers, where there is a configuration: also where another account is given.
+    func servers() -> Configuration.Servers? { common.quietConfiguration()?.servers }
+
     func options(_ address: ServerAddress) throws -> ConnectionOptions {
         guard let user else {
             do {

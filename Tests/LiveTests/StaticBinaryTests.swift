@@ -242,7 +242,15 @@ struct StaticBinaryTests {
             let verified = try await host.run(["verify", "/state/a.sql.gz"])
             #expect(verified.status == 0 && verified.output.contains(" 2 rows"), "\(verified.output)\(verified.errors)")
             try await cluster.b.sql("STOP REPLICA; RESET REPLICA ALL")
-            let imported = try await host.run(["import", "db-b.test:\(cluster.b.port)", "/state/a.sql.gz", "--yes"])
+            let command = ["import", "db-b.test:\(cluster.b.port)", "/state/a.sql.gz", "--yes"]
+            // It is one of the cluster's servers: told by name only, and after saying what it holds.
+            let unnamed = try await host.run(command)
+            #expect(unnamed.status == 64 && unnamed.errors.contains("it is server b of the configuration"))
+            #expect(unnamed.errors.contains("shop (1 tables)"), "\(unnamed.errors)")
+            let wrong = try await host.run(command + ["--replace-cluster-server", "a"])
+            #expect(wrong.status == 64)
+            #expect(try await cluster.b.sql("SELECT COUNT(*) FROM shop.t") == [["2"]])
+            let imported = try await host.run(command + ["--replace-cluster-server", "b"])
             #expect(imported.status == 0, "\(imported.errors)")
             #expect(try await cluster.b.sql("SELECT id, v FROM shop.t ORDER BY id") == [["1", "x"], ["2", "NULL"]])
             #expect(try await cluster.b.gtidExecuted() == cluster.a.gtidExecuted())
@@ -253,7 +261,7 @@ struct StaticBinaryTests {
             try whole.dropLast().write(to: URL(filePath: path))
             let cut = try await host.run(["verify", "/state/a.sql.gz"])
             #expect(cut.status == 2 && !cut.errors.isEmpty)
-            let refused = try await host.run(["import", "db-b.test:\(cluster.b.port)", "/state/a.sql.gz", "--yes"])
+            let refused = try await host.run(command + ["--replace-cluster-server", "b"])
             #expect(refused.status == 2)
             #expect(try await cluster.b.sql("SELECT COUNT(*) FROM shop.t") == [["2"]])
         }
