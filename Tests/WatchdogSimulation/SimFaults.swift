@@ -442,7 +442,7 @@ extension SimWorld {
             !channel.applierBroken, !channel.receiverBroken,
             replica.rebuilding == nil
         else { return "the replica does not run" }
-        if servers.contains(where: { $0.ledger != nil }) { return "an operation is under way" }
+        if servers.contains(where: { $0.ledger?.isEmpty == false }) { return "an operation is under way" }
         for agent in agents where agent.router.state != .leads(primary.id) {
             return "\(agent.name)'s router leads elsewhere"
         }
