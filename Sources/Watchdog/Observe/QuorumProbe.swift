@@ -253,6 +253,13 @@ struct QuorumProbe: Sendable {
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         quorum.here = QuorumLocks.set(row.string(4))
         quorum.filtered = known?.filtered ?? Self.filters(row)
+        if quorum.semiSync.clients > 1 {
+            // A connection of before, that nobody has noticed to be dead, counts as well: two may be one replica.
+            quorum.replicas = Set(
+                try await connection.query(
+                    Dialect(version: version).replicas, purpose: "see who replicates from here", deadline: deadline
+                ).rows.compactMap { ($0.string("Replica_UUID") ?? $0.string("Slave_UUID"))?.lowercased() })
+        }
         try await readLists(connection, about, &quorum, deadline: deadline)
         facts.quorum = quorum
         if let member = about.member, known == nil, facts.channels.isEmpty, facts.uuid != member {

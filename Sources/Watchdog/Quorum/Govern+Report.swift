@@ -124,13 +124,11 @@ extension Govern {
                     ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
-        if quorum.semiSync.clients > 1 {
+        if acknowledgedElsewhere(view, primary, quorum) {
             out.append(
-                "\(quorum.semiSync.clients) replicas acknowledge to \(primary): what one of the others has acknowledged need "
-                    + "not be on \(primary.other), so replication does not count as semi-synchronous; set "
+                "a server that is not \(primary.other) acknowledges to \(primary): what it has acknowledged need not be on "
+                    + "\(primary.other), so replication does not count as semi-synchronous; set "
                     + "rpl_semi_sync_replica_enabled = OFF on the others and restart their receivers")
-        } else if acknowledgedElsewhere(view, primary, quorum.semiSync) {
-            out.append("a server that is not \(primary.other) acknowledges to \(primary): it does not count")
         }
         if let filtered = view.quorum(primary.other)?.filtered, !filtered.isEmpty {
             out.append(

@@ -214,7 +214,7 @@ public struct Govern: Sendable {
         else { return }
         let new = facts.executed
         if kept.executed != new, view.fit { kept.executed = new }
-        if !quorum.semiSync.guarantees || acknowledgedElsewhere(view, primary, quorum.semiSync) {
+        if !quorum.semiSync.guarantees || acknowledgedElsewhere(view, primary, quorum) {
             kept.sync = false
         } else if quorum.semiSync.clients > 0, !quorum.async.contains(rules.own) {
             // Only after this agent's leave for the primary to go on alone is seen to be taken back.
@@ -224,8 +224,9 @@ public struct Govern: Sendable {
 
     /// Whether somebody acknowledges who is not the replica: it does not, or has been away for longer than its connection
     /// is taken for alive. A third server's word says nothing of what the replica has.
-    func acknowledgedElsewhere(_ view: View, _ primary: ServerID, _ semiSync: SemiSync) -> Bool {
-        guard semiSync.clients > 0 else { return false }
+    func acknowledgedElsewhere(_ view: View, _ primary: ServerID, _ quorum: QuorumFacts) -> Bool {
+        guard quorum.semiSync.clients > 0 else { return false }
+        if quorum.replicas.contains(where: { $0 != kept.uuids[primary.other] }) { return true }
         if let replica = view.facts(primary.other)?.quorum { return !replica.semiSync.acknowledges }
         return tracks[primary.other].map { view.now - $0.life > rules.asyncAfter } ?? false
     }

@@ -35,6 +35,8 @@ public struct QuorumFacts: Sendable, Hashable {
 
     /// Why the same GTIDs need not mean the same data here: filters, errors that are skipped. Empty where they do.
     public var filtered = ""
+    /// server_uuids of those who replicate from here; asked only where more than one connection acknowledges.
+    public var replicas: Set<String> = []
     /// What a new session has met here, where this was said by an older one.
     public var login: LoginTrouble?
 
@@ -67,9 +69,8 @@ public struct SemiSync: Sendable, Hashable {
     /// patience.
     static let longTimeout = 3_600_000
 
-    /// Whether every commit that a client is told of is on the replica. With a second one that acknowledges it may be on
-    /// that one alone.
-    public var guarantees: Bool { active && withoutFallback && clients <= 1 }
+    /// Whether every commit that a client is told of is on a replica that acknowledges.
+    public var guarantees: Bool { active && withoutFallback }
 }
 
 /// What operators and earlier operations left in `repl_watchdog`, the same on both servers.
