@@ -9,10 +9,13 @@ public struct DumpOptions: Sendable {
     public var accounts = true
     /// Emit events as DISABLE ON REPLICA, so that a rebuilt replica does not run what its primary runs.
     public var disableEvents = true
-    /// How long a statement may wait for the short global read lock.
-    public var lockTimeout: Duration = .seconds(20)
-    /// How often the lock is tried; between two tries everything is released, so that what waits can go on.
-    public var lockAttempts = 3
+    /// How long the moment may be looked for in which the dump begins.
+    public var lockTimeout: Duration = .seconds(60)
+    /// How long the tables may be waited for that are locked for that moment, where none comes by itself: so long a
+    /// writer is held up.
+    public var writerPause: Duration = .milliseconds(150)
+    /// How long a quiet moment is waited for before tables are locked.
+    var quietTime: Duration = .seconds(2)
     /// Sessions that read rows side by side in the one snapshot, beside the one that reads definitions.
     public var readers = DumpOptions.cores
     /// Bytes of data, as the server estimates them, from which on a table is cut into ranges of its key, and of a range.
@@ -106,6 +109,8 @@ public struct DumpError: Error, Sendable, CustomStringConvertible {
         case mismatch
         /// Something that a dump cannot carry or a server that cannot be dumped.
         case unsupported
+        /// The server was never at rest for long enough; nothing was done.
+        case busy
         case cancelled
     }
     public var cause: Cause

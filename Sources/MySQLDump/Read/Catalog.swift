@@ -22,6 +22,9 @@ enum Catalog {
         var holdsRows: Bool { !["FEDERATED", "MRG_MYISAM", "BLACKHOLE"].contains(engine.uppercased()) }
     }
 
+    /// The agents' write probes: each server's own, never in a binary log, and so in no moment of its GTID set.
+    static func isLocal(_ schema: String, _ table: String) -> Bool { schema == "repl_watchdog" && table == "pulse" }
+
     static func schemas(_ session: Session, excluded: Set<String>) async throws(DumpError) -> [String] {
         let result = try await session.run(
             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME", "list the schemas")
@@ -36,7 +39,7 @@ enum Catalog {
             WHERE TABLE_SCHEMA = \(SQLText.literal(schema)) ORDER BY TABLE_NAME
             """, "list the tables of \(schema)")
         return result.rows.compactMap { row in
-            guard let name = row.string(0), let type = row.string(1) else { return nil }
+            guard let name = row.string(0), let type = row.string(1), !isLocal(schema, name) else { return nil }
             return Table(
                 schema: schema, name: name, isView: type != "BASE TABLE", engine: row.string(2) ?? "",
                 size: row.string(3).flatMap { UInt64($0) } ?? 0, rows: row.string(4).flatMap { UInt64($0) } ?? 0)

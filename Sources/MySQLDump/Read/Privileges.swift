@@ -17,7 +17,7 @@ enum Privileges {
                 .unsupported,
                 "\(session.server): the account may not see everything, so its dump would lack what it does not see; "
                     + "grant \(missing.joined(separator: ", ")) on *.* (a dump needs \(needed.joined(separator: ", ")), "
-                    + "RELOAD and BACKUP_ADMIN)")
+                    + "BACKUP_ADMIN, XA_RECOVER_ADMIN, PROCESS and LOCK TABLES)")
         }
     }
 

@@ -16,8 +16,7 @@ struct SourceSnapshot: Sendable {
 
     var all: [Session] { [session] + readers }
 
-    /// Takes the snapshot: DDL locked out for as long as the session lives, writes for the moment in which the
-    /// snapshots begin and gtid_executed is read. Every wait for a lock is bounded, and tried again a few times.
+    /// Takes the snapshot: DDL locked out for as long as the session lives; writers go on.
     /// - Parameter side: stays outside of the snapshot.
     static func take(
         from source: ConnectionOptions, side: Session, options: DumpOptions, deadline: Deadline
@@ -28,7 +27,7 @@ struct SourceSnapshot: Sendable {
             for _ in 0...max(1, options.readers) {
                 sessions.append(try await openReader(source, deadline: deadline))
             }
-            return try await take(sessions, side: side, options: options)
+            return try await SnapshotLock(sessions: sessions, side: side, options: options).take()
         } catch {
             for session in sessions { session.connection.abort() }
             throw error
@@ -55,32 +54,6 @@ struct SourceSnapshot: Sendable {
         try await session.run("SET SESSION " + settings.joined(separator: ", "), "prepare the reading session")
         try await session.run("SET SESSION character_set_results = NULL", "ask for text as stored")
         return session
-    }
-
-    private static func take(
-        _ sessions: [Session], side: Session, options: DumpOptions
-    ) async throws(DumpError) -> SourceSnapshot {
-        var attempt = 1
-        while true {
-            do throws(DumpError) {
-                return try await SnapshotLock(sessions: sessions, side: side, options: options).take()
-            } catch {
-                guard case .server(let failure) = error.cause, [1205, 3572].contains(failure.number),
-                    attempt < options.lockAttempts, failure.serverError != nil
-                else { throw error }
-                // What waited behind the lock goes on meanwhile.
-                for session in sessions + [side] where session.connection.isOpen {
-                    for statement in ["UNLOCK TABLES", "ROLLBACK"] {
-                        try await session.run(statement, "release what was locked")
-                    }
-                }
-                try await sessions[0].run("UNLOCK INSTANCE", "release what was locked")
-                do { try await Task.sleep(for: .milliseconds(500) * attempt) } catch {
-                    throw DumpError(.cancelled, "cancelled")
-                }
-                attempt += 1
-            }
-        }
     }
 
     init(

@@ -30,7 +30,7 @@ public enum ExitStatus {
         switch error.cause {
         case .server(let error): of(error)
         case .file, .cancelled: unknown
-        case .incomplete, .mismatch, .unsupported: critical
+        case .incomplete, .mismatch, .unsupported, .busy: critical
         }
     }
 }
