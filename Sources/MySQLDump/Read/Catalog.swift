@@ -62,6 +62,13 @@ enum Catalog {
 
     /// The columns that a dump writes: all but generated ones.
     static func columns(_ session: Session, of table: Table) async throws(DumpError) -> [ColumnPlan] {
+        try await allColumns(session, of: table).written
+    }
+
+    /// - Returns: the columns that a dump writes, and whether there are generated ones beside them.
+    static func allColumns(
+        _ session: Session, of table: Table
+    ) async throws(DumpError) -> (written: [ColumnPlan], areGenerated: Bool) {
         let result = try await session.run(
             """
             SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS \
@@ -73,10 +80,14 @@ enum Catalog {
                 .unsupported, "\(session.server) lists no columns of \(table.quoted): is SELECT on it granted?")
         }
         var columns: [ColumnPlan] = []
+        var areGenerated = false
         for row in result.rows {
             let extra = row.string(4)?.uppercased() ?? ""
             // DEFAULT_GENERATED is something else: an expression as default.
-            if extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED") { continue }
+            if extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED") {
+                areGenerated = true
+                continue
+            }
             guard let name = row.string(0), let type = row.string(1),
                 let plan = ColumnPlan(
                     .init(name: name, type: type, characterSet: row.string(2), nullable: row.string(3) != "NO"),
@@ -89,7 +100,7 @@ enum Catalog {
             }
             columns.append(plan)
         }
-        return columns
+        return (columns, areGenerated)
     }
 
     /// Views in an order in which each comes after those it reads.

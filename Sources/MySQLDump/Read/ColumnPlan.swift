@@ -26,7 +26,7 @@ struct ColumnPlan: Sendable, Equatable {
     /// all others are carried as bytes.
     static let survivesUTF8: Set<String> = [
         "latin1", "latin2", "latin5", "latin7", "cp850", "cp852", "cp866", "koi8r", "koi8u", "keybcs2", "macce",
-        "macroman", "utf16", "utf16le", "gb18030",
+        "macroman", "utf16", "utf16le",
     ]
     /// Character sets whose characters are two or four bytes wide: not even a letter stands for itself.
     static let wide: Set<String> = ["ucs2", "utf16", "utf16le", "utf32"]

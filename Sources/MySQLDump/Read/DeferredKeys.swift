@@ -53,7 +53,7 @@ enum DeferredKeys {
     }
 
     /// What stands between the outermost parentheses, and the trimmed parts of it that commas separate.
-    private static func elements(_ create: [UInt8]) -> (body: Range<Int>, elements: [Range<Int>])? {
+    static func elements(_ create: [UInt8]) -> (body: Range<Int>, elements: [Range<Int>])? {
         var depth = 0
         var begin: Int?
         var start = 0

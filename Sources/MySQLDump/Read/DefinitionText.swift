@@ -1,3 +1,5 @@
+import MySQLWire
+
 /// Finds words in what a server printed, outside of quotes.
 enum DefinitionText {
     /// The words of a statement that stand outside of quotes and comments, each with its range. A word is a run of
@@ -45,6 +47,45 @@ enum DefinitionText {
             true
         default: false
         }
+    }
+
+    /// How many members the type of an ENUM or SET column has.
+    static func members(_ type: [UInt8]) -> Int {
+        var count = 0
+        var index = 0
+        while index < type.count {
+            if type[index] == UInt8(ascii: "'") {
+                count += 1
+                index = endOfText(type, from: index)
+            } else {
+                index += 1
+            }
+        }
+        return count
+    }
+
+    /// Behind a quoted text in which a quote may be doubled.
+    private static func endOfText(_ text: [UInt8], from start: Int) -> Int {
+        var end = endOfQuote(text, from: start)
+        while end < text.count, text[end] == text[start] { end = endOfQuote(text, from: end) }
+        return end
+    }
+
+    /// A CREATE TABLE with another type of an ENUM or SET column; nil where the column is not found.
+    static func replacingMembers(_ create: [UInt8], column: String, type: String) -> [UInt8]? {
+        let name = Array(SQLText.name(column).utf8) + [UInt8(ascii: " ")]
+        guard let element = DeferredKeys.elements(create)?.elements.first(where: { create[$0].starts(with: name) })
+        else { return nil }
+        let start = element.lowerBound + name.count
+        guard let open = create[start...].firstIndex(of: UInt8(ascii: "(")),
+            ["enum", "set"].contains(String(decoding: create[start..<open], as: UTF8.self).lowercased())
+        else { return nil }
+        var index = open + 1
+        while index < create.count, create[index] != UInt8(ascii: ")") {
+            index = create[index] == UInt8(ascii: "'") ? endOfText(create, from: index) : index + 1
+        }
+        guard index < create.count else { return nil }
+        return create[..<start] + Array(type.utf8) + create[(index + 1)...]
     }
 
     /// A CREATE EVENT with ENABLE turned into `status`; nil if the event is not enabled. The status stands behind

@@ -25,6 +25,7 @@ struct Dumper {
         }
         let accounts = options.accounts ? try await Accounts.list(side) : []
 
+        let traits = try await TableTraits.read(side, excluded: options.excludedSchemas)
         try await begin()
         let schemas = try await Catalog.schemas(session, excluded: options.excludedSchemas)
         var collations: [String: String] = [:]
@@ -47,7 +48,7 @@ struct Dumper {
         let (facts, bytes) = try await Readers.using(snapshot.readers) { readers throws(DumpError) in
             var dump = TableDump(
                 snapshot: snapshot, side: side, readers: readers, options: options, sink: sink,
-                referenced: referenced, tables: wanted)
+                referenced: referenced, traits: traits, tables: wanted)
             return try await dump.run()
         }
 

@@ -28,13 +28,18 @@ final class Readers: Sendable {
         }
     }
 
-    /// COUNT(*) and CHECKSUM TABLE of a table, in the same snapshot.
+    /// COUNT(*) and CHECKSUM TABLE of a table, in the same snapshot; and the checksum of its columns, where there are
+    /// generated values beside them.
     final class Proof: Sendable {
-        typealias Values = (rows: String?, checksum: String?)
-        let table: Catalog.Table
+        struct Values: Sendable {
+            var rows: String?
+            var checksum: String?
+            var columns: String?
+        }
+        let plan: TablePlan
         private let result = Monitor<Result<Values, DumpError>?>(nil)
 
-        init(_ table: Catalog.Table) { self.table = table }
+        init(_ plan: TablePlan) { self.plan = plan }
 
         func set(_ value: Result<Values, DumpError>) { result.change { $0 = $0 ?? value } }
 
@@ -107,8 +112,8 @@ final class Readers: Sendable {
         return reading
     }
 
-    func prove(_ table: Catalog.Table) -> Proof {
-        let proof = Proof(table)
+    func prove(_ plan: TablePlan) -> Proof {
+        let proof = Proof(plan)
         give(.prove(proof))
         return proof
     }
@@ -158,7 +163,7 @@ final class Readers: Sendable {
                     if reading.plan.hasLongRows { await reading.waitForTurn { self.hasFailed } }
                     try await TableReader(session: session, reading: reading).read()
                     reading.channel.finish(.success(()))
-                case .prove(let proof): proof.set(.success(try await prove(proof.table, session)))
+                case .prove(let proof): proof.set(.success(try await prove(proof.plan, session)))
                 }
                 state.change { state in
                     state.taken.removeAll { $0.isSame(as: job) }
@@ -171,10 +176,25 @@ final class Readers: Sendable {
 
     private var hasFailed: Bool { state.read { $0.failure != nil } }
 
-    private func prove(_ table: Catalog.Table, _ session: Session) async throws(DumpError) -> Proof.Values {
-        let rows = try await session.value(
-            "SELECT COUNT(*) FROM \(table.quoted)", "count the rows of \(table.quoted)")
+    private func prove(_ plan: TablePlan, _ session: Session) async throws(DumpError) -> Proof.Values {
+        let table = plan.table
+        let counted = try await session.run(
+            "SELECT COUNT(*)\(plan.isDerived ? ", \(ColumnChecksum.expression(plan.columns))" : "") FROM \(table.quoted)",
+            "count the rows of \(table.quoted)"
+        ).rows.first
         let checksum = try await session.run("CHECKSUM TABLE \(table.quoted)", "take the checksum of \(table.quoted)")
-        return (rows, checksum.rows.first?.string(1))
+        return Proof.Values(
+            rows: counted?.string(0), checksum: checksum.rows.first?.string(1),
+            columns: plan.isDerived ? counted?.string(1) : nil)
+    }
+}
+
+/// A checksum of the columns that a dump writes, and of nothing else. CHECKSUM TABLE also reads generated columns and what
+/// is kept for keys over expressions, whose values may depend on the session that made them (its time zone, its
+/// language, its strictness): a copy that makes them anew is no worse.
+enum ColumnChecksum {
+    static func expression(_ columns: [ColumnPlan]) -> String {
+        let parts = columns.map { "COALESCE(CRC32(\($0.expression)), 'N')" }
+        return "COALESCE(SUM(CRC32(CONCAT_WS(',', \(parts.isEmpty ? "''" : parts.joined(separator: ", "))))), 0)"
     }
 }

@@ -12,6 +12,9 @@ struct StoredObjects {
     static let restoreModes: StreamItem = .statement(
         "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'")
 
+    static let strictModes: StreamItem = .statement(
+        "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES'")
+
     /// Character sets in whose two-byte characters a backslash or a quote can be the second byte: no client that cuts
     /// statements could read a body in them.
     private static let unsafeForClients: Set<String> = ["big5", "cp932", "gbk", "sjis", "gb18030"]

@@ -9,6 +9,7 @@ struct TableDump {
     let sink: any ItemSink
     /// What foreign keys refer to.
     let referenced: Set<String>
+    let traits: TableTraits
     let tables: [Catalog.Table]
 
     /// What goes out next, in this order.
@@ -47,7 +48,7 @@ struct TableDump {
 
     init(
         snapshot: SourceSnapshot, side: Session, readers: Readers, options: DumpOptions, sink: any ItemSink,
-        referenced: Set<String>, tables: [Catalog.Table]
+        referenced: Set<String>, traits: TableTraits, tables: [Catalog.Table]
     ) {
         self.snapshot = snapshot
         self.side = side
@@ -55,6 +56,7 @@ struct TableDump {
         self.options = options
         self.sink = sink
         self.referenced = referenced
+        self.traits = traits
         self.tables = tables
         progress = ProgressCount(tables: tables, tell: options.progress)
     }
@@ -101,16 +103,16 @@ struct TableDump {
     private func fact(_ part: Part) async throws(DumpError) -> TableFact {
         let table = part.plan.table
         let rows = part.readings.reduce(0) { $0 + $1.rows }
-        let (counted, checksum) = try await part.proof.values()
-        guard let counted, counted == "\(rows)" else {
+        let values = try await part.proof.values()
+        guard let counted = values.rows, counted == "\(rows)" else {
             throw DumpError(
                 .mismatch,
-                "\(snapshot.session.server): \(rows) rows of \(table.quoted) were read, but COUNT(*) is \(counted ?? "NULL")"
+                "\(snapshot.session.server): \(rows) rows of \(table.quoted) were read, but COUNT(*) is \(values.rows ?? "NULL")"
             )
         }
         return TableFact(
-            schema: table.schema, name: table.name, rows: rows, checksum: checksum,
-            hasJSON: part.plan.columns.contains { $0.isJSON })
+            schema: table.schema, name: table.name, rows: rows, checksum: values.checksum,
+            hasJSON: part.plan.columns.contains { $0.isJSON }, columns: values.columns)
     }
 
     /// Orders one more piece.
@@ -150,32 +152,42 @@ struct TableDump {
         guard let create = created.rows.first?.bytes(1) else {
             throw DumpError(.unsupported, "\(session.server) answered with nothing: \(purpose)")
         }
+        var definition = create
+        for (column, type) in traits.types[table.quoted] ?? [:] {
+            guard let replaced = DefinitionText.replacingMembers(definition, column: column, type: type) else {
+                throw DumpError(
+                    .unsupported, "\(session.server): the type of \(column) in \(table.quoted) cannot be read")
+            }
+            definition = replaced
+        }
+        let isStrict = try await traits.isStrict(table, session)
         // A table that others refer to by foreign key must have its keys from the start.
         let deferred =
-            !referenced.contains(table.quoted) && table.engine.uppercased() == "INNODB"
+            !referenced.contains(table.quoted) && !isStrict && table.engine.uppercased() == "INNODB"
                 && table.size >= DeferredKeys.worthwhile
-            ? DeferredKeys.split(create, name: SQLText.name(table.name)) : nil
+            ? DeferredKeys.split(definition, name: SQLText.name(table.name)) : nil
         queue.append(
             .items(
                 [
                     .directive(.section(schema: table.schema, table: table.name)),
                     .statement("USE \(SQLText.name(table.schema))"),
                     .statement("DROP TABLE IF EXISTS \(SQLText.name(table.name))"),
-                    .definition(deferred?.create ?? create),
-                    .directive(.data(schema: table.schema, table: table.name)),
-                ]))
+                ] + (isStrict ? [StoredObjects.strictModes] : []) + [.definition(deferred?.create ?? definition)]
+                    + (isStrict ? [StoredObjects.restoreModes] : [])
+                    + [.directive(.data(schema: table.schema, table: table.name))]))
         guard table.holdsRows else { return }
-        let columns = try await Catalog.columns(session, of: table)
+        let (columns, areGenerated) = try await Catalog.allColumns(session, of: table)
         let after: [StreamItem] = deferred.map { [.definition($0.add)] } ?? []
         var plan = TablePlan(table: table, columns: columns)
+        plan.isDerived = areGenerated || traits.keys[table.quoted] != nil
         if let ranges = try await KeyRanges.plan(table, size: options.rangeSize, session: session) {
             plan.hint = ranges.hint
             // Its proof first, beside the reading of its rows: behind them it would run alone.
-            cutting = Cutting(plan: plan, proof: readers.prove(table), ranges: ranges, after: after)
+            cutting = Cutting(plan: plan, proof: readers.prove(plan), ranges: ranges, after: after)
         } else {
             let reading = readers.read(plan)
             queue.append(.rows(reading))
-            close(plan, [reading], readers.prove(table), after: after)
+            close(plan, [reading], readers.prove(plan), after: after)
         }
     }
 }

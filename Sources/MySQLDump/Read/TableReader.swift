@@ -6,6 +6,8 @@ struct TablePlan: Sendable {
     let columns: [ColumnPlan]
     /// Names the key where a part of the table is read.
     var hint = ""
+    /// Values beside the columns depend on the session that made them.
+    var isDerived = false
 
     /// Whether several such rows at once could fill the memory: such a table is read by one session at a time.
     var hasLongRows: Bool {

@@ -58,6 +58,8 @@ struct TableFact: Sendable, Equatable {
     var hasJSON: Bool
     /// FEDERATED, MERGE and BLACKHOLE tables only point to rows: their count says nothing.
     var pointsElsewhere = false
+    /// `ColumnChecksum`, for a table with generated values; decides where `checksum` differs.
+    var columns: String?
 }
 
 extension Directive {
@@ -74,7 +76,7 @@ extension Directive {
             return "-- @table \(fact.rows) "
                 + quoted(
                     fact.checksum ?? "", fact.pointsElsewhere ? "elsewhere" : fact.hasJSON ? "json" : "", fact.schema,
-                    fact.name)
+                    fact.name) + (fact.columns.map { " " + quoted($0) } ?? "")
         case .warning(let text): return "-- @warning " + quoted(text)
         case .end(let statements, let bytes, let crc32):
             return "-- @end \(statements) \(bytes) \(crc32)"
@@ -107,7 +109,7 @@ extension Directive {
             self = .table(
                 TableFact(
                     schema: schema, name: table, rows: rows, checksum: checksum.isEmpty ? nil : checksum,
-                    hasJSON: kind == "json", pointsElsewhere: kind == "elsewhere"))
+                    hasJSON: kind == "json", pointsElsewhere: kind == "elsewhere", columns: words.next()))
         case "@warning":
             guard let text = words.next() else { return nil }
             self = .warning(text)
