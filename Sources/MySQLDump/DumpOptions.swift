@@ -3,7 +3,7 @@ import MySQLWire
 /// What a dump holds and leaves out, and how much it may take.
 public struct DumpOptions: Sendable {
     /// Schemas that are never dumped nor wiped, beside MySQL's own (mysql, sys, information_schema,
-    /// performance_schema, ndbinfo) and `ongoing_rebuild`, which marks an unfinished copy.
+    /// performance_schema) and `ongoing_rebuild`, which marks an unfinished copy.
     public var excludedSchemas: Set<String> = []
     /// Emit accounts and grants.
     public var accounts = true
@@ -81,16 +81,20 @@ public struct DumpReport: Sendable {
     public var tables: [Table]
     /// Bytes of SQL text before compression.
     public var bytes: UInt64
-    /// What could not be carried exactly, in words for the operator.
+    /// What could not be carried exactly, in words for the operator; what is left out as well.
     public var warnings: [String]
+    /// What the source has and the dump, or the copy, has not: part of `warnings`.
+    public var omissions: [String]
     /// The file that a copy kept beside the target; nil if none was asked for or it failed, which a warning says.
     public var file: String?
 
-    public init(gtidExecuted: String, tables: [Table], bytes: UInt64, warnings: [String] = []) {
+    public init(gtidExecuted: String, tables: [Table], bytes: UInt64, warnings: [String] = [], omissions: [String] = [])
+    {
         self.gtidExecuted = gtidExecuted
         self.tables = tables
         self.bytes = bytes
         self.warnings = warnings
+        self.omissions = omissions
     }
 
     public var rows: UInt64 { tables.reduce(0) { $0 + $1.rows } }

@@ -64,6 +64,7 @@ public enum MySQLDump {
                 await target.close()
                 await file.close()
                 report.warnings += verified.warnings.filter { !report.warnings.contains($0) }
+                report.omissions += verified.omissions.filter { !report.omissions.contains($0) }
                 return report
             } catch {
                 target.abort()

@@ -13,15 +13,17 @@ private func finish(
     // The agents' ledger belongs to one moment of one server.
     options.excludedSchemas = ["ongoing_failover"]
     options.progress = { printer.tell($0) }
+    let report: DumpReport
     do throws(DumpError) {
-        let report = try await work(options)
-        printer.end()
-        try? printReport(report, json: json)
+        report = try await work(options)
     } catch {
         printer.end()
         Output.complain("\(error)")
         throw ExitCode(ExitStatus.of(error))
     }
+    printer.end()
+    try? printReport(report, json: json)
+    if !report.omissions.isEmpty { throw ExitCode(ExitStatus.warning) }
 }
 
 private func refuseToOverwrite(_ path: String) throws {
@@ -44,13 +46,16 @@ private func printReport(_ report: DumpReport, json: Bool) throws {
                 ("gtid_executed", .string(report.gtidExecuted)), ("rows", .number(Int64(clamping: report.rows))),
                 ("bytes", .number(Int64(clamping: report.bytes))), ("tables", .array(tables)),
                 ("warnings", .array(report.warnings.map { .string($0) })),
+                ("omissions", .array(report.omissions.map { .string($0) })),
                 ("file", report.file.map { .string($0) } ?? .null),
             ]).description)
         return
     }
     try Output.line("\(report.tables.count) tables, \(report.rows) rows, \(report.bytes) bytes of SQL")
     try Output.line("gtid_executed: \(report.gtidExecuted)")
-    for warning in report.warnings { Output.complain("warning: \(warning)") }
+    for warning in report.warnings {
+        Output.complain(report.omissions.contains(warning) ? "left out: \(warning)" : "warning: \(warning)")
+    }
 }
 
 struct DumpCommand: AsyncParsableCommand {

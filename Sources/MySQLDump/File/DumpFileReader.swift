@@ -181,6 +181,9 @@ struct DumpSummary: Sendable {
             report.tables.append(.init(schema: fact.schema, name: fact.name, rows: fact.rows))
         case .account(let user, let host): accounts.append(.init(user: user, host: host))
         case .warning(let text): report.warnings.append(text)
+        case .omission(let text):
+            report.warnings.append(text)
+            report.omissions.append(text)
         case .section, .data, .end: break
         }
     }

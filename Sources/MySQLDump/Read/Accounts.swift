@@ -8,7 +8,9 @@ struct Accounts {
 
         var quoted: String { "\(SQLText.literal(user))@\(SQLText.literal(host))" }
         /// The server's own: mysql.sys, mysql.session, mysql.infoschema.
-        var isReserved: Bool { user.hasPrefix("mysql.") && host == "localhost" }
+        var isReserved: Bool {
+            ["mysql.sys", "mysql.session", "mysql.infoschema"].contains(user) && host == "localhost"
+        }
     }
 
     /// Not the snapshot's session: in 8.0.21 to 8.0.23 SHOW CREATE USER ends the transaction.
@@ -24,7 +26,10 @@ struct Accounts {
     }
 
     /// Creates the accounts and makes those that exist the same. Grants come later, when all that they name is there.
-    func create(_ accounts: [Account], warn: (String) -> Void) async throws(DumpError) {
+    func create(
+        _ accounts: [Account], warn: (String) -> Void, omit: (String) -> Void
+    ) async throws(DumpError) {
+        let extras = try await AccountExtras.read(session)
         for account in accounts {
             let result = try await session.run(
                 "SHOW CREATE USER \(account.quoted)", "read the definition of account \(account.quoted)")
@@ -38,8 +43,16 @@ struct Accounts {
             if words.count(where: { $0 == "IDENTIFIED" }) > 1 {
                 warn("account \(account.quoted) has more than one factor: one that already exists is not changed")
             } else {
+                for statement in extras.before(account) { try await sink.send(.statement(statement)) }
                 try await sink.send(.statement(Array("ALTER USER \(account.quoted) ".utf8) + properties))
+                for statement in extras.after(account) { try await sink.send(.statement(statement)) }
             }
+        }
+        let histories = accounts.filter { extras.histories.contains($0) }.map(\.quoted)
+        if !histories.isEmpty {
+            omit(
+                "the password history of \(histories.count) accounts is not carried: "
+                    + histories.prefix(10).joined(separator: ", "))
         }
     }
 
@@ -52,7 +65,7 @@ struct Accounts {
             for row in result.rows {
                 guard let grant = row.bytes(0) else { continue }
                 if let (schema, table) = DefinitionText.grantedTable(grant),
-                    !Catalog.systemSchemas.contains(schema.lowercased()),
+                    !Catalog.systemSchemas.contains(schema),
                     !tables.contains("\(SQLText.name(schema)).\(SQLText.name(table))")
                 {
                     warn(

@@ -3,8 +3,9 @@ import MySQLWire
 /// What a server holds, as information_schema lists it.
 enum Catalog {
     /// Never dumped, never wiped: the server's own, and what marks an unfinished copy.
+    /// Compared exactly: people have schemas like `SYS` and `Mysql`.
     static let systemSchemas: Set<String> = [
-        "mysql", "sys", "information_schema", "performance_schema", "ndbinfo", RebuildMark.schema,
+        "mysql", "sys", "information_schema", "performance_schema", RebuildMark.schema,
     ]
 
     struct Table: Sendable, Equatable {
@@ -28,8 +29,16 @@ enum Catalog {
     static func schemas(_ session: Session, excluded: Set<String>) async throws(DumpError) -> [String] {
         let result = try await session.run(
             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME", "list the schemas")
-        return result.rows.compactMap { $0.string(0) }
-            .filter { !systemSchemas.contains($0.lowercased()) && !excluded.contains($0) }
+        var schemas = result.rows.compactMap { $0.string(0) }
+            .filter { !systemSchemas.contains($0) && !excluded.contains($0) }
+        if schemas.contains("ndbinfo"),
+            try await session.value(
+                "SELECT COUNT(*) FROM information_schema.ENGINES WHERE ENGINE = 'ndbinfo' AND SUPPORT <> 'NO'",
+                "see whose the schema ndbinfo is") != "0"
+        {
+            schemas.removeAll { $0 == "ndbinfo" }
+        }
+        return schemas
     }
 
     static func tables(_ session: Session, schema: String) async throws(DumpError) -> [Table] {
@@ -44,6 +53,15 @@ enum Catalog {
                 schema: schema, name: name, isView: type != "BASE TABLE", engine: row.string(2) ?? "",
                 size: row.string(3).flatMap { UInt64($0) } ?? 0, rows: row.string(4).flatMap { UInt64($0) } ?? 0)
         }
+    }
+
+    /// Schemas that are read-only (ALTER DATABASE ... READ ONLY = 1), which SHOW CREATE DATABASE says in a comment only.
+    static func readOnlySchemas(_ session: Session) async throws(DumpError) -> [String] {
+        guard session.version.isMySQL(atLeast: 8, 0, 22) else { return [] }
+        let result = try await session.run(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA_EXTENSIONS WHERE OPTIONS LIKE '%READ ONLY=1%'",
+            "list the read-only schemas")
+        return result.rows.compactMap { $0.string(0) }
     }
 
     /// Tables that foreign keys refer to, quoted.

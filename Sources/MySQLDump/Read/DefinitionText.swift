@@ -100,6 +100,18 @@ enum DefinitionText {
         return text
     }
 
+    /// A CREATE EVENT without ON COMPLETION NOT PRESERVE.
+    static func withoutNotPreserve(_ create: [UInt8]) -> [UInt8] {
+        let words = words(create)
+        guard
+            let on = words.indices.first(where: { index in
+                index + 3 < words.count
+                    && words[index...index + 3].map(\.word) == ["ON", "COMPLETION", "NOT", "PRESERVE"]
+            })
+        else { return create }
+        return Array(create[..<words[on].range.lowerBound] + create[words[on + 3].range.upperBound...])
+    }
+
     /// What follows `CREATE USER account` in SHOW CREATE USER, ready for CREATE and ALTER: without DEFAULT ROLE (the
     /// role may not exist yet), and with an empty password said aloud (ALTER USER without it marks the password as
     /// expired).

@@ -12,7 +12,9 @@ struct Dumper {
     func dump() async throws(DumpError) -> DumpReport {
         let session = snapshot.session
         var warnings = snapshot.warnings
+        var omissions: [String] = []
         func warn(_ text: String) { warnings.append(text) }
+        func omit(_ text: String) { omissions.append(text) }
         if let source = try await RebuildMark.source(side) {
             warn("\(session.server) is itself an unfinished copy of server \(source)")
         }
@@ -30,6 +32,7 @@ struct Dumper {
         let schemas = try await Catalog.schemas(session, excluded: options.excludedSchemas)
         var collations: [String: String] = [:]
         for schema in schemas { collations[schema] = try await self.schema(schema) }
+        let readOnly = try await Catalog.readOnlySchemas(session).filter { schemas.contains($0) }
 
         var tables: [Catalog.Table] = []
         var views: [Catalog.Table] = []
@@ -37,6 +40,9 @@ struct Dumper {
             for table in try await Catalog.tables(session, schema: schema) {
                 if table.isView { views.append(table) } else { tables.append(table) }
             }
+        }
+        for table in try await SystemHomes.tables(session) {
+            if table.isView { views.append(table) } else { tables.append(table) }
         }
         for table in tables where table.engine.uppercased() != "INNODB" {
             warn(
@@ -54,23 +60,27 @@ struct Dumper {
 
         try await sink.send(.directive(.section(schema: "", table: "")))
         let accountSession = Accounts(session: side, sink: sink)
-        if !accounts.isEmpty { try await accountSession.create(accounts, warn: warn) }
-        try await objects(schemas: schemas, views: views, collations: collations, warn: warn)
+        if !accounts.isEmpty { try await accountSession.create(accounts, warn: warn, omit: omit) }
+        try await objects(schemas: schemas, views: views, collations: collations, omit: omit)
         if !accounts.isEmpty {
             let names = Set(tables.map(\.quoted) + views.map(\.quoted))
             try await accountSession.grant(accounts, tables: names, warn: warn)
         }
         try await Histograms(session: session, sink: sink).send(schemas: schemas)
+        for schema in readOnly {
+            try await sink.send(.statement("/*!80022 ALTER DATABASE \(SQLText.name(schema)) READ ONLY = 1 */"))
+        }
 
-        try await notCarried(schemas: schemas, warn: warn)
+        try await notCarried(schemas: schemas, omit: omit)
         try await snapshot.assertUnbroken(side, options: options)
         for fact in facts { try await sink.send(.directive(.table(fact))) }
         for warning in warnings { try await sink.send(.directive(.warning(warning))) }
+        for omission in omissions { try await sink.send(.directive(.omission(omission))) }
         try await sink.send(.directive(.end(statements: 0, bytes: 0, crc32: 0)))
         return DumpReport(
             gtidExecuted: snapshot.gtidExecuted,
             tables: facts.map { .init(schema: $0.schema, name: $0.name, rows: $0.rows) }, bytes: bytes,
-            warnings: warnings)
+            warnings: warnings + omissions, omissions: omissions)
     }
 
     private func begin() async throws(DumpError) {
@@ -111,35 +121,35 @@ struct Dumper {
 
     /// Views need what they read, and triggers must not fire on the rows of the dump.
     private func objects(
-        schemas: [String], views: [Catalog.Table], collations: [String: String], warn: (String) -> Void
+        schemas: [String], views: [Catalog.Table], collations: [String: String], omit: (String) -> Void
     ) async throws(DumpError) {
         let objects = StoredObjects(session: snapshot.session, sink: sink, disableEvents: options.disableEvents)
         var real: [String: [StreamItem]] = [:]
         for view in views {
-            guard let items = try await objects.view(view, warn: warn) else { continue }
+            guard let items = try await objects.view(view, omit: omit) else { continue }
             real[view.quoted] = items
             for item in try await objects.standIn(view) { try await sink.send(item) }
         }
-        for schema in schemas {
+        for schema in schemas + SystemHomes.schemas {
             try await sink.send(.statement("USE \(SQLText.name(schema))"))
-            try await objects.routines(of: schema, collation: collations[schema] ?? "")
+            try await objects.routines(of: schema, collation: collations[schema] ?? "", omit: omit)
         }
         for view in Catalog.ordered(views, reads: try await Catalog.viewReads(snapshot.session)) {
             for item in real[view.quoted] ?? [] { try await sink.send(item) }
         }
-        for schema in schemas {
+        for schema in schemas + SystemHomes.schemas {
             try await sink.send(.statement("USE \(SQLText.name(schema))"))
-            try await objects.triggers(of: schema, collation: collations[schema] ?? "")
-            try await objects.events(of: schema, collation: collations[schema] ?? "")
+            try await objects.triggers(of: schema, collation: collations[schema] ?? "", omit: omit)
+            try await objects.events(of: schema, collation: collations[schema] ?? "", omit: omit)
         }
     }
 
     /// What a server may hold and this dump does not write: said, never dropped in silence.
-    private func notCarried(schemas: [String], warn: (String) -> Void) async throws(DumpError) {
+    private func notCarried(schemas: [String], omit: (String) -> Void) async throws(DumpError) {
         guard !schemas.isEmpty, snapshot.session.version.isMySQL(atLeast: 9, 2) else { return }
         let list = schemas.map(SQLText.literal).joined(separator: ", ")
         let count = try await snapshot.session.value(
             "SELECT COUNT(*) FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA IN (\(list))", "count libraries")
-        if let count, count != "0" { warn("\(count) libraries are not carried by this dump") }
+        if let count, count != "0" { omit("\(count) libraries are not carried by this dump") }
     }
 }

@@ -28,6 +28,9 @@ struct TableLocks {
                 tables.append("\(table.quoted) READ")
             }
         }
+        for table in try await SystemHomes.tables(side) where !table.isView && table.holdsRows {
+            tables.append("\(table.quoted) READ")
+        }
         guard !tables.isEmpty else { return .held(try await body()) }
         if let writer = try await longWriter() { return .busy(writer) }
         // If this program stops in the middle, the server ends the session, and with it the locks.

@@ -42,6 +42,8 @@ enum Directive: Sendable, Equatable {
     case table(TableFact)
     /// Something that was not carried exactly.
     case warning(String)
+    /// Something that the source has and the dump has not.
+    case omission(String)
     /// The last one: the dump is whole. In a file it carries what stands before it.
     case end(statements: UInt64, bytes: UInt64, crc32: UInt32)
 
@@ -78,6 +80,7 @@ extension Directive {
                     fact.checksum ?? "", fact.pointsElsewhere ? "elsewhere" : fact.hasJSON ? "json" : "", fact.schema,
                     fact.name) + (fact.columns.map { " " + quoted($0) } ?? "")
         case .warning(let text): return "-- @warning " + quoted(text)
+        case .omission(let text): return "-- @omission " + quoted(text)
         case .end(let statements, let bytes, let crc32):
             return "-- @end \(statements) \(bytes) \(crc32)"
         }
@@ -113,6 +116,9 @@ extension Directive {
         case "@warning":
             guard let text = words.next() else { return nil }
             self = .warning(text)
+        case "@omission":
+            guard let text = words.next() else { return nil }
+            self = .omission(text)
         case "@end":
             guard let statements = words.next().flatMap({ UInt64($0) }),
                 let bytes = words.next().flatMap({ UInt64($0) }), let crc = words.next().flatMap({ UInt32($0) })

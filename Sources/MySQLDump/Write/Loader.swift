@@ -9,6 +9,7 @@ struct Loader {
     private var ended = false
     private var existing: Set<Accounts.Account> = []
     private var warnings: [String] = []
+    private var omissions: [String] = []
     private var bytes: UInt64 = 0
     /// The table whose rows come now, until a statement comes that is none of its data.
     private var data: (schema: String, table: String)?
@@ -45,7 +46,9 @@ struct Loader {
             bytes += UInt64(sql.count)
             if try await !handOut(sql) {
                 if !Self.standsApart(sql) { try await rows.drain() }
-                try await run(sql)
+                var isDefinition = false
+                if case .definition = item { isDefinition = true }
+                try await run(sql, object: isDefinition ? ObjectName(sql) : nil)
             }
             tell()
         case .directive(let directive):
@@ -99,26 +102,33 @@ struct Loader {
         try await target.claim(report.gtidExecuted)
         try await target.clearMark()
         report.warnings += warnings
+        report.omissions += omissions
         report.bytes = bytes
         return report
     }
 
-    private mutating func run(_ sql: [UInt8]) async throws(DumpError) {
+    /// - Parameter object: what the statement makes, where the rows are whole without it.
+    private mutating func run(_ sql: [UInt8], object: ObjectName? = nil) async throws(DumpError) {
         if sql.starts(with: "ANALYZE ".utf8) { return try await analyze(sql) }
         let purpose = "import: " + ItemText.oneLine(String(decoding: sql.prefix(80), as: UTF8.self), limit: 80)
         do {
             _ = try await target.session.connection.query(
                 sql, purpose: Self.holdsSecret(sql) ? "import an account" : purpose, deadline: target.session.deadline)
         } catch {
+            // What no server takes (a trigger over a column that is gone) must not cost the rows.
+            if let object, let refusal = error.serverError, target.session.connection.isOpen,
+                ObjectName.isAboutObject(refusal)
+            {
+                leave("\(object): \(refusal)")
+                return
+            }
             // A privilege that this server does not know (its component is not installed) must not cost the rebuild.
             if let refusal = error.serverError, target.session.connection.isOpen,
                 sql.starts(with: "GRANT ".utf8) || sql.starts(with: "REVOKE ".utf8)
             {
                 // Nobody may grant PROXY who was not granted it; where it is there already all is well.
                 if let account, try await holds(sql, account) { return }
-                warnings.append(
-                    "\(target.session.server): \(ItemText.oneLine(String(decoding: sql, as: UTF8.self), limit: 500)): \(refusal)"
-                )
+                leave("\(ItemText.oneLine(String(decoding: sql, as: UTF8.self), limit: 500)): \(refusal)")
                 return
             }
             var error = error
@@ -131,6 +141,11 @@ struct Loader {
             }
             throw Self.failed(error)
         }
+    }
+
+    private mutating func leave(_ what: String) {
+        warnings.append("\(target.session.server): \(what)")
+        omissions.append("\(target.session.server): \(what)")
     }
 
     /// A histogram that is refused costs no rebuild: the server says so in a row, not by an error.
@@ -173,6 +188,7 @@ struct Loader {
         case .begin(_, _, let uuid, _):
             existing = Set(try await Accounts.list(target.session))
             try await target.wipe(source: uuid)
+            if target.options.accounts { try await AccountExtras.discardSecond(target.session) }
         case .section: data = nil
         case .data(let schema, let table):
             data = (schema, table)
@@ -184,7 +200,7 @@ struct Loader {
             self.account = account
             if existing.contains(account), account != target.own { try await strip(account) }
         case .end: ended = true
-        case .table, .warning: break
+        case .table, .warning, .omission: break
         }
     }
 

@@ -132,7 +132,13 @@ struct Target: Sendable {
         try await session.run(
             session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
             "forget the target's GTID history")
+        let readOnly = Set(try await Catalog.readOnlySchemas(session))
         for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {
+            if readOnly.contains(schema) {
+                try await session.run(
+                    "ALTER DATABASE \(SQLText.name(schema)) READ ONLY = 0",
+                    "let the target's schema \(schema) be dropped")
+            }
             try await session.run("DROP DATABASE \(SQLText.name(schema))", "drop the target's schema \(schema)")
         }
     }
