@@ -192,11 +192,11 @@ extension RealServerTests {
                     CREATE VIEW `v_\(word)` AS SELECT `c_\(word)` AS `x_\(word)`, '\(word)' AS y FROM `t_\(word)`
                     """,
                     [
-                        "SELECT ROUTINE_NAME, DTD_IDENTIFIER, ROUTINE_DEFINITION, ROUTINE_COMMENT, CHARACTER_SET_CLIENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '\(schema)'",
-                        "SELECT PARAMETER_NAME, DTD_IDENTIFIER FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = '\(schema)'",
-                        "SELECT EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT, CHARACTER_SET_CLIENT FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '\(schema)'",
-                        "SELECT TRIGGER_NAME, ACTION_STATEMENT, EVENT_OBJECT_TABLE, CHARACTER_SET_CLIENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '\(schema)'",
-                        "SELECT TABLE_NAME, VIEW_DEFINITION, CHARACTER_SET_CLIENT FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '\(schema)'",
+                        "SELECT ROUTINE_NAME, DTD_IDENTIFIER, ROUTINE_DEFINITION, ROUTINE_COMMENT, CHARACTER_SET_CLIENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '\(schema)' ORDER BY 1, 2",
+                        "SELECT PARAMETER_NAME, DTD_IDENTIFIER FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = '\(schema)' ORDER BY 1, 2",
+                        "SELECT EVENT_NAME, EVENT_DEFINITION, EVENT_COMMENT, CHARACTER_SET_CLIENT FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '\(schema)' ORDER BY 1, 2",
+                        "SELECT TRIGGER_NAME, ACTION_STATEMENT, EVENT_OBJECT_TABLE, CHARACTER_SET_CLIENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '\(schema)' ORDER BY 1, 2",
+                        "SELECT TABLE_NAME, VIEW_DEFINITION, CHARACTER_SET_CLIENT FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '\(schema)' ORDER BY 1, 2",
                         "SHOW CREATE TABLE \(schema).`t_\(word)`",
                     ]
                 )
