@@ -14,6 +14,9 @@ public struct DumpOptions: Sendable {
     /// How long the tables may be waited for that are locked for that moment, where none comes by itself: so long a
     /// writer is held up.
     public var writerPause: Duration = .milliseconds(150)
+    /// Take the dump although there are prepared XA transactions, with a warning: for the data of a server that is not
+    /// used any more. A copy of it would lack rows whose GTIDs it claims.
+    public var leavesPrepared = false
     /// How long a quiet moment is waited for before tables are locked.
     var quietTime: Duration = .seconds(2)
     /// Sessions that read rows side by side in the one snapshot, beside the one that reads definitions.

@@ -116,6 +116,32 @@ public enum MySQLDump {
         }
     }
 
+    /// Asks both servers, before anything is done, whether a copy can succeed; changes nothing.
+    /// - Throws: everything that is in the way.
+    public static func assertCopyable(
+        from source: ConnectionOptions, to target: ConnectionOptions, options: DumpOptions, deadline: Deadline
+    ) async throws(DumpError) {
+        let reader = try await SourceSnapshot.openReader(source, deadline: deadline)
+        do throws(DumpError) {
+            try await Privileges.assertSeesEverything(reader)
+            let needs = try await SourceNeeds(
+                session: reader, excluded: options.excludedSchemas, accounts: options.accounts
+            ).read()
+            let session = try await Session.open(target, deadline: deadline)
+            do throws(DumpError) {
+                try await TargetNeeds(session: session).assertMet(needs) { _ in }
+                await session.close()
+            } catch {
+                session.connection.abort()
+                throw error
+            }
+            await reader.close()
+        } catch {
+            reader.connection.abort()
+            throw error
+        }
+    }
+
     /// Reads a dump from its first to its last byte: gzip integrity, statement stream, end marker with row counts.
     public static func verify(_ path: String) async throws(DumpError) -> DumpReport {
         try await DumpFileReader.verify(path)

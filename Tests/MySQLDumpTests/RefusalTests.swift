@@ -126,6 +126,58 @@ extension RealServerTests {
             }
         }
 
+        /// What an import cannot succeed with is asked of the target before its first schema is dropped, and all of it is
+        /// named.
+        @Test(.timeLimit(.minutes(2))) func whatTheTargetLacksIsNamedBeforeTheWipe() async throws {
+            try await withServers([(.mysql, "source")]) { sources in
+                try await withServers([(.mysql, "target")], options: ["--disabled-storage-engines=MyISAM"]) { targets in
+                    let (source, target) = (sources[0], targets[0])
+                    try await source.sql(
+                        """
+                        CREATE DATABASE shop; CREATE TABLE shop.isam (a INT) ENGINE = MyISAM;
+                        CREATE TABLESPACE ts1 ADD DATAFILE 'ts1.ibd'; CREATE TABLE shop.spaced (a INT) TABLESPACE ts1;
+                        INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'; CREATE USER sock@localhost IDENTIFIED WITH auth_socket;
+                        CREATE TABLE shop.p (n VARCHAR(10) CHARACTER SET latin1 PRIMARY KEY);
+                        CREATE TABLE shop.c (n VARCHAR(10) CHARACTER SET latin1, FOREIGN KEY fk_altered (n) REFERENCES shop.p (n));
+                        SET foreign_key_checks = 0; ALTER TABLE shop.p MODIFY n VARCHAR(10) CHARACTER SET utf8mb4;
+                        SET time_zone = '+05:00'; CREATE TABLE shop.timed (ts TIMESTAMP, CONSTRAINT early CHECK (HOUR(ts) < 6));
+                        INSERT INTO shop.timed VALUES ('2026-01-01 02:00:00');
+                        """)
+                    try await target.sql(
+                        "CREATE DATABASE old; CREATE TABLE old.t (a INT); INSERT INTO old.t VALUES (1);")
+                    let history = try await target.gtidExecuted()
+                    let path = target.folder.path + "/needs.sql.gz"
+                    let report = try await MySQLDump.dump(
+                        from: source.connectionOptions(.agent), to: path, options: DumpOptions(), deadline: limit)
+                    // Said by the dump, where nothing can be done on the target.
+                    #expect(report.warnings.contains { $0.contains("fk_altered") || $0.contains("shop.p") })
+                    #expect(report.warnings.contains { $0.contains("early") })
+                    let (from, to, deadline) = (
+                        source.connectionOptions(.agent), target.connectionOptions(.agent), limit
+                    )
+                    func refusal(_ way: String, _ body: () async throws -> Void) async {
+                        let error = await #expect(throws: DumpError.self, "\(way)") { try await body() }
+                        for word in ["MyISAM", "ts1", "auth_socket", "sock@localhost", "early", "foreign key"] {
+                            #expect(error?.message.contains(word) == true, "\(way): \(String(describing: error))")
+                        }
+                    }
+                    await refusal("copy") {
+                        _ = try await MySQLDump.copy(from: from, to: to, options: DumpOptions(), deadline: deadline)
+                    }
+                    await refusal("import") {
+                        _ = try await MySQLDump.importFile(path, into: to, options: DumpOptions(), deadline: deadline)
+                    }
+                    await refusal("asked") {
+                        try await MySQLDump.assertCopyable(
+                            from: from, to: to, options: DumpOptions(), deadline: deadline)
+                    }
+                    #expect(try await target.sql("SELECT a FROM old.t") == [["1"]])
+                    #expect(try await target.gtidExecuted() == history)
+                    #expect(try await target.sql("SHOW DATABASES LIKE 'ongoing%'") == [])
+                }
+            }
+        }
+
         @Test(.timeLimit(.minutes(1))) func aMariaDBServerIsRefusedClearly() async throws {
             try await withServer(.mariadb, name: "maria") { server in
                 let path = server.folder.path + "/d.sql.gz"

@@ -131,6 +131,11 @@ extension RealServerTests {
                         return
                     }
                     #expect(error?.message.contains("forgotten") == true)
+                    // What nobody replicates from may be saved all the same.
+                    short.leavesPrepared = true
+                    let saved = try await MySQLDump.dump(
+                        from: options, to: folder + "/saved.sql.gz", options: short, deadline: deadline)
+                    #expect(saved.rows == 0 && saved.warnings.contains { $0.contains("forgotten") })
                     // One that ends soon is waited for.
                     let dump = Task {
                         try await MySQLDump.dump(

@@ -184,7 +184,7 @@ struct DumpSummary: Sendable {
         case .omission(let text):
             report.warnings.append(text)
             report.omissions.append(text)
-        case .section, .data, .end: break
+        case .need, .section, .data, .end: break
         }
     }
 }

@@ -28,7 +28,11 @@ struct Dumper {
         let accounts = options.accounts ? try await Accounts.list(side) : []
 
         let traits = try await TableTraits.read(side, excluded: options.excludedSchemas)
-        try await begin()
+        let needs = try await SourceNeeds(
+            session: session, excluded: options.excludedSchemas, accounts: options.accounts
+        ).read()
+        for need in needs where need.kind == .obstacle { warn("no server will take this dump: \(need.value)") }
+        try await begin(needs)
         let schemas = try await Catalog.schemas(session, excluded: options.excludedSchemas)
         var collations: [String: String] = [:]
         for schema in schemas { collations[schema] = try await self.schema(schema) }
@@ -83,13 +87,14 @@ struct Dumper {
             warnings: warnings + omissions, omissions: omissions)
     }
 
-    private func begin() async throws(DumpError) {
+    private func begin(_ needs: [ImportNeed]) async throws(DumpError) {
         let version = ItemText.oneLine(snapshot.session.version.text, limit: 100)
         try await sink.send(
             .directive(
                 .begin(
                     format: Directive.format, version: version, uuid: snapshot.serverUUID,
                     gtid: snapshot.gtidExecuted)))
+        for need in needs { try await sink.send(.directive(.need(need))) }
         try await sink.send(.comment("Dump of a MySQL server \(version), for `zcat FILE | mysql` or repl-watchdog"))
         try await sink.send(.comment("gtid_executed of the snapshot: \(snapshot.gtidExecuted)"))
         try await sink.send(StoredObjects.restoreSession)

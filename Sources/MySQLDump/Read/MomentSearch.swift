@@ -40,8 +40,12 @@ struct MomentSearch {
             switch outcome {
             case .stood(let moment): return moment
             case .moved: break
-            case .prepared(let names):
+            case .prepared(let names, let moment):
                 obstacle = Self.prepared(names)
+                if options.leavesPrepared {
+                    warn("\(side.server): \(obstacle)")
+                    return moment
+                }
                 end = preparedDeadline
             }
             guard !end.hasPassed else { throw busy(obstacle) }
@@ -90,7 +94,7 @@ struct SnapshotBegin {
         /// Something committed meanwhile.
         case moved
         /// The GTIDs of these claim rows that no snapshot shows: XA PREPARE has one of its own.
-        case prepared([String])
+        case prepared([String], SnapshotMoment)
     }
 
     let sessions: [Session]
@@ -106,14 +110,14 @@ struct SnapshotBegin {
         let owned = try await side.value("SELECT @@GLOBAL.gtid_owned", "see whether something commits") ?? ""
         let after = try await side.gtidExecuted()
         guard owned.isEmpty, before == after else { return .moved }
-        return prepared.isEmpty ? .stood(SnapshotMoment(gtid: after)) : .prepared(prepared)
+        return prepared.isEmpty ? .stood(SnapshotMoment(gtid: after)) : .prepared(prepared, SnapshotMoment(gtid: after))
     }
 
     /// While no table of the dump can be written to.
     func locked() async throws(DumpError) -> Outcome {
         let prepared = try await begin()
         let gtid = try await side.gtidExecuted()
-        return prepared.isEmpty ? .stood(SnapshotMoment(gtid: gtid)) : .prepared(prepared)
+        return prepared.isEmpty ? .stood(SnapshotMoment(gtid: gtid)) : .prepared(prepared, SnapshotMoment(gtid: gtid))
     }
 
     /// Begins each snapshot anew.

@@ -31,6 +31,8 @@ protocol ItemSink: Sendable {
 enum Directive: Sendable, Equatable {
     /// The first one: what the dump was taken from. The GTID set is the snapshot's.
     case begin(format: Int, version: String, uuid: String, gtid: String)
+    /// What the target must have; right behind the beginning.
+    case need(ImportNeed)
     /// The definition and the rows of this table follow, or with empty names something else. In a file each begins a
     /// gzip member, so that a table can be cut out.
     case section(schema: String, table: String)
@@ -71,6 +73,7 @@ extension Directive {
         switch self {
         case .begin(let format, let version, let uuid, let gtid):
             return "-- @begin \(format) " + quoted(version, uuid, gtid)
+        case .need(let need): return "-- @need " + quoted(need.kind.rawValue, need.value, need.by)
         case .section(let schema, let table): return "-- @section " + quoted(schema, table)
         case .data(let schema, let table): return "-- @data " + quoted(schema, table)
         case .account(let user, let host): return "-- @account " + quoted(user, host)
@@ -96,6 +99,11 @@ extension Directive {
                 let gtid = words.next()
             else { return nil }
             self = .begin(format: format, version: version, uuid: uuid, gtid: gtid)
+        case "@need":
+            guard let kind = words.next().flatMap({ ImportNeed.Kind(rawValue: $0) }), let value = words.next(),
+                let by = words.next()
+            else { return nil }
+            self = .need(ImportNeed(kind: kind, value: value, by: by))
         case "@section":
             guard let schema = words.next(), let table = words.next() else { return nil }
             self = .section(schema: schema, table: table)

@@ -1,12 +1,14 @@
 import MySQLWire
 
-/// Carries the items of a dump out on a target. Nothing is touched before the dump has begun, and the target claims
-/// the source's GTID set only when the dump has ended and both hold the same.
+/// Carries the items of a dump out on a target. Nothing is touched before the dump has begun and the target is known to
+/// have what it needs; the target claims the source's GTID set only when the dump has ended and both hold the same.
 struct Loader {
     let target: Target
     private let rows: RowLoaders
     private var summary = DumpSummary()
     private var ended = false
+    private var needs: [ImportNeed] = []
+    private var isWiped = false
     private var existing: Set<Accounts.Account> = []
     private var warnings: [String] = []
     private var omissions: [String] = []
@@ -43,6 +45,7 @@ struct Loader {
         switch item {
         case .statement(let sql), .definition(let sql):
             guard summary.begun, !ended else { throw DumpError(.mismatch, "a statement outside of the dump") }
+            if !isWiped { try await wipe() }
             bytes += UInt64(sql.count)
             if try await !handOut(sql) {
                 if !Self.standsApart(sql) { try await rows.drain() }
@@ -183,12 +186,18 @@ struct Loader {
         sql.starts(with: "CREATE USER".utf8) || sql.starts(with: "ALTER USER".utf8)
     }
 
+    /// With the first statement: all that the target must have has been told by then.
+    private mutating func wipe() async throws(DumpError) {
+        try await TargetNeeds(session: target.session).assertMet(needs) { warnings.append($0) }
+        isWiped = true
+        try await target.wipe(source: summary.uuid)
+        if target.options.accounts { try await AccountExtras.discardSecond(target.session) }
+    }
+
     private mutating func obey(_ directive: Directive) async throws(DumpError) {
         switch directive {
-        case .begin(_, _, let uuid, _):
-            existing = Set(try await Accounts.list(target.session))
-            try await target.wipe(source: uuid)
-            if target.options.accounts { try await AccountExtras.discardSecond(target.session) }
+        case .begin: existing = Set(try await Accounts.list(target.session))
+        case .need(let need): needs.append(need)
         case .section: data = nil
         case .data(let schema, let table):
             data = (schema, table)

@@ -87,6 +87,7 @@ extension Act {
         // It is marked before, and the mark goes only when it replicates.
         options.marksTarget = false
         try await checkRoom(replica, options, what)
+        try await checkCopyable(replica, from: primary, options, what)
         try await goOnAlone(ledger, foreign)
 
         let (cloned, former) = try await guarding(replica, ledger, what) { session async throws(AgentError) in
@@ -166,6 +167,22 @@ extension Act {
             throw AgentError(.dump(error), what)
         }
         try workingDirectory.check(roomFor: size)
+    }
+
+    /// What the replica lacks that the primary's data needs is told before it is saved, marked or wiped. A clone needs
+    /// nothing of this.
+    private func checkCopyable(
+        _ replica: ServerID, from primary: ServerID, _ options: DumpOptions, _ what: String
+    ) async throws(AgentError) {
+        guard !configuration.rebuild.clone else { return }
+        do {
+            try await MySQLDump.assertCopyable(
+                from: configuration.connectionOptions(configuration.servers[primary]),
+                to: configuration.connectionOptions(configuration.servers[replica]), options: options,
+                deadline: .after(.seconds(60)))
+        } catch {
+            throw AgentError(.dump(error), what)
+        }
     }
 
     // MARK: Before anything is destroyed
@@ -281,6 +298,8 @@ extension Act {
         let path = workingDirectory.dumpPath(cluster: configuration.cluster, server: replica, epoch: epoch)
         var saving = options
         saving.disableEvents = false
+        // Never committed, and gone with the rebuild: they must not keep it from being made.
+        saving.leavesPrepared = true
         let saveOptions = saving
         let report = try await keeping([session.connection]) { () async throws(AgentError) in
             do throws(DumpError) {
