@@ -90,6 +90,72 @@ import Testing
         }
     }
 
+    /// GET_LOCK needs no privilege.
+    @Test func aLockOfAnotherAccountSaysNothing() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let (server, locks) = (backends.cluster.a, QuorumLocks(configuration))
+            let (account, deadline) = (server.connectionOptions(.application), Deadline.after(.seconds(60)))
+            let cluster = configuration.cluster
+            let names =
+                configuration.agents.flatMap { agent in
+                    QuorumLocks.Kind.allCases.map { locks.name($0, agent) }
+                        + [locks.presence(agent), LedgerSchema.agentLock(cluster, agent)]
+                } + [
+                    QuorumLocks.switchover(cluster), QuorumLocks.failover(cluster), QuorumLocks.loss(cluster),
+                    QuorumLocks.resume(cluster), LedgerSchema.operationLock(cluster), LedgerSchema.scanLock(cluster),
+                ]
+            func intruder() async throws -> MySQLConnection {
+                let intruder = try await MySQLConnection.connect(account, deadline: deadline)
+                for name in names { _ = try await intruder.query("SELECT GET_LOCK('\(name)', 0)", deadline: deadline) }
+                return intruder
+            }
+            func look() async throws -> (ServerFacts, QuorumFacts) {
+                let view = await QuorumProbe(configuration).look(
+                    configuration.connectionOptions(configuration.servers.a), deadline: deadline)
+                let facts = try #require(view.facts, "\(view.reason)")
+                return (facts, try #require(facts.quorum))
+            }
+            let first = try await intruder()
+            var (facts, quorum) = try await look()
+            #expect(!facts.operationLocked && quorum.votes.isEmpty && quorum.alive.isEmpty && quorum.async.isEmpty)
+            #expect(!quorum.switchoverAsked && !quorum.failoverAsked && !quorum.lossAccepted && !quorum.resumeAsked)
+            #expect(quorum.here.isEmpty && quorum.strangers.isEmpty)
+            for majority in [locks.majority(.alive), locks.majority(.async)] {
+                #expect(try await server.sql("SELECT \(majority)", as: .agent) == [["0"]])
+            }
+
+            // Who needs one takes it away.
+            let post = try #require(try await Post.open(configuration, .a, deadline: deadline))
+            await #expect(throws: MySQLError.self) { try await first.query("SELECT 1", deadline: deadline) }
+            let second = try await intruder()
+            try await post.hold(.alive, true)
+            let ledger = try #require(
+                try await LedgerSession.open(
+                    configuration.connectionOptions(configuration.servers.a), server: .a, agent: "web1",
+                    cluster: cluster, keepsTables: true, deadline: deadline))
+            #expect(try await ledger.takeOperationLock())
+            try await ledger.scan(seen: "")
+            await #expect(throws: MySQLError.self) { try await second.query("SELECT 1", deadline: deadline) }
+            (facts, quorum) = try await look()
+            #expect(facts.operationLocked && quorum.alive.contains(0) && quorum.here.contains(0))
+            #expect(facts.ledger?.first?.alive == true)
+
+            // A lock of the agents' own account is not taken away.
+            let other = try await MySQLConnection.connect(server.connectionOptions(.agent), deadline: deadline)
+            let taken = try await AgentLock.take(LedgerSchema.operationLock(cluster)) {
+                sql, _ async throws(MySQLError) in
+                try await other.query(sql, deadline: deadline)
+            }
+            #expect(!taken && ledger.isOpen)
+            #expect(try await ledger.holdsOperationLock())
+            await other.close()
+            await ledger.close()
+            post.close()
+        }
+    }
+
     /// What an open session says of a server is as true as what a new one would say.
     @Test func aServerThatLetsNobodyInIsAskedOverTheSessionOfTheLookBefore() async throws {
         try await withBackends(1) { backends in

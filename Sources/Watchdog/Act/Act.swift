@@ -50,7 +50,7 @@ struct Act: Sendable {
     ) async throws(AgentError) -> Value {
         try await withSession(id, what) { session async throws(AgentError) in
             try await onServer(what) { () async throws(MySQLError) in
-                try await session.takeOver(cluster: configuration.cluster)
+                try await session.takeOver(cluster: configuration.cluster, logger: logger)
             }
             let holder = try await withSession(ledger.server, what) { other async throws(AgentError) in
                 try await onServer(what) { () async throws(MySQLError) in

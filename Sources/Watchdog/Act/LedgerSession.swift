@@ -1,3 +1,4 @@
+import Logging
 import MySQLWire
 
 /// The session by which an agent takes part in an operation. It holds the agent's lock, which makes its rows count as
@@ -11,6 +12,7 @@ final class LedgerSession: Sendable {
     /// The ledger's table stays when an operation ends: no rows mean no operation.
     let keepsTables: Bool
     let connection: MySQLConnection
+    private let logger: Logger?
     /// How long the server keeps a silent session: after that a frozen agent has lost its locks.
     static let waitTimeout = 10
 
@@ -19,23 +21,28 @@ final class LedgerSession: Sendable {
     var version: ServerVersion { connection.serverVersion }
     private var patience: Deadline { .after(.seconds(8)) }
 
-    private init(server: ServerID, agent: String, cluster: String, keepsTables: Bool, connection: MySQLConnection) {
+    private init(
+        server: ServerID, agent: String, cluster: String, keepsTables: Bool, connection: MySQLConnection,
+        logger: Logger?
+    ) {
         self.server = server
         self.agent = agent
         self.cluster = cluster
         self.keepsTables = keepsTables
         self.connection = connection
+        self.logger = logger
     }
 
     /// Opens the session and takes the agent's lock.
     /// - Returns: nil if another agent of this name holds it.
     static func open(
         _ options: ConnectionOptions, server: ServerID, agent: String, cluster: String, keepsTables: Bool = false,
-        deadline: Deadline
+        logger: Logger? = nil, deadline: Deadline
     ) async throws(MySQLError) -> LedgerSession? {
         let connection = try await MySQLConnection.connect(options, deadline: deadline)
         let session = LedgerSession(
-            server: server, agent: agent, cluster: cluster, keepsTables: keepsTables, connection: connection)
+            server: server, agent: agent, cluster: cluster, keepsTables: keepsTables, connection: connection,
+            logger: logger)
         do {
             try await session.run(
                 """
@@ -65,8 +72,9 @@ final class LedgerSession: Sendable {
     // MARK: Locks
 
     private func lock(_ name: String, wait seconds: Int) async throws(MySQLError) -> Bool {
-        try await run("SELECT GET_LOCK(\(SQLText.literal(name)), \(seconds))", "take the lock \(name)")
-            .rows.first?.int(0) == 1
+        try await AgentLock.take(name, wait: seconds, logger: logger) { sql, what async throws(MySQLError) in
+            try await run(sql, what)
+        }
     }
 
     func takeOperationLock() async throws(MySQLError) -> Bool {

@@ -1,3 +1,4 @@
+import Logging
 import MySQLWire
 
 /// A session for mutating statements on the server that is not the ledger's: nothing it does reaches a binary log,
@@ -38,13 +39,13 @@ struct ServerSession: Sendable {
     /// Takes the operation lock on this server too, and ends what an earlier operation master may still have running
     /// here. From now on the server itself keeps a frozen one from going on: its session ends after
     /// `LedgerSession.waitTimeout` seconds of silence, and with it the lock.
-    func takeOver(cluster: String) async throws(MySQLError) {
+    func takeOver(cluster: String, logger: Logger) async throws(MySQLError) {
         let name = LedgerSchema.operationLock(cluster)
         let wait = LedgerSession.waitTimeout + 2
-        let taken = try await run(
-            "SELECT GET_LOCK(\(SQLText.literal(name)), \(wait))", "take the operation lock here too",
-            within: .seconds(wait + 4))
-        guard taken.rows.first?.int(0) == 1 else {
+        let taken = try await AgentLock.take(name, wait: wait, logger: logger) { sql, what async throws(MySQLError) in
+            try await run(sql, what, within: .seconds(wait + 4))
+        }
+        guard taken else {
             throw MySQLError(
                 .timeout, phase: .reply, server: connection.address.description,
                 purpose: "take the operation lock here too", message: "another operation master holds \(name)")

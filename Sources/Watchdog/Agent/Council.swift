@@ -247,7 +247,9 @@ actor Council {
     private func open(_ id: ServerID) async {
         defer { opening[id] = nil }
         do {
-            guard let post = try await Post.open(configuration, id, deadline: .after(configuration.agent.probeTimeout))
+            guard
+                let post = try await Post.open(
+                    configuration, id, logger: logger, deadline: .after(configuration.agent.probeTimeout))
             else {
                 logger.info("another session of this agent's name is present", metadata: ["server": "\(act.name(id))"])
                 return

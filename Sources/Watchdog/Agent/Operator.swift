@@ -143,13 +143,13 @@ extension Agent {
     ) async throws(AgentError) -> String {
         let session = try await open(server, deadline)
         defer { session.abort() }
-        let sql = "SELECT " + locks.map { "GET_LOCK(\(SQLText.literal($0)), 0)" }.joined(separator: " AND ")
-        let taken: Bool
+        var taken = true
         do {
-            taken =
-                try await session.query(sql, purpose: "ask the agents", deadline: .after(.seconds(5))).rows.first?.int(
-                    0)
-                == 1
+            for lock in locks where taken {
+                taken = try await AgentLock.take(lock) { sql, what async throws(MySQLError) in
+                    try await session.query(sql, purpose: what, deadline: .after(.seconds(5)))
+                }
+            }
         } catch {
             throw AgentError(.server(error), "ask the agents")
         }

@@ -177,12 +177,12 @@ final class Part {
     private func join(_ server: ServerID) async throws(AgentError) -> LedgerSession {
         if let session, session.server == server, session.isOpen { return session }
         await leave()
-        let configuration = configuration
+        let (configuration, logger) = (configuration, logger)
         let opened = try await act.onServer("take part in an operation") { () async throws(MySQLError) in
             try await LedgerSession.open(
                 configuration.connectionOptions(configuration.servers[server]), server: server,
                 agent: configuration.agent.name, cluster: configuration.cluster,
-                keepsTables: configuration.initiative == .agents, deadline: .after(.seconds(8)))
+                keepsTables: configuration.initiative == .agents, logger: logger, deadline: .after(.seconds(8)))
         }
         guard let opened else {
             if let former, former.server == server {

@@ -1,3 +1,4 @@
+import Logging
 import MySQLWire
 import Synchronization
 
@@ -9,6 +10,7 @@ actor Post {
     private let connection: MySQLConnection
     private let locks: QuorumLocks
     private let agent: String
+    private let logger: Logger?
     private(set) var held: Set<QuorumLocks.Kind> = []
     /// The last call: calls of a connection go one after the other.
     private var last: Task<Void, Never>?
@@ -23,7 +25,10 @@ actor Post {
     private static let patience = Duration.milliseconds(1_500)
     private static let rhythm = Duration.milliseconds(200)
 
-    private init(server: ServerID, connection: MySQLConnection, locks: QuorumLocks, agent: String) {
+    private init(
+        server: ServerID, connection: MySQLConnection, locks: QuorumLocks, agent: String, logger: Logger?
+    ) {
+        self.logger = logger
         self.server = server
         self.connection = connection
         self.locks = locks
@@ -35,21 +40,21 @@ actor Post {
     /// - Returns: nil if another session of this name is present: another agent, or this one's former life, for as long
     ///   as the server keeps its session.
     static func open(
-        _ configuration: Configuration, _ server: ServerID, deadline: Deadline
+        _ configuration: Configuration, _ server: ServerID, logger: Logger? = nil, deadline: Deadline
     ) async throws(MySQLError) -> Post? {
         let connection = try await MySQLConnection.connect(
             configuration.connectionOptions(configuration.servers[server]), deadline: deadline)
         let locks = QuorumLocks(configuration)
         let agent = configuration.agent.name
         do {
-            let answer = try await connection.query(
-                """
-                SELECT GET_LOCK(\(SQLText.literal(locks.presence(agent))), 0)
-                    AND GET_LOCK(\(SQLText.literal(locks.name(.here, agent))), 0)
-                """, purpose: "show this agent's presence", deadline: deadline)
-            guard answer.rows.first?.int(0) == 1 else {
-                await connection.close()
-                return nil
+            for name in [locks.presence(agent), locks.name(.here, agent)] {
+                let taken = try await AgentLock.take(name, logger: logger) { sql, what async throws(MySQLError) in
+                    try await connection.query(sql, purpose: what, deadline: deadline)
+                }
+                guard taken else {
+                    await connection.close()
+                    return nil
+                }
             }
             let timeout = QuorumRules(agents: [agent], own: 0).sessionTimeout / 1_000
             _ = try await connection.query(
@@ -59,7 +64,7 @@ actor Post {
             connection.abort()
             throw error
         }
-        return Post(server: server, connection: connection, locks: locks, agent: agent)
+        return Post(server: server, connection: connection, locks: locks, agent: agent, logger: logger)
     }
 
     /// When the server last answered; nil once the session is lost.
@@ -79,11 +84,17 @@ actor Post {
     /// Takes or gives back one of this agent's locks.
     func hold(_ kind: QuorumLocks.Kind, _ wanted: Bool) async throws(MySQLError) {
         guard held.contains(kind) != wanted else { return }
-        let name = SQLText.literal(locks.name(kind, agent))
-        let sql = wanted ? "SELECT GET_LOCK(\(name), 0)" : "SELECT RELEASE_LOCK(\(name))"
-        let answer = try await run(sql, "\(wanted ? "take" : "give back") the lock '\(kind.rawValue)'")
-        guard answer.rows.first?.int(0) == 1 else { return }
-        if wanted { held.insert(kind) } else { held.remove(kind) }
+        let name = locks.name(kind, agent)
+        if wanted {
+            let taken = try await AgentLock.take(name, logger: logger) { sql, what async throws(MySQLError) in
+                try await run(sql, what, refusable: true)
+            }
+            if taken { held.insert(kind) }
+        } else {
+            let answer = try await run(
+                "SELECT RELEASE_LOCK(\(SQLText.literal(name)))", "give back the lock '\(kind.rawValue)'")
+            if answer.rows.first?.int(0) == 1 { held.remove(kind) }
+        }
     }
 
     @discardableResult

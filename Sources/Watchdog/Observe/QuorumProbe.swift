@@ -33,13 +33,14 @@ struct QuorumLocks: Sendable {
         LedgerSchema.lock(cluster, "\(kind.rawValue):\(digest):\(agent)")
     }
 
-    /// An expression with the number of a list's members that hold one of these, by whichever list they go.
+    /// An expression with the number of a list's members that hold one of these, by whichever list they go; beside
+    /// `AgentLock.own`, as all of these are.
     func count(_ kinds: [Kind], of list: AgentList, among lists: [AgentList]) -> String {
         guard !list.names.isEmpty else { return "0" }
         let digests = Set(lists.map(\.digest) + [digest]).sorted()
         return list.names.map { agent in
             let held = kinds.flatMap { kind in
-                digests.map { "IS_USED_LOCK(\(SQLText.literal(name(kind, agent, $0)))) IS NOT NULL" }
+                digests.map { AgentLock.held(name(kind, agent, $0)) }
             }
             return "(\(held.joined(separator: " OR ")))"
         }.joined(separator: " + ")
@@ -59,20 +60,17 @@ struct QuorumLocks: Sendable {
     var presenceColumn: String { column(agents.map(presence)) }
 
     private func column(_ names: [String]) -> String {
-        "CONCAT(" + names.map { "IS_USED_LOCK(\(SQLText.literal($0))) IS NOT NULL" }.joined(separator: ",") + ")"
+        "CONCAT(" + names.map(AgentLock.held).joined(separator: ",") + ")"
     }
 
-    /// The same, of the own list and of every other one that somebody goes by.
-    func majority(_ kind: Kind, foreign: [AgentList]) -> String {
-        ([majority(kind)] + foreign.map { "(\(count([kind], of: $0, among: foreign))) >= \($0.majority)" })
-            .joined(separator: " AND ")
-    }
-
-    /// An expression that is true while a majority holds the lock.
-    func majority(_ kind: Kind) -> String {
-        let sum = agents.map { "(IS_USED_LOCK(\(SQLText.literal(name(kind, $0)))) IS NOT NULL)" }
-            .joined(separator: " + ")
-        return "(\(sum)) >= \(agents.count / 2 + 1)"
+    /// An expression that is true while a majority holds the lock, of the own list and of every other one that somebody
+    /// goes by. Complete in itself.
+    func majority(_ kind: Kind, foreign: [AgentList] = []) -> String {
+        let sum = agents.map { "(\(AgentLock.held(name(kind, $0))))" }.joined(separator: " + ")
+        return AgentLock.alone(
+            (["(\(sum)) >= \(agents.count / 2 + 1)"]
+                + foreign.map { "(\(count([kind], of: $0, among: foreign))) >= \($0.majority)" })
+                .joined(separator: " AND "))
     }
 
     static func set(_ digits: String?) -> AgentSet {
@@ -187,11 +185,10 @@ struct QuorumProbe: Sendable {
         """
         SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
             \(locks.column(.here)), \(locks.presenceColumn),
-            IS_USED_LOCK(\(SQLText.literal(QuorumLocks.switchover(cluster)))) IS NOT NULL,
-            (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.failover(cluster)))) IS NOT NULL)
-                + 2 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.loss(cluster)))) IS NOT NULL)
-                + 4 * (IS_USED_LOCK(\(SQLText.literal(QuorumLocks.resume(cluster)))) IS NOT NULL),
-            IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) IS NOT NULL,
+            \(AgentLock.held(QuorumLocks.switchover(cluster))),
+            \(AgentLock.held(QuorumLocks.failover(cluster))) + 2 * \(AgentLock.held(QuorumLocks.loss(cluster)))
+                + 4 * \(AgentLock.held(QuorumLocks.resume(cluster))),
+            \(AgentLock.held(LedgerSchema.operationLock(cluster))),
             @@server_uuid, CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ',
                 @@global.super_read_only), @@global.gtid_executed, @@global.gtid_purged,
             \(known?.variables ?? Self.variables),
@@ -208,6 +205,7 @@ struct QuorumProbe: Sendable {
             \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"),
             (SELECT COUNT(*) FROM performance_schema.replication_applier_filters)
                 + (SELECT COUNT(*) FROM performance_schema.replication_applier_global_filters)
+        FROM \(AgentLock.own)
         """
     }
 
@@ -394,7 +392,8 @@ struct QuorumProbe: Sendable {
             ]
         }
         let row = try await connection.query(
-            "SELECT \(parts.joined(separator: ", "))", purpose: "count the agents of another list", deadline: deadline
+            "SELECT \(parts.joined(separator: ", ")) FROM \(AgentLock.own)",
+            purpose: "count the agents of another list", deadline: deadline
         ).rows.first
         for (place, list) in about.foreign.enumerated() {
             quorum.listCounts[list.digest] = ListCount(

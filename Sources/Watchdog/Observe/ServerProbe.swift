@@ -57,8 +57,8 @@ struct ServerProbe: Sendable {
         let variables = try await connection.query(
             """
             SELECT @@server_uuid, @@server_id, @@gtid_mode, @@global.read_only, @@global.super_read_only,
-                @@global.gtid_executed, @@global.gtid_purged, IS_USED_LOCK(\
-            \(SQLText.literal(LedgerSchema.operationLock(cluster)))) IS NOT NULL
+                @@global.gtid_executed, @@global.gtid_purged, \(AgentLock.held(LedgerSchema.operationLock(cluster)))
+            FROM \(AgentLock.own)
             """, purpose: "read the server's state", deadline: deadline)
         guard let row = variables.rows.first, let uuid = row.string(0), let id = row.int(1),
             let executed = GTIDSet(row.string(5) ?? ""), let purged = GTIDSet(row.string(6) ?? "")

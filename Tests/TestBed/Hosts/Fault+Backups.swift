@@ -37,6 +37,34 @@ extension Fault {
                 await context.seesBackup(session, alive: true)
             }
         },
+        // The names hold nothing secret, and GET_LOCK needs no privilege.
+        Fault(
+            "S85", "an application's account holds the agents' locks on the replica, then the primary dies", .failover
+        ) {
+            context in
+            let names =
+                ["operation", "scan"] + context.cluster.backends.flatMap { ["agent:\($0.name)", "present:\($0.name)"] }
+            let session = try await MySQLConnection.connect(
+                context.replica.connectionOptions(.application), deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            for name in names {
+                _ = try await session.query(
+                    "SELECT GET_LOCK('wd:shop:\(name)', 0)", deadline: .after(.seconds(5)))
+            }
+            try await context.dies()
+        },
+        Fault("S85b", "an application's account asks for a switchover, and for a failover with loss", .stays) {
+            context in
+            let session = try await MySQLConnection.connect(
+                context.replica.connectionOptions(.application), deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            context.begin()
+            for name in ["switchover", "failover", "accept-loss", "resume"] {
+                _ = try await session.query(
+                    "SELECT GET_LOCK('wd:shop:request:\(name)', 0)", deadline: .after(.seconds(5)))
+            }
+            await context.nothingPromoted(for: .seconds(6))
+        },
     ]
 }
 
