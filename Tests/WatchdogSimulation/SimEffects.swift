@@ -324,9 +324,10 @@ extension SimWorld {
             servers[away].nextOwn = 0
             servers[away].binlog = []
             servers[away].promotion = nil
+            servers[away].foreign = nil
             return true
         case .copy:
-            // It begins with a global read lock, which waits for every commit.
+            // It begins in a moment in which no commit is under way.
             guard servers[home].running, reaches(agent, servers[home].id), servers[home].waiting.isEmpty else {
                 return false
             }
@@ -334,6 +335,7 @@ extension SimWorld {
             servers[away].executed = servers[home].executed
             servers[away].binlog = servers[home].binlog.filter { $0.gtid.isSubset(of: servers[home].executed) }
             servers[away].promotion = servers[home].promotion
+            servers[away].foreign = servers[home].foreign
             servers[away].ledger = nil
             return true
         default: return false

@@ -27,6 +27,8 @@ struct Fault {
         case brokenApplier
         /// Somebody writes to the replica.
         case errant
+        /// A row of another cluster stands in the history.
+        case foreignRecord
     }
     var kind: Kind
     var at: Int64
@@ -227,7 +229,8 @@ struct Plan {
         case 92: return .failover
         case 93..<95: return .pause
         case 95..<97: return .refuse(server)
-        case 97..<99: return .brokenApplier
+        case 97: return .brokenApplier
+        case 98: return .foreignRecord
         default: return .errant
         }
     }
@@ -272,6 +275,11 @@ extension SimWorld {
         case .refuse(let id): servers[index(id)].refusing = true
         case .brokenApplier:
             for server in servers.indices where servers[server].up { servers[server].channel?.applierBroken = true }
+        case .foreignRecord:
+            // Whoever may write to a server may write there.
+            for server in servers.indices where servers[server].running {
+                servers[server].foreign = Promotion(epoch: 1_000, primary: SimServer.foreignUUID)
+            }
         case .errant:
             for server in servers.indices where servers[server].channel != nil && servers[server].running {
                 let tx = Tx(mark: nil, gtid: servers[server].nextGTID())
@@ -307,7 +315,7 @@ extension SimWorld {
         case .freezeAgent(let agent):
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }
         case .lossy: lossPercent = 0
-        case .slowApplier, .clockJump, .brokenApplier, .errant: break
+        case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord: break
         case .failover:
             for server in servers.indices {
                 servers[server].failoverAsked = false
@@ -342,6 +350,7 @@ extension SimWorld {
         servers[server].executed = GTIDSet()
         servers[server].data = Marks()
         servers[server].promotion = nil
+        servers[server].foreign = nil
         servers[server].nextOwn = 0
         for tx in left {
             servers[server].binlog.append(tx)

@@ -49,7 +49,11 @@ extension SimWorld {
             }.ledger
         }
         facts.rebuilding = servers[server].rebuilding
-        facts.promotion = servers[server].promotion
+        let members = Set(ServerID.allCases.compactMap { agents[agent].govern.kept.uuids[$0] })
+        let record = servers[server].believed(members)
+        facts.promotion = record.promotion
+        facts.quorum?.foreignRecord = record.foreign
+        facts.ownPromotion = servers[server].promotion.flatMap { $0.primary == servers[server].uuid ? $0 : nil }
         facts.quorum?.semiSync = semiSync(server)
         agents[agent].answers[server] = .up(facts)
         agenda.add(now + dice.within(0...3), .answered(agent, life: life, server, asked))

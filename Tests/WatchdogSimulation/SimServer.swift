@@ -23,6 +23,8 @@ final class SimServer {
     var executed = GTIDSet()
     var data = Marks()
     var promotion: Promotion?
+    /// A row of the history that names neither of the two servers.
+    var foreign: Promotion?
     var promotedAt: Int64?
     var failovers = 0
     var rebuilding: RebuildMarker?
@@ -107,6 +109,22 @@ final class SimServer {
         self.id = id
         uuid = id == .a ? "aaaaaaaa-0000-0000-0000-000000000001" : "bbbbbbbb-0000-0000-0000-000000000002"
         posts = Array(repeating: Seat(), count: agents)
+    }
+
+    static let uuids: [ServerID: String] = [
+        .a: "aaaaaaaa-0000-0000-0000-000000000001", .b: "bbbbbbbb-0000-0000-0000-000000000002",
+    ]
+    static let foreignUUID = "ffffffff-0000-0000-0000-00000000000f"
+
+    /// What its history says to one who knows these server_uuids of the two.
+    func believed(_ members: Set<String>) -> (promotion: Promotion?, foreign: PromotionRecord.Foreign) {
+        let sources = channel == nil ? [] : [SimServer.uuids[id.other] ?? ""]
+        let known = promotion.flatMap {
+            ($0.primary == uuid || sources.contains($0.primary) || members.contains($0.primary)) ? $0 : nil
+        }
+        let newest = [promotion, foreign].compactMap { $0 }.max { $0.epoch < $1.epoch }
+        return PromotionRecord(newest: newest, newestKnown: known).believed(
+            on: uuid, sources: sources, members: members)
     }
 
     var running: Bool { up && !frozen }

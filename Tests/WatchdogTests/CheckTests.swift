@@ -35,7 +35,7 @@ import Testing
                     "ALTER", "SHOW DATABASES", "LOCK TABLES", "EXECUTE", "REPLICATION SLAVE", "REPLICATION CLIENT",
                     "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE USER", "EVENT", "TRIGGER",
                     "BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN",
-                    "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN",
+                    "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "XA_RECOVER_ADMIN",
                 ]
                 self[keyPath: path].replicationHosts = ["%"]
             }
@@ -80,6 +80,12 @@ import Testing
         Fault(.critical, "log_replica_updates is 0", "log_replica_updates = ON") {
             $0.b.variables["log_replica_updates"] = nil
             $0.b.variables["log_slave_updates"] = "0"
+        },
+        Fault(.warning, "performance_schema is OFF", "performance_schema = ON") {
+            $0.a.variables["performance_schema"] = "OFF"
+        },
+        Fault(.warning, "repl_watchdog.history is not as the agents make it", "RENAME TABLE repl_watchdog.history") {
+            $0.a.facts.quorum?.misshapen = ["repl_watchdog.history"]
         },
         Fault(.warning, "sync_binlog is 0", "sync_binlog = 1") { $0.a.variables["sync_binlog"] = "0" },
         Fault(.warning, "binlog_expire_logs_seconds is 3600", "2592000") {

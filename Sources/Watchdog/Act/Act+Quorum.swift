@@ -64,7 +64,7 @@ extension Act {
             try await ServerProbe.facts(
                 ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
         }
-        let recorded = state.promotion.map { $0.primary == state.uuid && $0.epoch >= epoch } ?? false
+        let recorded = state.ownPromotion.map { $0.epoch >= epoch } ?? false
         let unapplied = (state.channels.first?.retrieved ?? GTIDSet()).subtracting(state.executed)
         guard recorded || unapplied.isEmpty || acceptLoss else {
             try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.start, what) }
@@ -100,8 +100,7 @@ extension Act {
                     throw AgentError(.refused, "\(what): \(name(id.other)) takes writes")
                 }
                 guard other.quorum?.votes.isEmpty == true, Ledger.campaign(other.ledger, on: id.other) == nil,
-                    other.promotion?.primary != other.uuid
-                        || (other.promotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
+                    (other.ownPromotion?.epoch ?? 0) <= (seen.facts(id)?.promotion?.epoch ?? 0)
                 else { throw AgentError(.refused, "\(what): a campaign against it is under way") }
                 try await unlock(id, what, promoted: false, check: nil, ledger)
             }
@@ -186,7 +185,7 @@ extension Act {
             try await ServerProbe.facts(
                 ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
         }
-        if let promotion = state.promotion, promotion.primary == state.uuid, promotion.epoch > known {
+        if let promotion = state.ownPromotion, promotion.epoch > known {
             throw AgentError(
                 .refused, "\(name(ledger.server)) has been promoted meanwhile (epoch \(promotion.epoch)): look again")
         }

@@ -251,8 +251,8 @@ extension Act {
             throw AgentError(.refused, "\(what): \(name(primary)) is a replica")
         }
         // The lock may have been waited for while others promoted it.
-        if configuration.initiative == .agents, let promotion = state.promotion, promotion.primary == state.uuid,
-            promotion.epoch > source.promotion?.epoch ?? 0
+        if configuration.initiative == .agents, let promotion = state.ownPromotion,
+            promotion.epoch > source.ownPromotion?.epoch ?? 0
         {
             throw AgentError(
                 .refused,

@@ -194,7 +194,8 @@ actor Council {
         let lists = (listsAsked[id] ?? .after(.zero)).hasPassed
         if lists { listsAsked[id] = .after(.seconds(5)) }
         let about = QuorumProbe.About(
-            recorded: recorded[id] ?? false, member: govern.kept.uuids[id] ?? "", lists: lists,
+            recorded: recorded[id] ?? false, member: govern.kept.uuids[id] ?? "",
+            members: Set(ServerID.allCases.compactMap { govern.kept.uuids[$0] }), lists: lists,
             foreign: govern.kept.foreign)
         lookout.task = Task { answer.put(await look.look(options, about)) }
         return lookout

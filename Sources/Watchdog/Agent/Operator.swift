@@ -24,19 +24,29 @@ extension Agent {
             seen: Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")), askedAt: 0, now: 0)
         var orders = Orders()
         for look in 0..<2 {
-            // A server that refuses is asked twice before it counts as dead.
+            // A server that refuses is asked twice before it counts as dead; and once more where what it has on record
+            // could not be understood before both were known.
             if look == 1 {
-                guard ServerID.allCases.contains(where: { sight.seen.facts($0) == nil }) else { break }
+                guard
+                    ServerID.allCases.contains(where: {
+                        sight.seen.facts($0)?.quorum.map { $0.foreignRecord != .none } ?? true
+                    })
+                else { break }
                 try? await Task.sleep(for: .milliseconds(150))
             }
             let asked = born.duration(to: .now).milliseconds
             let deadline = Deadline.after(configuration.agent.probeTimeout)
+            let members = Set(ServerID.allCases.compactMap { govern.kept.uuids[$0] })
             async let a = probe.look(
                 configuration.connectionOptions(configuration.servers.a),
-                .init(member: known.uuids[.a] ?? "", lists: true, foreign: known.foreign), deadline: deadline)
+                .init(
+                    member: known.uuids[.a] ?? "", members: members, lists: true, foreign: known.foreign),
+                deadline: deadline)
             async let b = probe.look(
                 configuration.connectionOptions(configuration.servers.b),
-                .init(member: known.uuids[.b] ?? "", lists: true, foreign: known.foreign), deadline: deadline)
+                .init(
+                    member: known.uuids[.b] ?? "", members: members, lists: true, foreign: known.foreign),
+                deadline: deadline)
             let router: RouterView
             do {
                 router = .leadsTo(uuid: try await control.identity(deadline: deadline).lowercased())

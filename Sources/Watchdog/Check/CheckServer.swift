@@ -60,6 +60,7 @@ struct CheckServer {
             why: "a server that was away for a day could come back only by a rebuild"
         ) { Int($0).map { $0 == 0 || $0 >= 86_400 } ?? true },
         on("replica_preserve_commit_order", .warning, "the replica can hold a transaction and lack one before it"),
+        on("performance_schema", .warning, "the agents cannot tell their locks from those of other accounts"),
     ]
 
     private func wrongSettings() -> [Finding] {
@@ -85,7 +86,7 @@ struct CheckServer {
     ]
     private static let dynamicPrivileges = [
         "BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN", "SESSION_VARIABLES_ADMIN",
-        "SYSTEM_VARIABLES_ADMIN",
+        "SYSTEM_VARIABLES_ADMIN", "XA_RECOVER_ADMIN",
     ]
 
     private func access() -> [Finding] {
@@ -123,6 +124,12 @@ struct CheckServer {
             names.some.joined(separator: ", ") + (names.count > names.some.count ? " and others" : "")
         }
         var found: [Finding] = []
+        for table in (settings.facts.quorum?.misshapen ?? []).sorted() {
+            found.append(
+                finding(
+                    .warning, "the table \(table) is not as the agents make it, and is not read",
+                    "RENAME TABLE \(table) TO ...; or DROP it, on the primary"))
+        }
         if settings.otherEngines.count > 0 {
             found.append(
                 finding(

@@ -23,6 +23,6 @@ extension Observation {
             highest = max(highest, facts.promotion?.epoch ?? 0)
             for row in facts.ledger ?? [] { highest = max(highest, row.epoch) }
         }
-        return highest
+        return min(highest, PromotionRecord.highestEpoch)
     }
 }

@@ -78,8 +78,14 @@ public struct ServerFacts: Sendable {
     public var operationLocked: Bool
     /// The server is a half-made copy: it must not be promoted, whatever its GTID set says.
     public var rebuilding: RebuildMarker?
-    /// The newest row of repl_watchdog.history.
+    /// The newest row of repl_watchdog.history that is believed (`PromotionRecord`).
     public var promotion: Promotion?
+    /// The newest one that names this server.
+    public var ownPromotion: Promotion? {
+        get { ownRecord ?? promotion.flatMap { $0.primary == uuid ? $0 : nil } }
+        set { ownRecord = newValue }
+    }
+    private var ownRecord: Promotion?
     /// Databases of its own, a few of them. Nil where nobody had to ask: it replicates, or is known to belong here.
     public var schemas: [String]?
     /// What only the agents' initiative asks for.

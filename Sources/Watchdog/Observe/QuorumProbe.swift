@@ -96,6 +96,8 @@ struct QuorumProbe: Sendable {
         /// The server_uuid that is known to belong at this address, empty where none is yet: another one is asked for
         /// its databases. Nil: no matter.
         var member: String?
+        /// The server_uuids of the two servers, as far as they are known.
+        var members: Set<String> = []
         /// By which lists agents go that are connected; asked now and then.
         var lists = false
         /// Other lists that are known: what their members say is counted.
@@ -119,14 +121,30 @@ struct QuorumProbe: Sendable {
         }
     }
 
-    private static let history = """
-        (SELECT CONCAT_WS(' ', h.epoch, h.primary_uuid,
-            IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
-                FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%'), '-'),
-            (SELECT COUNT(*) FROM repl_watchdog.history
-                WHERE reason NOT LIKE 'switchover%' AND at > NOW() - INTERVAL 1 DAY))
-            FROM repl_watchdog.history h ORDER BY h.epoch DESC LIMIT 1)
-        """
+    /// `epoch uuid age count epoch uuid epoch uuid`: the newest row; the age of the last failover, and how many there were
+    /// today; the newest row of a server that is known, and the newest of this one.
+    private static func history(_ members: Set<String>) -> String {
+        let names = members.sorted().map { ", \(SQLText.literal($0))" }.joined()
+        let known = """
+            (primary_uuid IN (@@server_uuid\(names)) OR primary_uuid IN (SELECT source_uuid
+                FROM performance_schema.replication_connection_status))
+            """
+        let possible = "epoch <= \(PromotionRecord.highestEpoch)"
+        func newest(_ condition: String) -> String {
+            """
+            IFNULL((SELECT CONCAT(epoch, ' ', REPLACE(primary_uuid, ' ', '_')) FROM repl_watchdog.history
+                WHERE \(possible) AND \(condition) ORDER BY epoch DESC LIMIT 1), '- -')
+            """
+        }
+        return """
+            (SELECT CONCAT_WS(' ', \(newest("TRUE")),
+                IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
+                    FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%' AND \(possible) AND \(known)), '-'),
+                (SELECT COUNT(*) FROM repl_watchdog.history WHERE reason NOT LIKE 'switchover%'
+                    AND at > NOW() - INTERVAL 1 DAY AND \(possible) AND \(known)),
+                \(newest(known)), \(newest("primary_uuid = @@server_uuid"))))
+            """
+    }
     private static let control = """
         (SELECT GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0)))
             FROM repl_watchdog.control WHERE name IN ('pause', 'ack'))
@@ -181,7 +199,7 @@ struct QuorumProbe: Sendable {
             WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog'))
         """
 
-    private func sql(_ recorded: Bool, _ known: Known? = nil) -> String {
+    private func sql(_ recorded: Bool, _ members: Set<String>, _ known: Known? = nil) -> String {
         """
         SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
             \(locks.column(.here)), \(locks.presenceColumn),
@@ -200,7 +218,7 @@ struct QuorumProbe: Sendable {
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
                 FROM performance_schema.replication_connection_status),
             \(known?.tables ?? Self.tables),
-            \(recorded ? "\(Self.history), \(Self.control)" : "NULL, NULL"),
+            \(recorded ? "\(Self.history(members)), \(Self.control)" : "NULL, NULL"),
             (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration),
             \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"),
             (SELECT COUNT(*) FROM performance_schema.replication_applier_filters)
@@ -218,13 +236,13 @@ struct QuorumProbe: Sendable {
         let answer: ResultSet
         do {
             answer = try await connection.query(
-                sql(recorded, known), purpose: "read the server's state", deadline: deadline)
+                sql(recorded, about.members, known), purpose: "read the server's state", deadline: deadline)
         } catch {
             guard recorded, let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
             // They were there a moment ago: the server is being rebuilt, or somebody has changed them.
             recorded = false
             answer = try await connection.query(
-                sql(false, known), purpose: "read the server's state", deadline: deadline)
+                sql(false, about.members, known), purpose: "read the server's state", deadline: deadline)
         }
         let words = answer.rows.first?.string(10)?.split(separator: " ") ?? []
         guard let row = answer.rows.first, let uuid = row.string(9), words.count == 4, let id = UInt64(words[0]),
@@ -246,7 +264,7 @@ struct QuorumProbe: Sendable {
         var quorum = quorum(row)
         let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
         quorum.control = try await readTables(
-            connection, tables, recorded ? row : nil, into: &facts, &quorum.misshapen, deadline: deadline)
+            connection, tables, recorded ? row : nil, about.members, into: &facts, &quorum, deadline: deadline)
         quorum.recorded = tables.isSuperset(of: LedgerSchema.standingTables) && quorum.misshapen.isEmpty
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         quorum.here = QuorumLocks.set(row.string(4))
@@ -301,13 +319,14 @@ struct QuorumProbe: Sendable {
     // MARK: What lies in tables
 
     private func readTables(
-        _ connection: MySQLConnection, _ tables: Set<String>, _ record: Row?, into facts: inout ServerFacts,
-        _ misshapen: inout Set<String>, deadline: Deadline
+        _ connection: MySQLConnection, _ tables: Set<String>, _ record: Row?, _ members: Set<String>,
+        into facts: inout ServerFacts, _ quorum: inout QuorumFacts, deadline: Deadline
     ) async throws(MySQLError) -> Control {
         // After the locks: whoever is not among the voters now does not belong to a campaign of before.
         if record.map({ $0.int(21) != 0 }) ?? tables.contains("ongoing_failover.status"),
             let rows = try await own(
-                "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &misshapen, deadline)
+                "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &quorum.misshapen, deadline
+            )
         {
             facts.ledger = rows.compactMap(ServerProbe.ledgerRow).ledger
         }
@@ -319,17 +338,18 @@ struct QuorumProbe: Sendable {
             facts.rebuilding = RebuildMarker(
                 source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
         }
-        if let record { return Self.note(record.string(18), record.string(19), &facts) }
+        if let record { return Self.note(record.string(18), record.string(19), members, &facts, &quorum) }
         var parts: [String?] = []
-        for (table, expression) in [("history", Self.history), ("control", Self.control)] {
+        for (table, expression) in [("history", Self.history(members)), ("control", Self.control)] {
             let name = "repl_watchdog.\(table)"
             let rows =
                 tables.contains(name)
-                ? try await own(name, connection, "SELECT \(expression)", "read the \(table)", &misshapen, deadline)
+                ? try await own(
+                    name, connection, "SELECT \(expression)", "read the \(table)", &quorum.misshapen, deadline)
                 : nil
             parts.append(rows?.first?.string(0))
         }
-        return Self.note(parts[0], parts[1], &facts)
+        return Self.note(parts[0], parts[1], members, &facts, &quorum)
     }
 
     /// What a table of the agents holds; nil where it has just gone, or is not as they made it: that must not keep
@@ -347,12 +367,20 @@ struct QuorumProbe: Sendable {
         }
     }
 
-    /// Reads `epoch uuid age count` and `name value active,...`.
-    private static func note(_ history: String?, _ entries: String?, _ facts: inout ServerFacts) -> Control {
+    /// Reads `history` and `name value active,...`.
+    private static func note(
+        _ history: String?, _ entries: String?, _ members: Set<String>, _ facts: inout ServerFacts,
+        _ quorum: inout QuorumFacts
+    ) -> Control {
         var control = Control()
         let words = (history ?? "").split(separator: " ").map(String.init)
-        if words.count == 4 {
-            facts.promotion = Promotion(epoch: UInt64(words[0]) ?? 0, primary: words[1].lowercased())
+        if words.count == 8 {
+            func promotion(_ place: Int) -> Promotion? {
+                UInt64(words[place]).map { Promotion(epoch: $0, primary: words[place + 1].lowercased()) }
+            }
+            (facts.promotion, quorum.foreignRecord) = PromotionRecord(newest: promotion(0), newestKnown: promotion(4))
+                .believed(on: facts.uuid, sources: facts.channels.map(\.sourceUUID), members: members)
+            facts.ownPromotion = promotion(6)
             control.lastFailover = Int64(words[2])
             control.failoversToday = Int(words[3]) ?? 0
         }

@@ -109,12 +109,20 @@ struct ServerProbe: Sendable {
         }
         if tables.contains("repl_watchdog.history"),
             let rows = try await table(
-                connection, "SELECT epoch, primary_uuid FROM repl_watchdog.history ORDER BY epoch DESC LIMIT 1",
-                "read the history", deadline),
-            let row = rows.first
+                connection,
+                """
+                (SELECT epoch, primary_uuid FROM repl_watchdog.history WHERE epoch <= \(PromotionRecord.highestEpoch)
+                    ORDER BY epoch DESC LIMIT 1)
+                UNION ALL
+                (SELECT epoch, primary_uuid FROM repl_watchdog.history WHERE epoch <= \(PromotionRecord.highestEpoch)
+                    AND primary_uuid = @@server_uuid ORDER BY epoch DESC LIMIT 1)
+                """, "read the history", deadline)
         {
-            facts.promotion = Promotion(
-                epoch: UInt64(row.string(0) ?? "") ?? 0, primary: (row.string(1) ?? "").lowercased())
+            let found = rows.map {
+                Promotion(epoch: UInt64($0.string(0) ?? "") ?? 0, primary: ($0.string(1) ?? "").lowercased())
+            }
+            facts.promotion = found.first
+            facts.ownPromotion = found.dropFirst().first
         }
     }
 
@@ -132,11 +140,12 @@ struct ServerProbe: Sendable {
 
     static func ledgerRow(_ row: Row) -> LedgerRow? {
         guard let signal = row.string("event").flatMap({ Signal($0) }),
-            let id = row.string("id").flatMap({ UInt64($0) })
+            let id = row.string("id").flatMap({ UInt64($0) }),
+            let epoch = row.string("epoch").flatMap({ UInt64($0) }), epoch <= PromotionRecord.highestEpoch
         else { return nil }
         return LedgerRow(
             id: id, signal: signal, agent: row.string("agent") ?? "",
-            epoch: row.string("epoch").flatMap { UInt64($0) } ?? 0, seen: row.string("seen") ?? "",
+            epoch: epoch, seen: row.string("seen") ?? "",
             session: row.string("session").flatMap { UInt64($0) } ?? 0, alive: row.int("alive") == 1,
             age: row.int("age") ?? 0, witnessed: row.string("witnessed").flatMap { GTIDSet($0) } ?? GTIDSet(),
             sync: row.int("sync") == 1)

@@ -57,6 +57,11 @@ extension Govern {
                 evidence.append(
                     "\(id): the table \(table) is not as the agents make it, and is not read: RENAME or DROP it there")
             }
+            if case .ignored(let uuid) = view.quorum(id)?.foreignRecord {
+                evidence.append(
+                    "\(id): the newest row of repl_watchdog.history names \(PrintableText.line(uuid)), which is neither of the two "
+                        + "servers: it is not believed; DELETE it on the primary")
+            }
             if let trouble = view.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
         }
         var own: [String] = []

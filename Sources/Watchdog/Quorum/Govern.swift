@@ -291,7 +291,11 @@ public struct Govern: Sendable {
     /// The epoch of the next operation: higher than every one that was ever seen.
     public func nextEpoch(_ seen: Observation) -> UInt64 {
         if broken.contains(.epochReused) { return max(1, kept.epoch) }
-        return max(seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0, kept.operation) + 1
+        // One that leaves no room for a next one is none of this cluster's.
+        let possible = [seen.highestEpoch, kept.epoch, kept.promise?.epoch ?? 0, kept.operation].filter {
+            $0 < PromotionRecord.highestEpoch
+        }
+        return (possible.max() ?? 0) + 1
     }
 }
 

@@ -26,6 +26,8 @@ public struct QuorumFacts: Sendable, Hashable {
     public var recorded = false
     /// Tables by the names of the agents' own which are not as they make them.
     public var misshapen: Set<String> = []
+    /// The newest row of the history names a server that is not known.
+    package var foreignRecord = PromotionRecord.Foreign.none
     /// An operator waits here for a switchover to this server, for a failover to it, for one with loss.
     public var switchoverAsked = false
     public var failoverAsked = false

@@ -111,6 +111,11 @@ struct View: Sendable {
         for id in ServerID.allCases {
             guard let facts = seen.facts(id) else { continue }
             if govern.isStranger(id, seen) { return (Stranger.text("\(id)", facts), id) }
+            if case .unclear(let uuid) = facts.quorum?.foreignRecord {
+                return (
+                    "\(id) has it on record that \(uuid) was made primary, and it is not known which server that is", id
+                )
+            }
             if !facts.gtidMode { return ("\(id) runs without GTIDs", id) }
             if facts.channels.count > 1 { return ("\(id) replicates over \(facts.channels.count) channels", id) }
             if let other = seen.facts(id.other), other.uuid == facts.uuid {

@@ -65,12 +65,41 @@ extension Fault {
             }
             await context.nothingPromoted(for: .seconds(6))
         },
+        // Rows of another cluster come with a dump of it, or from anybody who may write everywhere.
+        Fault("S86", "rows of another cluster stand in the record of promotions, then the primary dies", .failover) {
+            context in
+            try await context.record()
+            try await context.primary.sql(
+                """
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed) VALUES
+                    (1000, UUID(), '', 'x', 'x', ''), (18446744073709551615, UUID(), '', 'x', 'x', ''),
+                    (18446744073709551614, @@server_uuid, '', 'x', 'x', '')
+                """)
+            let start = ContinuousClock.now
+            await context.wait(.seconds(6))
+            let refused = context.trial.writers.log.acknowledged(since: start).count
+            if refused < 200 {
+                context.violation("only \(refused) rows were acknowledged in 6 s beside the foreign rows")
+            }
+            let (_, said) = try await context.anyBackend().command(["explain"])
+            if !said.contains("neither of the two servers") {
+                context.violation("explain does not name the row: \(said)")
+            }
+            try await context.dies()
+        },
     ]
 }
 
 extension Fault.Context {
     /// A backup's session on the replica. The agents have had their quiet time before: their tables are there.
     fileprivate func held(by lock: String) async throws -> MySQLConnection {
+        try await record()
+        let session = try await MySQLConnection.connect(replica.rootOptions, deadline: .after(.seconds(5)))
+        _ = try await session.query(lock, deadline: .after(.seconds(5)))
+        return session
+    }
+
+    fileprivate func record() async throws {
         try await eventually("the agents' tables are on both servers", within: .seconds(20)) {
             for server in [primary, replica] {
                 let tables = try await server.ask(
@@ -82,9 +111,6 @@ extension Fault.Context {
             }
             return true
         }
-        let session = try await MySQLConnection.connect(replica.rootOptions, deadline: .after(.seconds(5)))
-        _ = try await session.query(lock, deadline: .after(.seconds(5)))
-        return session
     }
 
     /// The backup goes on meanwhile.
