@@ -212,30 +212,11 @@ extension Act {
             } else {
                 try await session.run(LedgerSchema.drop, "remove the ledger from the clone")
             }
-            let events = try await session.run(
-                """
-                SELECT event_schema, event_name, definer FROM information_schema.events WHERE status = 'ENABLED'
-                """, "list the events of the clone")
-            let disable = session.version.isMySQL(atLeast: 8, 4) ? "DISABLE ON REPLICA" : "DISABLE ON SLAVE"
-            for row in events.rows {
-                guard let schema = row.string(0), let event = row.string(1), let definer = row.string(2) else {
-                    continue
-                }
-                try await session.run(
-                    "ALTER DEFINER=\(Self.account(definer)) EVENT \(SQLText.name(schema)).\(SQLText.name(event)) \(disable)",
-                    "keep an event from running on the replica")
-            }
+            try await putEventsToSleep(session)
             try await session.run("RESET PERSIST IF EXISTS event_scheduler", what)
         }
         logger.notice(
             "cloned",
             metadata: ["server": "\(name(replica))", "gtid_executed": "\(status?.string(2) ?? "")"])
-    }
-
-    /// `user@host` as information_schema prints it, quoted. A user may hold an @, a host may not.
-    private static func account(_ definer: String) -> String {
-        guard let at = definer.lastIndex(of: "@") else { return SQLText.literal(definer) }
-        return SQLText.literal(String(definer[..<at])) + "@"
-            + SQLText.literal(String(definer[definer.index(after: at)...]))
     }
 }

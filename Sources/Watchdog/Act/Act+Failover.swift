@@ -76,9 +76,9 @@ extension Act {
         let dialect = Dialect(version: ledger.version)
         let what = "promote \(name(new))"
         // Once more under the lock: the old primary is fenced, so its set stands still.
-        let before = try await withSession(old, what) { session async throws(AgentError) in
+        let (before, events) = try await withSession(old, what) { session async throws(AgentError) in
             try await onServer(what) { () async throws(MySQLError) in
-                try await session.facts(cluster: configuration.cluster)
+                (try await session.facts(cluster: configuration.cluster), try await eventStatuses(session, what))
             }
         }
         guard before.superReadOnly else {
@@ -99,7 +99,7 @@ extension Act {
             try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.start, what) }
             throw AgentError(.refused, "\(what): it still lacks \(missing.union(unapplied)), replication was resumed")
         }
-        try await seal(new, state, old: before.uuid, epoch: epoch, reason, ledger)
+        try await seal(new, state, old: before.uuid, epoch: epoch, reason, events: events, ledger)
         try await onServer(what) { () async throws(MySQLError) in try await ledger.run(dialect.resetAll, what) }
         logger.notice(
             "promoted",
@@ -141,7 +141,7 @@ extension Act {
     ///   of a greater loss: then nothing is recorded. Nil where nothing can be lost.
     func seal(
         _ new: ServerID, _ state: ServerFacts, old: String, epoch: UInt64, _ reason: String, heard: UInt64? = nil,
-        _ ledger: LedgerSession
+        events: EventStatuses? = nil, _ ledger: LedgerSession
     ) async throws(AgentError) {
         if let heard, let late = state.ledger?.first(where: { $0.follows(in: epoch, after: heard) }) {
             throw Self.late(late.agent)
@@ -150,7 +150,7 @@ extension Act {
         let link = try await onServer("record the promotion") { () async throws(MySQLError) in
             try await currentLink(ledger.connection, "read the settings of the channel that ends")
         }
-        await enableEvents(ledger)
+        await wakeEvents(events, ledger)
         try await record(epoch: epoch, new: state, old: old, reason: reason, heard: heard, link: link, ledger: ledger)
     }
 
@@ -211,38 +211,6 @@ extension Act {
             }
         }
         if let late { throw Self.late(late) }
-    }
-
-    /// Events that slept on the replica run on the primary. One that cannot be enabled is no reason to stop.
-    private func enableEvents(_ ledger: LedgerSession) async {
-        do {
-            let events = try await ledger.run(
-                """
-                SELECT event_schema, event_name, definer FROM information_schema.events
-                WHERE status IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')
-                """, "list the events that the replica kept disabled")
-            for row in events.rows {
-                guard let schema = row.string(0), let event = row.string(1), let definer = row.string(2) else {
-                    continue
-                }
-                let split = definer.lastIndex(of: "@") ?? definer.endIndex
-                let account =
-                    SQLText.name(String(definer[..<split])) + "@" + SQLText.name(String(definer[split...].dropFirst()))
-                // Without DEFINER the agent would become the definer.
-                let sql = "ALTER DEFINER=\(account) EVENT \(SQLText.name(schema)).\(SQLText.name(event)) ENABLE"
-                try await ledger.run("SET SESSION sql_log_bin = 1", "enable an event on the new primary")
-                do {
-                    try await ledger.run(sql, "enable an event on the new primary")
-                } catch {
-                    logger.warning(
-                        "an event stays disabled", metadata: ["event": "\(schema).\(event)", "error": "\(error)"])
-                }
-                try await ledger.run("SET SESSION sql_log_bin = 0", "leave the history alone again")
-            }
-        } catch {
-            ledger.connection.abort()
-            logger.warning("events stay disabled", metadata: ["error": "\(error)"])
-        }
     }
 
     /// Points the local router to a server and sees through its own port that it leads there.

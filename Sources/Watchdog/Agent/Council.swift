@@ -27,6 +27,7 @@ actor Council {
     private let born = ContinuousClock.now
     private let bell: Bell
     /// Making the agents' tables, and when that may be tried again.
+    private var events: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.seconds(2)))
     private var tables: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.zero))
     private var lastStep: Step?
     private var lastState: String?
@@ -90,8 +91,10 @@ actor Council {
         }
         long?.cancel()
         await long?.value
-        tables.task?.cancel()
-        await tables.task?.value
+        for task in [tables.task, events.task] {
+            task?.cancel()
+            await task?.value
+        }
         writing.cancel()
         await writing.value
         await asking.value
@@ -153,6 +156,7 @@ actor Council {
         }
         report(sight, orders)
         keepTables(sight)
+        keepEvents(sight)
         let acted = busy ? false : await carryOut(orders.step, sight)
         return orders.urgent || acted
     }
@@ -305,6 +309,23 @@ actor Council {
             return
         }
         tables = (Task { await self.makeTables(primary) }, .after(.seconds(60)))
+    }
+
+    /// Beside the loop too, and every ten seconds at most: what has changed since is not on record yet.
+    private func keepEvents(_ sight: Sight) {
+        guard events.task == nil, events.next.hasPassed, long == nil, let primary = govern.quietPrimary(sight) else {
+            return
+        }
+        events = (Task { await self.listEvents(primary) }, .after(.seconds(10)))
+    }
+
+    private func listEvents(_ primary: ServerID) async {
+        do {
+            try await act.keepEvents(primary)
+        } catch {
+            logger.info("the list of events is not kept", metadata: ["error": "\(error)"])
+        }
+        events.task = nil
     }
 
     private func makeTables(_ primary: ServerID) async {

@@ -13,6 +13,7 @@ actor Rounds {
     private var memory: Memory
     private let part: Part
     private var lastState: ClusterState?
+    private var eventsKept = Deadline.after(.zero)
     private var lastStep: Step?
     private var failures = 0
     private var routerFailures = 0
@@ -101,6 +102,7 @@ actor Rounds {
         case .none:
             await leave()
             report(step)
+            await keepEvents(diagnosis)
             return .settled(PassReport(diagnosis, underWay: false))
         case .wait:
             report(step)
@@ -116,6 +118,17 @@ actor Rounds {
             return .acted
         } catch {
             return await failed(error, step, seen)
+        }
+    }
+
+    /// Every ten seconds at most, while all is well.
+    private func keepEvents(_ diagnosis: Diagnosis) async {
+        guard diagnosis.state == .ok, eventsKept.hasPassed, let primary = diagnosis.primary else { return }
+        eventsKept = .after(.seconds(10))
+        do {
+            try await act.keepEvents(primary)
+        } catch {
+            logger.info("the list of events is not kept", metadata: ["error": "\(error)"])
         }
     }
 

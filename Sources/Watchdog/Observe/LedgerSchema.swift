@@ -90,6 +90,17 @@ enum LedgerSchema {
         """,
     ]
 
+    /// The primary's events and whether each is on (`Act.keepEvents`).
+    static let createEvents = [
+        "CREATE DATABASE IF NOT EXISTS repl_watchdog",
+        """
+        CREATE TABLE IF NOT EXISTS repl_watchdog.events (
+            event_schema VARCHAR(64) NOT NULL, event_name VARCHAR(64) NOT NULL, status VARCHAR(64) NOT NULL,
+            PRIMARY KEY (event_schema, event_name)
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
+    ]
+
     /// What the write probes write. Local to each server that was primary, never in a binary log.
     static let createPulse = [
         "CREATE DATABASE IF NOT EXISTS repl_watchdog",

@@ -87,6 +87,25 @@ extension Fault {
             }
             try await context.dies()
         },
+        Fault("S87", "events that are on, off, and made by another client, when the primary dies", .failover) {
+            context in
+            let before = try await context.makeEvents()
+            try await context.dies()
+            try await context.sees(before, on: context.replica)
+            // The former primary runs none of them when it is back.
+            try await eventually("the former primary's events sleep", within: .seconds(30)) {
+                try await context.primary.ask("SELECT COUNT(*) FROM information_schema.EVENTS WHERE STATUS = 'ENABLED'")
+                    == [["0"]]
+            }
+        },
+        Fault("S87b", "events that are on and off, and a switchover", .failover) { context in
+            let before = try await context.makeEvents(waiting: false)
+            context.begin()
+            let (status, said) = try await context.anyBackend().command(["switchover", "--timeout", "30s"])
+            if status != 0 { context.violation("switchover ended with \(status): \(said)") }
+            try await context.failedOver(within: .seconds(12))
+            try await context.sees(before, on: context.replica)
+        },
     ]
 }
 
@@ -125,5 +144,55 @@ extension Fault.Context {
     fileprivate func seesBackup(_ session: MySQLConnection, alive: Bool) async {
         let answers = (try? await session.query("SELECT 1", deadline: .after(.seconds(5)))) != nil
         if answers != alive { violation("the backup's session \(answers ? "was not ended" : "was ended")") }
+    }
+
+    private static let eventFacts = """
+        SELECT EVENT_NAME, STATUS, SQL_MODE, TIME_ZONE, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DEFINER,
+            HEX(EVENT_DEFINITION), INTERVAL_VALUE, ON_COMPLETION FROM information_schema.EVENTS
+        WHERE EVENT_SCHEMA = 'shop' AND EVENT_NAME LIKE 's87%' ORDER BY 1
+        """
+
+    /// - Parameter waiting: until the replica knows which are on.
+    /// - Returns: what the primary says of them.
+    fileprivate func makeEvents(waiting: Bool = true) async throws -> [[String?]] {
+        try await record()
+        try await primary.sql(
+            """
+            DROP EVENT IF EXISTS shop.s87_off; DROP EVENT IF EXISTS shop.s87_later; DROP EVENT IF EXISTS shop.s87_on;
+            CREATE EVENT shop.s87_off ON SCHEDULE EVERY 1 SECOND DISABLE DO DELETE FROM shop.no_such_table LIMIT 1;
+            CREATE EVENT shop.s87_later ON SCHEDULE EVERY 1 SECOND ENABLE DO SET @b = 1;
+            ALTER EVENT shop.s87_later DISABLE;
+            SET NAMES latin1; SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES', time_zone = '+05:00';
+            CREATE DEFINER = 'app'@'%' EVENT shop.s87_on ON SCHEDULE EVERY 1 HOUR ON COMPLETION PRESERVE DO SET @a = 'x\\';
+            """)
+        // As a client of another character set sends it.
+        let latin = try await MySQLConnection.connect(primary.rootOptions, deadline: .after(.seconds(5)))
+        for statement in [
+            Array("SET NAMES latin1".utf8), Array("DROP EVENT IF EXISTS shop.s87_gr".utf8) + [0xFC] + Array("n".utf8),
+            Array("CREATE EVENT shop.s87_gr".utf8) + [0xFC]
+                + Array("n ON SCHEDULE EVERY 1 HOUR COMMENT 'x' DO SET @c = '".utf8) + [0xFC] + Array("'".utf8),
+        ] { _ = try await latin.query(statement, deadline: .after(.seconds(5))) }
+        await latin.close()
+        if waiting {
+            try await eventually("the replica has the list of events", within: .seconds(30)) {
+                let list = try? await replica.ask(
+                    "SELECT status FROM repl_watchdog.events WHERE event_name LIKE 's87%' ORDER BY event_name")
+                return list == [["ENABLED"], ["DISABLED"], ["DISABLED"], ["ENABLED"]]
+            }
+        } else {
+            try await eventually("the replica has the events", within: .seconds(10)) {
+                try await replica.ask(Self.eventFacts).count == 4
+            }
+        }
+        return try await primary.ask(Self.eventFacts)
+    }
+
+    /// Nothing of an event is changed, nor whether it is on.
+    fileprivate func sees(_ before: [[String?]], on server: MySQLServer) async throws {
+        try await eventually("the events are awake", within: .seconds(10)) {
+            try await server.ask(Self.eventFacts).filter { $0[1] == "ENABLED" }.count >= 2
+        }
+        let after = try await server.ask(Self.eventFacts)
+        if after != before { violation("the events were \(before), and are \(after)") }
     }
 }
