@@ -108,7 +108,7 @@ import Testing
         Fault(.critical, "by file and position", "SOURCE_AUTO_POSITION = 1") { $0.b.channels[0].autoPosition = false },
         Fault(.warning, "every 30.0 s", "SOURCE_HEARTBEAT_PERIOD = 1") { $0.b.channels[0].heartbeat = 30 },
         Fault(.critical, "a replica and not closed", "super_read_only = ON") { $0.b.facts.superReadOnly = false },
-        Fault(.critical, "it applies 600 s late", "SOURCE_DELAY = 0") { $0.b.facts.channels[0].delay = 600 },
+        Fault(.warning, "it applies 600 s late", "SOURCE_DELAY = 0") { $0.b.facts.channels[0].delay = 600 },
         Fault(.warning, "replication is interrupted", "START REPLICA") { $0.b.facts.channels[0].applierErrno = 1205 },
         Fault(.critical, "replication is broken", "") { $0.b.facts.channels[0].applierErrno = 1062 },
         Fault(.warning, "replication is asynchronous", "plugin_load_add") {

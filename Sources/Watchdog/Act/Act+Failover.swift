@@ -46,6 +46,7 @@ extension Act {
             }
         }
         try await onServer(what) { () async throws(MySQLError) in
+            try await liftDelay(ledger.connection, what)
             let status = try await ledger.run(Dialect(version: ledger.version).status, what)
             let dialect = Dialect(version: ledger.version)
             switch status.rows.first.map(ReplicationChannel.init)?.health {

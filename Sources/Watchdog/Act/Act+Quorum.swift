@@ -22,6 +22,8 @@ extension Act {
     func silence(_ id: ServerID, ledger: LedgerSession) async throws(AgentError) {
         let what = "stop the receiver of \(name(id))"
         try await onServer(what) { () async throws(MySQLError) in
+            // While the receiver runs.
+            try await liftDelay(ledger.connection, what)
             try await ledger.run(Dialect(version: ledger.version).stopReceiver, what)
         }
         try await commitAlone(ledger)
@@ -35,6 +37,10 @@ extension Act {
         try await onServer(what) { () async throws(MySQLError) in
             let status = try await ledger.run(dialect.status, what)
             guard let channel = status.rows.first.map(ReplicationChannel.init) else { return }
+            if channel.delay > 0 {
+                try await liftDelay(ledger.connection, what)
+                try await ledger.run(dialect.stopReceiver, what)
+            }
             try await endHolders(.whatHoldsUpTheApplier, ledger)
             switch channel.health {
             case .broken: break

@@ -13,6 +13,11 @@ struct Dialect: Sendable {
     var stop: String { "STOP \(replica)" }
     var startReceiver: String { "START \(replica) IO_THREAD" }
     var startApplier: String { "START \(replica) SQL_THREAD" }
+    var stopApplier: String { "STOP \(replica) SQL_THREAD" }
+    var withoutDelay: String {
+        version.isMySQL(atLeast: 8, 0, 23)
+            ? "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 0" : "CHANGE MASTER TO MASTER_DELAY = 0"
+    }
     var stopReceiver: String { "STOP \(replica) IO_THREAD" }
     /// Ends replication for good. Only the channel: never RESET MASTER on a server that survives.
     var resetAll: String { "RESET \(replica) ALL" }

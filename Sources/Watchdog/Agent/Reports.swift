@@ -90,7 +90,7 @@ public struct StatusReport: Sendable {
                 }
             lines.append("  replicates from \(channel.sourceHost):\(channel.sourcePort): \(health)")
             if channel.delay > 0 {
-                lines.append("  delayed by \(channel.delay) s (SOURCE_DELAY): it cannot be promoted before that")
+                lines.append("  delayed by \(channel.delay) s (SOURCE_DELAY): a failover takes that off first")
             }
         }
         if let marker = facts.rebuilding {

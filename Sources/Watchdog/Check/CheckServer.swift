@@ -168,8 +168,9 @@ struct CheckServer {
         if let delay = settings.facts.channels.first?.delay, delay > 0 {
             found.append(
                 finding(
-                    agents ? .critical : .warning,
-                    "it applies \(delay) s late (SOURCE_DELAY): a lost primary is not replaced before that",
+                    .warning,
+                    "it applies \(delay) s late (SOURCE_DELAY): a failover takes that off, and has \(delay) s of changes to "
+                        + "apply before it opens",
                     // Relay logs are kept by this statement only while one of the two threads runs.
                     "with the receiver running: STOP REPLICA SQL_THREAD; "
                         + "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 0; START REPLICA SQL_THREAD;"))

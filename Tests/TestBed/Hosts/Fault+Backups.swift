@@ -106,6 +106,23 @@ extension Fault {
             try await context.failedOver(within: .seconds(12))
             try await context.sees(before, on: context.replica)
         },
+        Fault("S88", "SOURCE_DELAY on the replica, then the primary dies", .failover) { context in
+            try await context.record()
+            try await context.replica.sql(
+                "STOP REPLICA SQL_THREAD; CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 600; START REPLICA SQL_THREAD")
+            await context.wait(.seconds(5))
+            try await context.dies()
+        },
+        Fault("S88b", "SOURCE_DELAY on the replica, and a switchover", .failover) { context in
+            try await context.record()
+            try await context.replica.sql(
+                "STOP REPLICA SQL_THREAD; CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 600; START REPLICA SQL_THREAD")
+            await context.wait(.seconds(3))
+            context.begin()
+            let (status, said) = try await context.anyBackend().command(["switchover", "--timeout", "30s"])
+            if status != 0 { context.violation("switchover ended with \(status): \(said)") }
+            try await context.failedOver(within: .seconds(12))
+        },
     ]
 }
 
