@@ -90,6 +90,45 @@ import Testing
         }
     }
 
+    /// Rows of another cluster, epochs that leave no room, and rebuilds since the last `ack`.
+    @Test func whatStandsInTheRecordIsReadWithCare() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let server = backends.cluster.a
+            try await server.sql(LedgerSchema.standing.joined(separator: "; "))
+            func look(_ members: Set<String>) async throws -> ServerFacts {
+                var about = QuorumProbe.About(recorded: true)
+                about.members = members
+                let view = await QuorumProbe(configuration).look(
+                    configuration.connectionOptions(configuration.servers.a), about, deadline: .after(.seconds(10)))
+                return try #require(view.facts, "\(view.reason)")
+            }
+            let uuid = server.savedUUID
+            let empty = try await look([])
+            #expect(empty.promotion == nil && empty.quorum?.control.rebuildsToday == 0)
+            try await server.sql(
+                """
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed) VALUES
+                    (4, @@server_uuid, '', 'x', 'failover', ''), (1000, 'another one', '', 'x', 'failover', ''),
+                    (18446744073709551615, @@server_uuid, '', 'x', 'failover', '');
+                INSERT INTO repl_watchdog.control (name, value) VALUES ('rebuilt:1', 'b'), ('rebuilt:2', 'b');
+                INSERT INTO repl_watchdog.control (name, value, at) VALUES ('rebuilt:0', 'b', NOW() - INTERVAL 2 DAY);
+                """)
+            let both = try await look([uuid, "the other one"])
+            #expect(both.promotion == Promotion(epoch: 4, primary: uuid))
+            #expect(both.quorum?.foreignRecord == .ignored("another_one"))
+            #expect(both.quorum?.control.failoversToday == 1 && both.quorum?.control.rebuildsToday == 2)
+            let one = try await look([uuid])
+            #expect(one.promotion == nil && one.quorum?.foreignRecord == .unclear("another_one"))
+            #expect(one.ownPromotion == Promotion(epoch: 4, primary: uuid))
+            try await server.sql(
+                "INSERT INTO repl_watchdog.control (name, value, at) VALUES ('ack', '4', NOW(6) + INTERVAL 1 SECOND)")
+            let acknowledged = try await look([uuid])
+            #expect(acknowledged.quorum?.control.rebuildsToday == 0 && acknowledged.quorum?.control.acknowledged == 4)
+        }
+    }
+
     /// GET_LOCK needs no privilege.
     @Test func aLockOfAnotherAccountSaysNothing() async throws {
         try await withBackends(1) { backends in

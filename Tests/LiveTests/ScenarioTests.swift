@@ -9,7 +9,8 @@ import Testing
     @Test func serversAndAgents() async throws {
         // S34 first: an operator has started replication there.
         let scenarios = [
-            "S34", "S84", "S84b", "S84c", "S84d", "S85", "S85b", "S86", "S87", "S87b", "S88", "S70b", "S71b", "S35", "S26",
+            "S34", "S84", "S84b", "S84c", "S84d", "S85", "S85b", "S86", "S87", "S87b", "S88", "S70b", "S71b", "S35",
+            "S26",
             "S01", "S71",
             "S06",
             "S47", "S39",

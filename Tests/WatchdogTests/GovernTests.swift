@@ -455,4 +455,24 @@ import Testing
         #expect(diagnosis.unfit && diagnosis.exitStatus == 2)
         #expect(diagnosis.summary.contains("repl_watchdog.history of a lacks epoch 3"))
     }
+
+    /// A rebuild whose cause remains is not repeated for ever.
+    @Test func aReplicaThatBreaksAgainAndAgainIsLeftToAnOperator() {
+        for (rebuilds, wanted) in [(2, true), (3, false)] {
+            var scene = Scene { $0.rebuildsPerDay = 3 }
+            scene.a = .up(Self.primary { $0.quorum?.control.rebuildsToday = rebuilds })
+            scene.b = .up(Self.replica { $0.channels[0].applierErrno = 1062 })
+            _ = scene.look()
+            let orders = scene.look()
+            if wanted {
+                #expect(orders.step == .scan(on: .a), "\(orders.step)")
+            } else {
+                guard case .none(let why) = orders.step else {
+                    Issue.record("\(orders.step)")
+                    continue
+                }
+                #expect(why.contains("rebuilt 3 times within a day"), "\(why)")
+            }
+        }
+    }
 }

@@ -112,11 +112,35 @@ extension Act {
             try await join(session, to: primary, former, what)
             return (false, former)
         }
-        guard cloned else { return }
+        guard cloned else { return await noteRebuild(of: replica, on: primary, epoch: epoch) }
         try await awaitRestart(replica, what)
         try await guarding(replica, ledger, what) { session async throws(AgentError) in
             try await settleClone(session, replica, from: primary, what)
             try await join(session, to: primary, former, what)
+        }
+        await noteRebuild(of: replica, on: primary, epoch: epoch)
+    }
+
+    /// Beside what operators asked for: a replica whose rebuilds do not help is not rebuilt for ever.
+    private func noteRebuild(of replica: ServerID, on primary: ServerID, epoch: UInt64) async {
+        guard configuration.initiative == .agents else { return }
+        let what = "note the rebuild of \(name(replica))"
+        do {
+            try await withSession(primary, what) { session async throws(AgentError) in
+                try await onServer(what) { () async throws(MySQLError) in
+                    try await session.run("SET SESSION sql_log_bin = 1", what)
+                    try await session.run(
+                        "DELETE FROM repl_watchdog.control WHERE name LIKE 'rebuilt:%' AND at < NOW() - INTERVAL 7 DAY",
+                        what)
+                    try await session.run(
+                        """
+                        REPLACE INTO repl_watchdog.control (name, value)
+                        VALUES ('rebuilt:\(epoch)', \(SQLText.literal(name(replica))))
+                        """, what)
+                }
+            }
+        } catch {
+            logger.warning("the rebuild is not on record", metadata: ["error": "\(error)"])
         }
     }
 

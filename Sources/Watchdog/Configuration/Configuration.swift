@@ -86,6 +86,8 @@ public struct Configuration: Sendable {
         /// No automatic failover for so long after one that has finished; zero: never held back.
         public var blockPeriod: Duration = .seconds(3600)
         public var failoversPerDay = 3
+        /// After so many rebuilds of the replica within a day no other is begun by itself: their cause remains.
+        public var rebuildsPerDay = 3
         /// A primary on which writes hang for so long is replaced like a silent one; zero: it is reported only.
         public var stalledAfter: Duration = .zero
         /// Makes sure that a server is off: run with its address as the last argument; empty: there is none.

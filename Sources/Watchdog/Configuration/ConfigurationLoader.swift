@@ -100,6 +100,7 @@ extension Configuration {
         "router": ["address", "config_file", "section", "restart", "stop", "destinations", "bound"],
         "safety": [
             "max_lost_transactions", "drain_timeout", "operation_timeout", "block_period", "max_failovers_per_day",
+            "max_rebuilds_per_day",
             "fence_command", "stalled_after",
         ],
         "rebuild": ["clone", "restart", "restart_timeout"],
@@ -306,6 +307,7 @@ extension Configuration {
             &reader, "safety.block_period", .seconds(3600)
         ) { $0.duration($1, in: .zero ... .seconds(7 * 86_400)) }
         let perDay = defaulted(&reader, "safety.max_failovers_per_day", 3) { $0.int($1, in: 1...1_000) }
+        let rebuilds = defaulted(&reader, "safety.max_rebuilds_per_day", 3) { $0.int($1, in: 1...1_000) }
         let stalled = defaulted(
             &reader, "safety.stalled_after", .zero
         ) { $0.duration($1, in: .zero ... .seconds(86_400)) }
@@ -313,10 +315,12 @@ extension Configuration {
         if reader.exists("safety.fence_command"), let fence, fence.first?.isEmpty ?? true {
             reader.report("safety.fence_command", "'safety.fence_command' must name a program")
         }
-        guard let lost, let drain, let operation, let block, let perDay, let stalled, let fence else { return nil }
+        guard let lost, let drain, let operation, let block, let perDay, let rebuilds, let stalled, let fence else {
+            return nil
+        }
         return Safety(
             maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation, blockPeriod: block,
-            failoversPerDay: perDay, stalledAfter: stalled, fenceCommand: fence)
+            failoversPerDay: perDay, rebuildsPerDay: rebuilds, stalledAfter: stalled, fenceCommand: fence)
     }
 
     private static func readRebuild(_ reader: inout TOMLReader) -> Rebuild? {

@@ -146,7 +146,10 @@ struct QuorumProbe: Sendable {
             """
     }
     private static let control = """
-        (SELECT GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0)))
+        (SELECT CONCAT_WS(',', GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0))),
+                CONCAT('rebuilt ', (SELECT COUNT(*) FROM repl_watchdog.control WHERE name LIKE 'rebuilt:%'
+                    AND at > NOW() - INTERVAL 1 DAY AND at > IFNULL((SELECT MAX(at) FROM repl_watchdog.control
+                        WHERE name = 'ack'), '1970-01-02')), ' 1'))
             FROM repl_watchdog.control WHERE name IN ('pause', 'ack'))
         """
 
@@ -390,6 +393,7 @@ struct QuorumProbe: Sendable {
             switch words[0] {
             case "pause": control.paused = words[2] == "1"
             case "ack": control.acknowledged = UInt64(words[1]) ?? 0
+            case "rebuilt": control.rebuildsToday = Int(words[1]) ?? 0
             default: break
             }
         }

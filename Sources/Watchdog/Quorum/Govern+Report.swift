@@ -15,6 +15,7 @@ extension QuorumRules {
             fenceCommand: !configuration.safety.fenceCommand.isEmpty,
             drainTimeout: configuration.safety.drainTimeout.milliseconds)
         stalledAfter = configuration.safety.stalledAfter.milliseconds
+        rebuildsPerDay = configuration.safety.rebuildsPerDay
     }
 }
 

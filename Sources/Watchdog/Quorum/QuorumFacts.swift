@@ -84,6 +84,8 @@ public struct Control: Sendable, Hashable {
     /// Age in milliseconds of the newest automatic failover on record, by the server's clock; nil: none.
     public var lastFailover: Int64?
     public var failoversToday = 0
+    /// Rebuilds within a day, since the last `ack`.
+    public var rebuildsToday = 0
 
     public init() {}
 }

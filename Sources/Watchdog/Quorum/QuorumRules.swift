@@ -30,6 +30,8 @@ public struct QuorumRules: Sendable, Hashable {
     /// No automatic failover for so long after one that has finished; 0: never held back.
     public var blockPeriod: Int64
     public var failoversPerDay: Int
+    /// Rebuilds of the replica within a day after which the next one waits for an operator.
+    public var rebuildsPerDay = 1_000
     public var maxLost: UInt64
     /// The operator's word that a router stops when its agent does.
     public var bound: Bool

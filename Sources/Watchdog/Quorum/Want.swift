@@ -64,6 +64,16 @@ extension Govern {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
         case .running? where other.superReadOnly || other.readOnly && other.ledger != nil: return (nil, nil)
         case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
+        case .broken(let why)?:
+            let rebuilds = view.quorum(primary)?.control.rebuildsToday ?? 0
+            guard rebuilds < rules.rebuildsPerDay else {
+                return (
+                    nil,
+                    "\(replica) was rebuilt \(rebuilds) times within a day and is broken again (\(why)): end the cause, then "
+                        + "'ack' lets the agents rebuild it once more"
+                )
+            }
+            return (.recover(primary), nil)
         default: return (.recover(primary), nil)
         }
     }
