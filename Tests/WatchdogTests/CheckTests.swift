@@ -81,6 +81,9 @@ import Testing
             $0.b.variables["log_replica_updates"] = nil
             $0.b.variables["log_slave_updates"] = "0"
         },
+        Fault(.critical, "binlog_ignore_db = archive", "rebuild the replica") {
+            $0.a.logFilter = "binlog_ignore_db = archive"
+        },
         Fault(.warning, "performance_schema is OFF", "performance_schema = ON") {
             $0.a.variables["performance_schema"] = "OFF"
         },

@@ -68,6 +68,13 @@ struct CheckServer {
         if settings.value("server_id") == "0" {
             found.append(finding(.critical, "server_id is 0", "my.cnf, [mysqld]: server_id = \(id == .a ? 1 : 2)"))
         }
+        if !settings.logFilter.isEmpty {
+            found.append(
+                finding(
+                    .critical,
+                    "\(settings.logFilter): what is left out of the binary log is on no replica, and a failover loses it",
+                    "my.cnf, [mysqld]: remove it, and rebuild the replica"))
+        }
         for wanted in Self.wanted {
             guard let value = settings.value(wanted.name), !wanted.holds(value) else { continue }
             found.append(

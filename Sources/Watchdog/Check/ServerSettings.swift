@@ -14,6 +14,8 @@ struct ServerSettings: Sendable {
     /// Tables that are no InnoDB, and those without a primary key: how many, and some of their names.
     var otherEngines = Names()
     var keyless = Names()
+    /// Schemas that the binary log takes alone, or leaves out (binlog_do_db, binlog_ignore_db); empty where it takes all.
+    var logFilter = ""
     /// Of each channel, by the server's own record.
     var channels: [Channel] = []
 
@@ -96,6 +98,14 @@ struct ServerSettingsProbe {
                         AND c.constraint_type = 'PRIMARY KEY'
                 WHERE t.table_type = 'BASE TABLE' AND c.table_name IS NULL AND t.table_schema NOT IN \(Self.own)
                 """, "look for tables without a primary key"))
+        // The source's filters are in no variable.
+        let log = try await rows(
+            facts.version.isMySQL(atLeast: 8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
+            "read what the binary log leaves out"
+        ).first
+        settings.logFilter = [("binlog_do_db", "Binlog_Do_DB"), ("binlog_ignore_db", "Binlog_Ignore_DB")].compactMap {
+            (name, column) in log?.string(column).flatMap { $0.isEmpty ? nil : "\(name) = \($0)" }
+        }.joined(separator: ", ")
         settings.channels = try await rows(
             """
             SELECT auto_position, heartbeat_interval FROM performance_schema.replication_connection_configuration

@@ -296,6 +296,8 @@ public struct Decide: Sendable {
         case .running?:
             return nil
         case .broken(let error)?:
+            // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
+            // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
             return .rebuild(replica, from: primary, why: error)
         case .disconnected(let error)?:
             if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {

@@ -195,7 +195,8 @@ struct QuorumProbe: Sendable {
                 OR variable_name IN ('replica_skip_errors', 'slave_skip_errors', 'replica_exec_mode', 'slave_exec_mode'))
         """
     private static let persisted = """
-        (SELECT variable_value FROM performance_schema.persisted_variables WHERE variable_name = 'super_read_only')
+        (SELECT variable_value FROM performance_schema.persisted_variables WHERE variable_name = 'super_read_only'
+            AND @@global.persisted_globals_load)
         """
     private static let tables = """
         (SELECT GROUP_CONCAT(CONCAT(table_schema, '.', table_name)) FROM information_schema.tables
