@@ -126,7 +126,8 @@ struct StaticBinaryTests {
             number(start + $0 * number(54, as: UInt16.self), as: UInt32.self)
         }
         #expect(types.contains(1) && !types.contains(3))
-        #expect(bytes.count < 28_000_000, "\(bytes.count) bytes: has the full Foundation come in?")
+        // The agent itself grows by some hundred kilobytes now and then; the full Foundation is tens of megabytes.
+        #expect(bytes.count < 30_000_000, "\(bytes.count) bytes: has the full Foundation come in?")
     }
 
     @Test func inAnEmptyRootItQueriesLooksAndMakesAPass() async throws {

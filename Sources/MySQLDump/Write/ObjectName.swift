@@ -20,8 +20,10 @@ struct ObjectName: CustomStringConvertible {
 
     /// Whether a refusal speaks of the definition, and not of the server's state, the session or a right.
     static func isAboutObject(_ refusal: ServerError) -> Bool {
-        // No room, memory or time, killed, read-only, ending.
-        ![1021, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1290, 1317, 1836, 3024, 3675].contains(refusal.number)
+        // No room, memory or time, killed, read-only, ending; not allowed to make routines or triggers.
+        ![
+            1021, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1290, 1317, 1370, 1418, 1419, 1836, 3024, 3675,
+        ].contains(refusal.number)
             && !refusal.isDenial
     }
 }

@@ -79,7 +79,9 @@ extension Act {
         // Once more under the lock: the old primary is fenced, so its set stands still.
         let (before, events) = try await withSession(old, what) { session async throws(AgentError) in
             try await onServer(what) { () async throws(MySQLError) in
-                (try await session.facts(cluster: configuration.cluster), try await eventStatuses(session, what))
+                let facts = try await session.facts(cluster: configuration.cluster)
+                // Where that fails there is the record.
+                return (facts, try? await eventStatuses(session, what))
             }
         }
         guard before.superReadOnly else {
