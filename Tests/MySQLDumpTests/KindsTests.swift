@@ -97,6 +97,13 @@ extension RealServerTests {
                         "SELECT id, HEX(x), x + 0, HEX(`s``q`) FROM m.t", "SELECT HEX(DEFAULT(x)) FROM m.t LIMIT 1",
                         "SELECT COUNT(*) FROM m.t WHERE x = '🔥'",
                     ]),
+                // Only ALLOW_INVALID_DATES takes them.
+                Kind(
+                    name: "invalid dates",
+                    sql: """
+                        CREATE DATABASE dates; SET sql_mode = 'ALLOW_INVALID_DATES'; CREATE TABLE dates.t (d DATE, e DATETIME);
+                        INSERT INTO dates.t VALUES ('2020-02-31', '2020-02-31 10:00:00'), ('2021-04-31', '2021-04-31 00:00:00');
+                        """, probes: ["SELECT CAST(d AS CHAR), CAST(e AS CHAR) FROM dates.t", "CHECKSUM TABLE dates.t"]),
                 // Characters that Unicode does not have.
                 Kind(
                     name: "gb18030",
@@ -241,10 +248,14 @@ extension RealServerTests {
                         CREATE DEFINER = gone@localhost FUNCTION f_def() RETURNS INT DETERMINISTIC RETURN 1;
                         CREATE VIEW v_fn AS SELECT f_def() AS x; CREATE DEFINER = gone@localhost VIEW a_inner AS SELECT a FROM t;
                         CREATE VIEW b_outer AS SELECT a FROM a_inner; DROP USER gone@localhost;
+                        CREATE EVENT past ON SCHEDULE AT NOW() + INTERVAL 1 SECOND DISABLE DO SELECT 1; DO SLEEP(2);
+                        SET NAMES utf8mb4; CREATE FUNCTION wide() RETURNS ENUM('🔥', 'x') DETERMINISTIC RETURN '🔥';
                         """, probes: ["CHECKSUM TABLE b.t", "SELECT COUNT(*) FROM b.j"])
             ]) { report in
                 #expect(report.omissions.contains { $0.contains("`tr`") }, "\(report.omissions)")
                 #expect(report.omissions.contains { $0.contains("`jv`") }, "\(report.omissions)")
+                #expect(report.omissions.contains { $0.contains("`past`") }, "\(report.omissions)")
+                #expect(report.omissions.contains { $0.contains("`wide`") }, "\(report.omissions)")
             }
         }
     }

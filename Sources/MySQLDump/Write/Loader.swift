@@ -115,8 +115,15 @@ struct Loader {
         if sql.starts(with: "ANALYZE ".utf8) { return try await analyze(sql) }
         let purpose = "import: " + ItemText.oneLine(String(decoding: sql.prefix(80), as: UTF8.self), limit: 80)
         do {
-            _ = try await target.session.connection.query(
+            let result = try await target.session.connection.query(
                 sql, purpose: Self.holdsSecret(sql) ? "import an account" : purpose, deadline: target.session.deadline)
+            if let object, result.warnings > 0, object.isEvent {
+                let warnings = try await target.session.connection.query(
+                    "SHOW WARNINGS", purpose: "see what became of an event", deadline: target.session.deadline)
+                if warnings.rows.contains(where: { $0.int(1) == 1588 }) {
+                    leave("\(object): its time has passed, and the server drops such an event at once")
+                }
+            }
         } catch {
             // What no server takes (a trigger over a column that is gone) must not cost the rows.
             if let object, let refusal = error.serverError, target.session.connection.isOpen,

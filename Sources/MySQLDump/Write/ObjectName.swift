@@ -3,6 +3,7 @@ import MySQLWire
 /// What a CREATE statement of a dump makes, if it is a view, a routine, a trigger or an event.
 struct ObjectName: CustomStringConvertible {
     let description: String
+    let isEvent: Bool
 
     init?(_ create: [UInt8]) {
         // DEFINER=`user`@`host` and the like stand between the two words; names in backquotes are no words.
@@ -15,6 +16,7 @@ struct ObjectName: CustomStringConvertible {
         let name = create[kind.range.upperBound...].drop { $0 == UInt8(ascii: " ") }.prefix(200)
         let end =
             name.first == UInt8(ascii: "`") ? DefinitionText.endOfQuote(Array(name), from: 0) : min(name.count, 60)
+        isEvent = kind.word == "EVENT"
         description = kind.word.lowercased() + " " + ItemText.oneLine(String(decoding: name.prefix(end), as: UTF8.self))
     }
 

@@ -62,7 +62,8 @@ struct Target: Sendable {
 
     private static func settle(_ session: Session) async throws(DumpError) {
         var settings = [
-            "sql_log_bin = 0", "sql_mode = 'NO_AUTO_VALUE_ON_ZERO'", "time_zone = '+00:00'", "foreign_key_checks = 0",
+            "sql_log_bin = 0", "sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'", "time_zone = '+00:00'",
+            "foreign_key_checks = 0",
             "unique_checks = 0", "autocommit = 1", "completion_type = 0", "net_read_timeout = 86400",
             "net_write_timeout = 86400", "wait_timeout = 86400", "lock_wait_timeout = 60",
             "sql_select_limit = 18446744073709551615", "max_execution_time = 0", "sql_safe_updates = 0",
