@@ -29,16 +29,17 @@ actor ServerLook {
         self.timeout = timeout
     }
 
-    /// Bounded by twice the timeout. One at a time.
+    /// Bounded by the timeout, all in all: whoever asks holds a lease that is little longer. One at a time.
     func look(_ options: ConnectionOptions, _ about: QuorumProbe.About = .init()) async -> ServerView {
+        let end = Deadline.after(timeout)
         // What an attempt of an earlier look has come to says whether new sessions are greeted again; its answer is old.
         if let answer = attempt?.answer { note(answer) }
         if attempt == nil, older == nil || next.hasPassed {
-            attempt = Attempt(probe, options, about, deadline: .after(timeout))
+            attempt = Attempt(probe, options, about, deadline: end)
         }
         if let attempt {
             if older == nil {
-                await attempt.wait(timeout + .seconds(1))
+                await attempt.wait(end.remaining + .milliseconds(200))
             } else {
                 await attempt.wait(trouble == nil ? Self.patience : Self.glance)
             }
@@ -50,14 +51,14 @@ actor ServerLook {
         }
         guard let older, let known else { return .downSoft("no answer") }
         do {
-            var facts = try await probe.facts(older, about, known: known, deadline: .after(timeout))
+            var facts = try await probe.facts(older, about, known: known, deadline: end)
             facts.quorum?.login = trouble
             return .up(facts)
         } catch {
             older.abort()
             self.older = nil
             guard let attempt else { return ServerProbe.classify(error) }
-            await attempt.wait(timeout)
+            await attempt.wait(end.remaining)
             guard let answer = attempt.answer else { return ServerProbe.classify(error) }
             note(answer)
             return answer.view
