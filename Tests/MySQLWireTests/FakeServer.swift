@@ -46,6 +46,8 @@ final class FakeServer: Sendable {
         Thread { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
+                // A signal is no reason to stop.
+                if connection < 0, errno == EINTR { continue }
                 guard connection >= 0 else {
                     // Closed here and nowhere else: were it closed by `stop`, this thread could go on to accept on the
                     // listener of another test, which was given the same number.
@@ -96,6 +98,7 @@ final class FakeServer: Sendable {
                 let count = bytes.withUnsafeBytes {
                     Glibc.send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
                 }
+                if count < 0, errno == EINTR { continue }
                 guard count > 0 else { throw Closed() }
                 sent += count
             }
@@ -116,6 +119,7 @@ final class FakeServer: Sendable {
                 let more = bytes.withUnsafeMutableBytes {
                     recv(descriptor, $0.baseAddress.map { $0 + got }, count - got, 0)
                 }
+                if more < 0, errno == EINTR { continue }
                 guard more > 0 else { throw Closed() }
                 got += more
             }
