@@ -195,6 +195,36 @@ import Testing
         }
     }
 
+    /// `SET GLOBAL super_read_only = ON` shows before it is done, and what it waits for is still to come.
+    @Test func aServerThatIsBeingClosedIsNotClosed() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let (server, deadline) = (backends.cluster.a, Deadline.after(.seconds(60)))
+            try await server.sql("CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            func closed() async throws -> Set<Bool> {
+                let options = configuration.connectionOptions(configuration.servers.a)
+                let session = try await MySQLConnection.connect(options, deadline: deadline)
+                defer { session.abort() }
+                let one = try await ServerProbe.facts(session, cluster: configuration.cluster, deadline: deadline)
+                let other = await QuorumProbe(configuration).look(options, deadline: deadline)
+                return [one.superReadOnly, try #require(other.facts, "\(other.reason)").superReadOnly]
+            }
+            let client = try await MySQLConnection.connect(server.rootOptions, deadline: deadline)
+            _ = try await client.query("LOCK TABLES shop.t WRITE", deadline: deadline)
+            let closing = Task { try await server.ask("SET GLOBAL super_read_only = ON", within: .seconds(60)) }
+            try await eventually("it is being closed") {
+                try await server.ask("SELECT @@GLOBAL.super_read_only, @@GLOBAL.read_only") == [["1", "0"]]
+            }
+            #expect(try await closed() == [false])
+            _ = try await client.query("INSERT INTO shop.t VALUES (1)", deadline: deadline)
+            await client.close()
+            _ = try await closing.value
+            #expect(try await closed() == [true])
+            #expect(try await server.sql("SELECT COUNT(*) FROM shop.t") == [["1"]])
+        }
+    }
+
     /// What an open session says of a server is as true as what a new one would say.
     @Test func aServerThatLetsNobodyInIsAskedOverTheSessionOfTheLookBefore() async throws {
         try await withBackends(1) { backends in

@@ -122,6 +122,32 @@ import Testing
         }
     }
 
+    /// Between the look that chose it and the lock a commit that hung there may have gone through.
+    @Test func replicationDoesNotBeginOverWhatThePrimaryLacks() async throws {
+        try await withBackends(1) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            let act = backends.act(.agents)
+            let master = try #require(
+                try await LedgerSession.open(
+                    a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
+                    deadline: .after(.seconds(10))))
+            try await master.scan(seen: "")
+            #expect(try await master.takeOperationLock())
+            try await b.sql("STOP REPLICA; CREATE TABLE shop.own (id INT PRIMARY KEY)")
+            for (closed, why) in [(false, "it is not closed any more"), (true, "which a (")] {
+                if closed { try await b.sql("SET GLOBAL super_read_only = ON") }
+                let refused = await #expect(throws: AgentError.self) {
+                    try await act.resume(.b, from: .a, ledger: master)
+                }
+                #expect("\(try #require(refused))".contains(why))
+                #expect(
+                    try await b.sql("SELECT service_state FROM performance_schema.replication_connection_status")
+                        == [["OFF"]])
+            }
+            await master.close()
+        }
+    }
+
     @Test func noRoomForTwoDumpsStopsBeforeAnythingIsTouched() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)

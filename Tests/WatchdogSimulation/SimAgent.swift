@@ -107,7 +107,8 @@ enum Op {
     case checkReopen(ServerID)
     case checkMajority(ServerID)
     case unlock(ServerID, promoted: Bool, first: Bool)
-    case replicate(ServerID)
+    /// After the look that chose it something may have been committed there: seen once more, but on a fresh copy.
+    case replicate(ServerID, copied: Bool)
     case save(ServerID)
     case wipe(ServerID, epoch: UInt64)
     /// Not done while its majority is missing.

@@ -268,13 +268,15 @@ extension SimWorld {
         if case .checkOther = op {
             return servers[away].superReadOnly && servers[away].executed.isSubset(of: servers[home].executed)
         }
-        guard servers[away].guest?.session == session else { return false }
+        guard servers[away].guest?.session == session else {
+            servers[away].closing = false
+            return false
+        }
         servers[away].guest?.heard = now
         switch op {
         case .close:
             // Clients' sessions are ended first; what waits for an acknowledgement commits and nobody is told.
-            servers[away].superReadOnly = true
-            servers[away].readOnly = true
+            (servers[away].superReadOnly, servers[away].readOnly, servers[away].closing) = (true, true, false)
             for host in agents.indices where agents[host].router.leads == id { agents[host].router.process += 1 }
             restartMoves(id)
             servers[away].semiSync = false
@@ -287,7 +289,8 @@ extension SimWorld {
                 && Ledger.campaign(facts.ledger, on: id) == nil
                 && (facts.promotion?.primary != facts.uuid
                     || facts.promotion?.epoch ?? 0 <= servers[home].promotion?.epoch ?? 0)
-        case .replicate:
+        case .replicate(_, let copied):
+            guard copied || servers[away].superReadOnly && errant(away).isEmpty else { return false }
             servers[away].semiSync = false
             if servers[away].channel == nil {
                 servers[away].channel = SimServer.Channel(source: servers[home].id)

@@ -63,7 +63,7 @@ extension SimWorld {
         ServerFacts(
             uuid: servers[server].uuid, serverID: UInt64(server + 1), version: Self.version,
             readOnly: servers[server].readOnly,
-            superReadOnly: servers[server].superReadOnly, executed: servers[server].executed,
+            superReadOnly: servers[server].superReadOnly || servers[server].closing, executed: servers[server].executed,
             operationLocked: servers[server].lock != nil, quorum: quorum(server))
     }
 

@@ -64,7 +64,9 @@ extension SimWorld {
         if now < plan.healed + 1_000 { agenda.add(now + dice.within(150...400), .write(agent)) }
         guard let id = agents[agent].router.leads else { return }
         let server = index(id)
-        guard servers[server].open, servers[server].running, reaches(agent, id), nextMark < 3_000 else { return }
+        guard servers[server].open, !servers[server].closing, servers[server].running, reaches(agent, id),
+            nextMark < 3_000
+        else { return }
         let tx = Tx(mark: nextMark, gtid: servers[server].nextGTID())
         nextMark += 1
         servers[server].binlog.append(tx)

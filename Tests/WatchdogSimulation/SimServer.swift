@@ -37,6 +37,9 @@ final class SimServer {
     // In the process.
     var superReadOnly = true
     var readOnly = true
+    /// Somebody has asked for super_read_only, and commits that began before are waited for: it shows as ON already,
+    /// read_only does not.
+    var closing = false
     var semiSync = false
     var waiting: [(tx: Tx, host: Int, connection: Int)] = []
     var lock: Int?
@@ -168,6 +171,7 @@ final class SimServer {
         for entry in waiting { commit(entry.tx) }
         waiting = []
         refusing = false
+        closing = false
         channel?.connected = false
         channel?.receiverWanted = true
         channel?.applierWanted = true

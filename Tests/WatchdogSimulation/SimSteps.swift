@@ -57,12 +57,13 @@ extension SimWorld {
             ]
         case .open(let id): ops = opening(id, sight, promoted: ledger?.kind == .failover, me.govern)
         case .resume(let replica, _):
-            ops = [.guardTake(replica), .replicate(replica), .guardRelease(replica)]
+            ops = [.guardTake(replica), .replicate(replica, copied: false), .guardRelease(replica)]
         case .rebuild(let replica, _, _):
             ops = [.goOnAlone, .guardTake(replica), .close(replica)]
             if breakage != .saveSkipped { ops.append(.save(replica)) }
             ops += [
-                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica), .guardRelease(replica),
+                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica, copied: true),
+                .guardRelease(replica),
             ]
         case .terminate:
             if let other = me.part?.server.other, other == me.govern.primary?.other,
@@ -163,6 +164,8 @@ extension SimWorld {
             guard server.running, reaches(flight.agent, id) else { return false }
             taken = server.lock != nil || server.guest.map { $0.session != flight.part?.session } == true
             limit = 12_000
+        case .close(let id):
+            return closes(place, servers[index(id)])
         case .goOnAlone:
             guard let home = flight.part.map({ index($0.server) }), servers[home].running else { return false }
             taken = servers[home].semiSync && !rules.isMajority(quorum(home).async)
@@ -173,6 +176,22 @@ extension SimWorld {
         guard taken, now - since < limit else { return false }
         flights[place].since = since
         return true
+    }
+
+    /// Closing waits for commits that wait for an acknowledgement; their clients' sessions are ended after two seconds, and
+    /// only then they are let go.
+    private func closes(_ place: Int, _ server: SimServer) -> Bool {
+        let flight = flights[place]
+        guard server.running, reaches(flight.agent, server.id), server.guest?.session == flight.part?.session,
+            !server.readOnly
+        else {
+            server.closing = false
+            return false
+        }
+        let since = flight.since ?? now
+        flights[place].since = since
+        server.closing = !server.waiting.isEmpty && now - since < 2_000
+        return server.closing
     }
 
     func proceed(_ agent: Int, _ fine: Bool) {

@@ -232,10 +232,24 @@ final class SimWorld {
                 servers[mine].channel?.position = 0
                 // A source refuses a replica that has more of the source's own than the source itself.
                 if holdsMore(mine, theirs) { servers[mine].channel?.receiverBroken = true }
+                watchErrant(mine, theirs)
             }
             if servers[mine].channel?.connected == true { receive(mine, theirs) }
         }
         apply(mine)
+    }
+
+    /// Replication by GTID begins only where nothing is held that the source lacks: it would be left there, unsaved.
+    private func watchErrant(_ mine: Int, _ theirs: Int) {
+        let errant = errant(mine)
+        guard !errant.isEmpty, !oracle.errant, servers[mine].promotion?.primary != servers[mine].uuid else { return }
+        oracle.violations.append("\(servers[mine].id) replicates and holds \(errant), which its source lacks")
+    }
+
+    /// What a server holds and the other lacks, but for what the other made itself.
+    func errant(_ mine: Int) -> GTIDSet {
+        let surplus = servers[mine].executed.subtracting(servers[1 - mine].executed)
+        return surplus.subtracting(surplus.from(uuid: servers[1 - mine].uuid))
     }
 
     private func holdsMore(_ mine: Int, _ theirs: Int) -> Bool {

@@ -11,12 +11,33 @@ extension Act {
             let state = try await onServer(what) { () async throws(MySQLError) in
                 try await session.facts(cluster: configuration.cluster)
             }
+            try await refuseErrant(replica, state, from: primary, what)
             let link = state.channels.isEmpty ? try await newLink(to: primary, former: nil, what) : nil
             try await onServer(what) { () async throws(MySQLError) in
                 if let link { try await changeSource(session, to: primary, link) }
                 try await calm(session)
             }
             try await startApplying(session, what)
+        }
+    }
+
+    /// Nothing that the primary lacks may be left on its replica: between the look that chose this step and the lock, what
+    /// was under way there may have been committed. What the primary itself made may wait there for an acknowledgement.
+    private func refuseErrant(
+        _ replica: ServerID, _ state: ServerFacts, from primary: ServerID, _ what: String
+    ) async throws(AgentError) {
+        // Routers may write to either server where they lead.
+        guard configuration.initiative == .agents else { return }
+        guard state.superReadOnly else { throw AgentError(.refused, "\(what): it is not closed any more: look again") }
+        let source = try await withSession(primary, what) { session async throws(AgentError) in
+            try await onServer(what) { () async throws(MySQLError) in
+                try await session.facts(cluster: configuration.cluster)
+            }
+        }
+        let surplus = state.executed.subtracting(source.executed)
+        let errant = surplus.subtracting(surplus.from(uuid: source.uuid))
+        guard errant.isEmpty else {
+            throw AgentError(.refused, "\(what): it holds \(errant), which \(name(primary)) lacks: look again")
         }
     }
 

@@ -5,7 +5,9 @@ import MySQLWire
 /// else. On a replica it would hold the applier's own commits, on a new primary the record of its promotion.
 /// https://dev.mysql.com/doc/refman/8.4/en/replication-semisync.html
 ///
-/// Each statement decides by what the server is at that very moment: an agent that was held up does no harm with it.
+/// Each statement decides by what the server is at that very moment: an agent that was held up does no harm with it. A
+/// server is closed where both flags say so: while super_read_only waits for commits that wait for an acknowledgement,
+/// it shows as ON by itself, and to let them go then would tell their clients that all is well.
 extension Act {
     private static let installed = """
         SELECT COUNT(*) FROM performance_schema.global_variables WHERE variable_name = 'rpl_semi_sync_source_enabled'
@@ -50,7 +52,7 @@ extension Act {
             try await post.run(
                 """
                 SET GLOBAL rpl_semi_sync_source_enabled =
-                    IF(@@global.super_read_only, 0, @@global.rpl_semi_sync_source_enabled)
+                    IF(@@global.super_read_only AND @@global.read_only, 0, @@global.rpl_semi_sync_source_enabled)
                 """, what)
         }
     }

@@ -68,6 +68,7 @@ public struct ServerFacts: Sendable {
     public var version: ServerVersion
     public var gtidMode: Bool
     public var readOnly: Bool
+    /// The server is closed to everybody, and nothing that began before is still to come.
     public var superReadOnly: Bool
     public var executed: GTIDSet
     public var purged: GTIDSet
@@ -91,6 +92,11 @@ public struct ServerFacts: Sendable {
     /// What only the agents' initiative asks for.
     public var quorum: QuorumFacts?
 
+    /// - Parameters:
+    ///   - readOnly: `@@global.read_only`.
+    ///   - superReadOnly: `@@global.super_read_only`. While SET GLOBAL super_read_only = ON waits for commits that began
+    ///     before, the server shows it as ON and read_only as OFF (8.0 to 9.7): such a server is not closed yet, and
+    ///     what it waits for is not in its GTID set.
     public init(
         uuid: String, serverID: UInt64, version: ServerVersion = ServerVersion("9.7.0"), gtidMode: Bool = true,
         readOnly: Bool = false, superReadOnly: Bool = false, executed: GTIDSet = GTIDSet(),
@@ -104,7 +110,7 @@ public struct ServerFacts: Sendable {
         self.version = version
         self.gtidMode = gtidMode
         self.readOnly = readOnly
-        self.superReadOnly = superReadOnly
+        self.superReadOnly = superReadOnly && readOnly
         self.executed = executed
         self.purged = purged
         self.channels = channels

@@ -36,6 +36,26 @@ extension Fault {
                 throw error
             }
         },
+        Fault(
+            "S06b", "SIGSTOP of the primary while commits hang there, SIGCONT after the promotion", .failover,
+            network: true, replication: .semiSynchronous
+        ) { context in
+            let network = try context.network()
+            context.begin()
+            // What clients wait for then is in the primary's binary log alone, and is committed when the agents close it.
+            try network.cut([context.primary.name], from: [context.replica.name])
+            await context.wait(.milliseconds(500))
+            context.primary.freeze()
+            do {
+                try await context.failedOver()
+                await context.wait(context.between(.zero, .seconds(4)))
+            } catch {
+                context.primary.thaw()
+                throw error
+            }
+            try network.heal()
+            context.primary.thaw()
+        },
         Fault("S07", "SIGSTOP of the primary for 2 s", .stays) { context in
             context.begin()
             context.primary.freeze()
