@@ -76,7 +76,7 @@ let package = Package(
             name: "MySQLWireTests", dependencies: ["MySQLWire", "TestBed", "COpenSSL"], swiftSettings: settings),
         .testTarget(
             name: "MySQLDumpTests", dependencies: ["MySQLDump", "MySQLWire", "TestBed"], swiftSettings: settings),
-        // The agents' initiative against modelled servers, hosts and networks.
+        // Quorum mode against modelled servers, hosts and networks.
         .target(
             name: "WatchdogSimulation", dependencies: ["Watchdog", "MySQLWire"], path: "Tests/WatchdogSimulation",
             // One thread per history: the checks at run time cost a sixth of a million histories. The tests, built for

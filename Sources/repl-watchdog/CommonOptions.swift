@@ -47,11 +47,11 @@ struct CommonOptions: ParsableArguments {
         }
     }
 
-    /// A configuration for what only the agents' initiative has.
+    /// A configuration for what only quorum mode has.
     func councilConfiguration() throws -> Configuration {
         let configuration = try configuration()
-        guard configuration.initiative == .agents else {
-            Output.complain("\(config): this needs initiative = \"agents\"")
+        guard configuration.mode == .quorum else {
+            Output.complain("\(config): this needs mode = \"quorum\"")
             throw ExitCode(ConfigurationError.exitStatus)
         }
         return configuration

@@ -13,11 +13,12 @@ struct ExplainCommand: AsyncParsableCommand {
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let agent = Agent(configuration: try common.councilConfiguration(), logger: try common.logger())
-        let (status, gates) = await agent.explain()
+        let (status, conditions) = await agent.explain()
         try Output.line(status.text())
         try Output.line("a failover, condition by condition:")
-        for gate in gates {
-            try Output.line(PrintableText.line("  \(gate.holds ? "yes" : "no ")  \(gate.name): \(gate.text)"))
+        for condition in conditions {
+            try Output.line(
+                PrintableText.line("  \(condition.holds ? "yes" : "no ")  \(condition.name): \(condition.text)"))
         }
         throw ExitCode(status.exitStatus)
     }

@@ -76,7 +76,7 @@ struct Backends: Sendable {
     func configuration(_ index: Int) -> Configuration {
         let router = routers[index]
         return Configuration(
-            cluster: "shop", initiative: .router, agents: [], workingDirectory: folders[index].path,
+            cluster: "shop", mode: .routerLed, agents: [], workingDirectory: folders[index].path,
             agent: .init(name: "web\(index + 1)", interval: .milliseconds(500), probeTimeout: .seconds(2)),
             servers: .init(a: cluster.a.address, b: cluster.b.address),
             credentials: .init(
@@ -92,11 +92,11 @@ struct Backends: Sendable {
     }
 
     /// Carries single steps out, as the first agent.
-    func act(_ initiative: Configuration.Initiative) -> Act {
+    func executor(_ mode: Configuration.Mode) -> Executor {
         var configuration = configuration(0)
-        configuration.initiative = initiative
-        return Act(
-            configuration: configuration, router: RouterControl(configuration: configuration),
+        configuration.mode = mode
+        return Executor(
+            configuration: configuration, router: LocalRouter(configuration: configuration),
             logger: journal.logger(configuration.agent.name))
     }
 

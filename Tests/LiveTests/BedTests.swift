@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// What `initiative = router` builds upon: next-available moves on and does not go back by itself.
+    /// What `mode = router` builds upon: next-available moves on and does not go back by itself.
     @Test func theRouterMovesToBAndStaysUntilItIsRestarted() async throws {
         try await withCluster { cluster in
             let (a, b) = (try await cluster.a.serverUUID(), try await cluster.b.serverUUID())

@@ -19,8 +19,8 @@ import Testing
         var configuration = Configuration.forElection(agent: name, server: server)
         configuration.cluster = "shop"
         let options = server.connectionOptions(.agent)
-        let decide = Decide(configuration)
-        let diagnose = Diagnose(configuration)
+        let policy = RouterLedPolicy(configuration)
+        let diagnoser = Diagnoser(configuration)
         let probe = try await MySQLConnection.connect(options, deadline: .after(.seconds(20)))
         defer { probe.abort() }
         var session: LedgerSession?
@@ -30,17 +30,17 @@ import Testing
             // The server is the replica that the routers have gone to; the old primary is there and has nothing more.
             let facts = try await ServerProbe.facts(probe, cluster: "shop", deadline: .after(.seconds(10)))
             let seen = Observation.crashed(replica: facts, configuration)
-            var standing = Standing(agent: name)
+            var standing = LocalStatus(agent: name)
             if let session {
                 standing.server = .b
                 standing.session = session.id
                 standing.holdsLock = try await session.holdsOperationLock()
             }
-            let ledger = decide.activeLedger(seen)
+            let ledger = policy.activeLedger(seen)
             if let master = ledger?.master, master.alive, let session {
                 return (Result(agent: name, leads: master.session == session.id && standing.holdsLock), session)
             }
-            switch decide(seen, diagnose(seen), standing) {
+            switch policy.nextStep(seen, diagnoser.diagnose(seen), standing) {
             case .scan:
                 if session == nil {
                     session = try await LedgerSession.open(
@@ -111,7 +111,7 @@ import Testing
 extension Configuration {
     static func forElection(agent: String, server: MySQLServer) -> Configuration {
         Configuration(
-            cluster: "shop", initiative: .router, agents: [], workingDirectory: "/nowhere",
+            cluster: "shop", mode: .routerLed, agents: [], workingDirectory: "/nowhere",
             agent: .init(name: agent, interval: .seconds(1), probeTimeout: .seconds(2)),
             servers: .init(a: .tcp(host: "127.0.0.1", port: 1), b: server.address),
             credentials: .init(user: "watchdog", password: Secret("x"), tls: .disabled, caFile: nil),

@@ -74,7 +74,7 @@ import Testing
             try await cluster.settled(trial.writers, hold: .seconds(5))
             for backend in cluster.backends { try write("second", backend) }
             try await everyLog(cluster, "the password file has changed")
-            try await everyLog(cluster, "new sessions come to be again")
+            try await everyLog(cluster, "new connections are accepted again")
             try await cluster.settled(trial.writers, hold: .seconds(4))
         }
     }

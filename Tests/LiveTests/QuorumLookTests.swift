@@ -158,18 +158,19 @@ import Testing
             }
             let first = try await intruder()
             var (facts, quorum) = try await look()
-            #expect(!facts.operationLocked && quorum.votes.isEmpty && quorum.alive.isEmpty && quorum.async.isEmpty)
+            #expect(
+                !facts.operationLocked && quorum.votes.isEmpty && quorum.seesPrimary.isEmpty && quorum.async.isEmpty)
             #expect(!quorum.switchoverAsked && !quorum.failoverAsked && !quorum.lossAccepted && !quorum.resumeAsked)
             #expect(quorum.here.isEmpty && quorum.strangers.isEmpty)
-            for majority in [locks.majority(.alive), locks.majority(.async)] {
+            for majority in [locks.majority(.seesPrimary), locks.majority(.async)] {
                 #expect(try await server.sql("SELECT \(majority)", as: .agent) == [["0"]])
             }
 
             // Who needs one takes it away.
-            let post = try #require(try await Post.open(configuration, .a, deadline: deadline))
+            let lockSession = try #require(try await LockSession.open(configuration, .a, deadline: deadline))
             await #expect(throws: MySQLError.self) { try await first.query("SELECT 1", deadline: deadline) }
             let second = try await intruder()
-            try await post.hold(.alive, true)
+            try await lockSession.hold(.seesPrimary, true)
             let ledger = try #require(
                 try await LedgerSession.open(
                     configuration.connectionOptions(configuration.servers.a), server: .a, agent: "web1",
@@ -178,7 +179,7 @@ import Testing
             try await ledger.scan(seen: "")
             await #expect(throws: MySQLError.self) { try await second.query("SELECT 1", deadline: deadline) }
             (facts, quorum) = try await look()
-            #expect(facts.operationLocked && quorum.alive.contains(0) && quorum.here.contains(0))
+            #expect(facts.operationLocked && quorum.seesPrimary.contains(0) && quorum.here.contains(0))
             #expect(facts.ledger?.first?.alive == true)
 
             // A lock of the agents' own account is not taken away.
@@ -191,7 +192,7 @@ import Testing
             #expect(try await ledger.holdsOperationLock())
             await other.close()
             await ledger.close()
-            post.close()
+            lockSession.close()
         }
     }
 

@@ -44,12 +44,12 @@ import Testing
             #expect(backends.journal.signals.filter { $0.hasPrefix("OPER") } == ["OPER repl"])
             #expect(backends.journal.count("saved") == 1, "saved more than once")
 
-            // What decided for and against each rung is on record, and the primary's data lies beside the copy.
-            let rungs = backends.journal.all.filter { $0.message == "ladder" }.map {
-                "\($0.metadata["rung"] ?? "") \($0.metadata["taken"] ?? "")"
+            // What decided for and against each method is on record, and the primary's data lies beside the copy.
+            let methods = backends.journal.all.filter { $0.message == "rebuild method" }.map {
+                "\($0.metadata["method"] ?? "") \($0.metadata["used"] ?? "")"
             }
-            #expect(rungs.count == 3 && rungs[0].hasPrefix("gtid no: "), "\(rungs)")
-            #expect(rungs.dropFirst() == ["clone no: not allowed: rebuild.clone is false", "dump yes: what is left"])
+            #expect(methods.count == 3 && methods[0].hasPrefix("gtid no: "), "\(methods)")
+            #expect(methods.dropFirst() == ["clone no: not allowed: rebuild.clone is false", "dump yes: what is left"])
             let kept = try #require(backends.journal.all.first { $0.message == "copied" }?.metadata["file"])
             let report = try await MySQLDump.verify(kept)
             #expect(report.warnings.isEmpty && report.gtidExecuted == before, "\(report)")
@@ -96,7 +96,7 @@ import Testing
     @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let act = backends.act(.agents)
+            let executor = backends.executor(.quorum)
             let master = try #require(
                 try await LedgerSession.open(
                     a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
@@ -112,7 +112,7 @@ import Testing
                 """)
             let before = try await b.gtidExecuted()
             let refused = await #expect(throws: AgentError.self) {
-                try await act.rebuild(.b, from: .a, why: "test", epoch: 1, reopen: false, ledger: master)
+                try await executor.rebuild(.b, from: .a, why: "test", epoch: 1, reopen: false, ledger: master)
             }
             #expect("\(try #require(refused))".contains("it was promoted in epoch 7"))
             #expect(try await b.gtidExecuted() == before)
@@ -126,7 +126,7 @@ import Testing
     @Test func replicationDoesNotBeginOverWhatThePrimaryLacks() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let act = backends.act(.agents)
+            let executor = backends.executor(.quorum)
             let master = try #require(
                 try await LedgerSession.open(
                     a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
@@ -137,7 +137,7 @@ import Testing
             for (closed, why) in [(false, "it is not closed any more"), (true, "which a (")] {
                 if closed { try await b.sql("SET GLOBAL super_read_only = ON") }
                 let refused = await #expect(throws: AgentError.self) {
-                    try await act.resume(.b, from: .a, ledger: master)
+                    try await executor.resume(.b, from: .a, ledger: master)
                 }
                 #expect("\(try #require(refused))".contains(why))
                 #expect(

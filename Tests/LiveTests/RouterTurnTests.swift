@@ -8,7 +8,7 @@ import Testing
 /// Turning a real mysqlrouter, proved through its own port.
 @Suite(.serialized) struct RouterTurnTests {
     static func withControl(
-        _ body: (RouterControl, Cluster, MySQLRouter) async throws -> Void
+        _ body: (LocalRouter, Cluster, MySQLRouter) async throws -> Void
     ) async throws {
         try await withCluster { cluster in
             try await withRouter(to: [cluster.a, cluster.b]) { router in
@@ -25,10 +25,10 @@ import Testing
         }
     }
 
-    static func control(_ cluster: Cluster, _ router: MySQLRouter, _ folder: GuardedFolder) -> RouterControl {
-        RouterControl(
+    static func control(_ cluster: Cluster, _ router: MySQLRouter, _ folder: GuardedFolder) -> LocalRouter {
+        LocalRouter(
             configuration: Configuration(
-                cluster: "shop", initiative: .router, agents: [], workingDirectory: folder.path,
+                cluster: "shop", mode: .routerLed, agents: [], workingDirectory: folder.path,
                 agent: .init(name: "web1", interval: .seconds(1), probeTimeout: .seconds(2)),
                 servers: .init(a: cluster.a.address, b: cluster.b.address),
                 credentials: .init(

@@ -2,7 +2,7 @@ import Foundation
 import TestBed
 import Testing
 
-/// Scenarios of the agents' initiative by their numbers, on real servers with real routers and agents as processes.
+/// Scenarios of quorum mode by their numbers, on real servers with real routers and agents as processes.
 /// `Scripts/chaos --list` has all of them; here are those that are quick.
 @Suite(.serialized) struct ScenarioTests {
     /// On loopback, one cluster for all: what one leaves behind the next one finds.

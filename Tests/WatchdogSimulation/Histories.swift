@@ -21,7 +21,7 @@ public enum Histories {
 
     /// One history; told in full if wanted.
     static func play(
-        _ seed: UInt64, breakage: Govern.Breakage?, toward: Govern.Breakage?, tell: Bool
+        _ seed: UInt64, breakage: QuorumPolicy.Breakage?, toward: QuorumPolicy.Breakage?, tell: Bool
     ) -> SimWorld {
         var dice = Dice(seed: seed &* 31 &+ 7)
         let plan = Plan.random(&dice, toward: toward ?? breakage)
@@ -37,8 +37,8 @@ public enum Histories {
     public static func run(
         _ seeds: Range<UInt64>, breaking rule: String? = nil, toward: String? = nil, findings limit: Int = 3
     ) -> Result {
-        let breakage = rule.flatMap { Govern.Breakage(rawValue: $0) }
-        let toward = toward.flatMap { Govern.Breakage(rawValue: $0) }
+        let breakage = rule.flatMap { QuorumPolicy.Breakage(rawValue: $0) }
+        let toward = toward.flatMap { QuorumPolicy.Breakage(rawValue: $0) }
         var result = Result()
         for seed in seeds {
             let world = play(seed, breakage: breakage, toward: toward, tell: false)
@@ -60,5 +60,5 @@ public enum Histories {
         play(seed, breakage: nil, toward: nil, tell: true).story ?? []
     }
 
-    public static var rules: [String] { Govern.Breakage.allCases.map(\.rawValue) }
+    public static var rules: [String] { QuorumPolicy.Breakage.allCases.map(\.rawValue) }
 }

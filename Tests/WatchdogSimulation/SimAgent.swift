@@ -11,23 +11,23 @@ final class SimAgent {
     var born: Int64 = 0
 
     // On disk.
-    var disk = Kept()
+    var disk = DurableState()
 
     // In the process.
-    var govern: Govern
-    var written = Kept()
-    /// When each post last had an answer; nil while there is none.
+    var policy: QuorumPolicy
+    var written = DurableState()
+    /// When each lock session last had an answer; nil while there is none.
     var pong: [Int64?] = [nil, nil]
-    var part: (server: ServerID, session: Int)?
+    var ledgerSession: (server: ServerID, session: Int)?
     /// This agent's session with the operation lock on the server that is not the ledger's.
     var guest: (server: ServerID, session: Int)?
-    var lastStanding: Standing
+    var lastStanding: LocalStatus
     var views: [ServerView?] = [nil, nil]
     /// What is on its way back from each server.
     var answers: [ServerView?] = [nil, nil]
     /// What was decided and is being carried out.
     var orders: Orders?
-    var sight: Sight?
+    var observation: TimedObservation?
     var fenced: (epoch: UInt64, done: Bool)?
     var asked: [Int64] = [0, 0]
     var probing = [false, false]
@@ -43,14 +43,14 @@ final class SimAgent {
     var postponed: [SimWorld.Event] = []
 
     var router = Router()
-    /// This process has seen a reason for its router's road, or has had it closed. One that was just started has not:
+    /// This process has seen a reason for its router's path, or has had it closed. One that was just started has not:
     /// what an earlier life left open stays so for a while.
     var controls = true
 
     struct Router {
         enum State: Equatable {
             case leads(ServerID)
-            case cut
+            case closed
             /// Being restarted; until `old` ends it leads where it led.
             case turning(to: ServerID, old: ServerID?)
             case stopping(old: ServerID?)
@@ -64,16 +64,16 @@ final class SimAgent {
             switch state {
             case .leads(let id): id
             case .turning(_, let old), .stopping(let old): old
-            case .cut: nil
+            case .closed: nil
             }
         }
     }
 
-    init(index: Int, govern: Govern) {
+    init(index: Int, policy: QuorumPolicy) {
         self.index = index
         name = "web\(index + 1)"
-        self.govern = govern
-        lastStanding = Standing(agent: name)
+        self.policy = policy
+        lastStanding = LocalStatus(agent: name)
     }
 }
 
@@ -82,7 +82,7 @@ struct Flight {
     var op: Op
     var agent: Int
     var life: Int
-    var part: (server: ServerID, session: Int)?
+    var ledgerSession: (server: ServerID, session: Int)?
     /// Since when it waits at the server for a lock.
     var since: Int64?
 }
@@ -98,7 +98,7 @@ enum Op {
     case guardRelease(ServerID)
     case close(ServerID)
     case pause(Int64)
-    case silence(ServerID)
+    case stopReceiver(ServerID)
     case startApplier(ServerID)
     case stopReplication(ServerID, acceptLoss: Bool)
     case checkOther(ServerID)
@@ -112,14 +112,14 @@ enum Op {
     case save(ServerID)
     case wipe(ServerID, epoch: UInt64)
     /// Not done while its majority is missing.
-    case goOnAlone
+    case disableSemiSyncByMajority
     case copy(ServerID)
     case clear(ServerID)
     case dropLedger(ServerID, close: Bool)
     case startReplica(ServerID)
     case refuseIfPromoted(known: UInt64)
-    case loosen(ServerID)
-    case tighten(ServerID)
-    case calm(ServerID)
+    case disableSemiSync(ServerID)
+    case enableSemiSync(ServerID)
+    case disableSemiSyncOnReplica(ServerID)
     case powerOff(ServerID, epoch: UInt64)
 }

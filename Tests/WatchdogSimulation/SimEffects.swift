@@ -2,14 +2,15 @@ import Watchdog
 
 /// What a statement does on a server. Each returns whether it succeeded; nothing here looks at what the agent believes.
 extension SimWorld {
-    func effect(_ op: Op, _ agent: Int, _ part: (server: ServerID, session: Int)?, sameLife: Bool) -> Bool {
+    func effect(_ op: Op, _ agent: Int, _ ledgerSession: (server: ServerID, session: Int)?, sameLife: Bool) -> Bool {
         switch op {
         case .join(let id): return sameLife && join(agent, id)
         case .leave:
-            if sameLife { agents[agent].part = nil }
+            if sameLife { agents[agent].ledgerSession = nil }
             return true
         case .pause: return true
-        case .loosen(let id), .tighten(let id), .calm(let id): return overPost(op, agent, id)
+        case .disableSemiSync(let id), .enableSemiSync(let id), .disableSemiSyncOnReplica(let id):
+            return overPost(op, agent, id)
         case .powerOff(let id, let epoch):
             let done = dice.chance(75)
             if done, servers[index(id)].up {
@@ -20,55 +21,61 @@ extension SimWorld {
             return true
         default: break
         }
-        guard let part else { return false }
-        let home = index(part.server)
+        guard let ledgerSession else { return false }
+        let home = index(ledgerSession.server)
         switch op {
         case .guardRelease:
             if sameLife { agents[agent].guest = nil }
-            if servers[1 - home].guest?.session == part.session { servers[1 - home].guest = nil }
+            if servers[1 - home].guest?.session == ledgerSession.session { servers[1 - home].guest = nil }
             return true
         // Over the session that holds the lock on the other server.
         case .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear:
-            return abroad(op, agent, home, part.session)
+            return abroad(op, agent, home, ledgerSession.session)
         default: break
         }
         if case .unlock(_, let promoted, let first) = op, breakage == .openWithoutLock {
-            guard servers[home].running, reaches(agent, part.server) else { return false }
+            guard servers[home].running, reaches(agent, ledgerSession.server) else { return false }
             servers[home].superReadOnly = false
             return first || open(home, promoted)
         }
         // Everything else goes over the ledger session.
-        guard servers[home].running, reaches(agent, part.server), servers[home].sessions[part.session] != nil else {
+        guard servers[home].running, reaches(agent, ledgerSession.server),
+            servers[home].sessions[ledgerSession.session] != nil
+        else {
             return false
         }
-        servers[home].sessions[part.session]?.heard = now
+        servers[home].sessions[ledgerSession.session]?.heard = now
         switch op {
         case .allowWriting:
             servers[home].superReadOnly = false
             if servers[home].ledger == nil { servers[home].ledger = [] }
             return true
         case .signal(let signal, let epoch, let unique, let witness, let sync):
-            return write(signal, epoch, unique, witness, sync, agent, home, part.session)
+            return write(signal, epoch, unique, witness, sync, agent, home, ledgerSession.session)
         case .takeLock:
             if servers[home].guest != nil { return true }
-            if servers[home].lock == nil || servers[home].lock == part.session { servers[home].lock = part.session }
+            if servers[home].lock == nil || servers[home].lock == ledgerSession.session {
+                servers[home].lock = ledgerSession.session
+            }
             return true
-        case .guardTake(let id): return sameLife && take(id, agent, home, part.session)
-        default: return athome(op, agent, home, part.session)
+        case .guardTake(let id): return sameLife && take(id, agent, home, ledgerSession.session)
+        default: return athome(op, agent, home, ledgerSession.session)
         }
     }
 
     private func join(_ agent: Int, _ id: ServerID) -> Bool {
         let server = index(id)
-        if let part = agents[agent].part, part.server == id, servers[server].sessions[part.session] != nil {
+        if let ledgerSession = agents[agent].ledgerSession, ledgerSession.server == id,
+            servers[server].sessions[ledgerSession.session] != nil
+        {
             return true
         }
-        agents[agent].part = nil
+        agents[agent].ledgerSession = nil
         guard servers[server].running, reaches(agent, id) else { return false }
         // The lock of this agent's name may still be held by its former session.
         guard !servers[server].sessions.all.contains(where: { $0.seat.agent == agent }) else { return false }
         servers[server].sessions[nextSession] = SimServer.Seat(agent: agent, open: true, heard: now)
-        agents[agent].part = (id, nextSession)
+        agents[agent].ledgerSession = (id, nextSession)
         nextSession += 1
         return true
     }
@@ -128,7 +135,7 @@ extension SimWorld {
             return false
         }
         switch op {
-        case .silence:
+        case .stopReceiver:
             servers[home].channel?.receiverWanted = false
             servers[home].channel?.connected = false
             servers[home].semiSync = false
@@ -156,7 +163,7 @@ extension SimWorld {
         case .resetChannel:
             servers[home].channel = nil
             return true
-        case .checkMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).alive)
+        case .checkMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).seesPrimary)
         case .unlock(_, let promoted, let first):
             if first {
                 if !promoted { servers[home].semiSync = plan.semiSync }
@@ -172,8 +179,8 @@ extension SimWorld {
             // Setting super_read_only sets read_only too.
             (servers[home].superReadOnly, servers[home].readOnly) = (true, true)
             return true
-        case .goOnAlone:
-            loosen(home)
+        case .disableSemiSyncByMajority:
+            disableSemiSync(home)
             return !servers[home].semiSync
         case .refuseIfPromoted(let known):
             return servers[home].promotion.map { $0.primary != servers[home].uuid || $0.epoch <= known } ?? true
@@ -253,8 +260,8 @@ extension SimWorld {
     /// Whether a majority of the agents knows of transactions that this server lacks.
     private func isMissed(_ server: Int) -> Bool {
         let know = agents.filter {
-            $0.govern.kept.primary == servers[server].uuid
-                && !$0.govern.kept.executed.isSubset(of: servers[server].executed)
+            $0.policy.durable.primary == servers[server].uuid
+                && !$0.policy.durable.executed.isSubset(of: servers[server].executed)
         }
         return know.count >= rules.majority
     }
@@ -286,7 +293,7 @@ extension SimWorld {
         case .checkReopen:
             let facts = servers[away]
             return facts.readOnly && quorum(away).votes.isEmpty
-                && Ledger.campaign(facts.ledger, on: id) == nil
+                && Ledger.failoverAttempt(facts.ledger, on: id) == nil
                 && (facts.promotion?.primary != facts.uuid
                     || facts.promotion?.epoch ?? 0 <= servers[home].promotion?.epoch ?? 0)
         case .replicate(_, let copied):
@@ -356,10 +363,10 @@ extension SimWorld {
         }
     }
 
-    // MARK: Over a post
+    // MARK: Over a lock session
 
     /// Without its replica, if a majority has that on disk.
-    private func loosen(_ server: Int) {
+    private func disableSemiSync(_ server: Int) {
         guard servers[server].semiSync, rules.isMajority(quorum(server).async) || breakage == .asyncUnrecorded else {
             return
         }
@@ -376,12 +383,12 @@ extension SimWorld {
     private func overPost(_ op: Op, _ agent: Int, _ id: ServerID) -> Bool {
         let server = index(id)
         guard agents[agent].pong[server] != nil, servers[server].running, reaches(agent, id),
-            servers[server].posts[agent].open
+            servers[server].seats[agent].open
         else { return false }
         switch op {
-        case .loosen: loosen(server)
-        case .tighten: if !servers[server].readOnly { servers[server].semiSync = true }
-        case .calm: if servers[server].superReadOnly { servers[server].semiSync = false }
+        case .disableSemiSync: disableSemiSync(server)
+        case .enableSemiSync: if !servers[server].readOnly { servers[server].semiSync = true }
+        case .disableSemiSyncOnReplica: if servers[server].superReadOnly { servers[server].semiSync = false }
         default: return false
         }
         return true

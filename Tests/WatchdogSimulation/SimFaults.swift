@@ -49,7 +49,7 @@ struct Plan {
     var healed: Int64 = 0
 
     /// A few faults close together, the way in which they do harm.
-    static func random(_ dice: inout Dice, toward rule: Govern.Breakage?) -> Plan {
+    static func random(_ dice: inout Dice, toward rule: QuorumPolicy.Breakage?) -> Plan {
         var plan = Plan()
         let favourite = dice.chance(70) ? rule.flatMap(Style.init) : nil
         plan.agents = dice.chance(80) ? 3 : dice.chance(50) ? 4 : 5
@@ -97,7 +97,7 @@ struct Plan {
         }
 
         /// The trouble in which a rule matters most.
-        init?(_ rule: Govern.Breakage) {
+        init?(_ rule: QuorumPolicy.Breakage) {
             switch rule {
             case .noLease, .noFenceWait, .votesCountTwice, .minorityLeads: self = .sides
             case .voteWithOpenRouter, .promiseForgotten: self = .wakes
@@ -306,7 +306,7 @@ extension SimWorld {
             // Where the whole machine stood still, its timers go on from where they were.
             if dice.chance(50) {
                 for agent in agents.indices {
-                    servers[server].posts[agent].heard = now - dice.within(0...rules.sessionTimeout)
+                    servers[server].seats[agent].heard = now - dice.within(0...rules.sessionTimeout)
                 }
             }
         case .partition(let side): cut(side, false)
@@ -373,7 +373,7 @@ extension SimWorld {
         agents[agent].life += 1
         agents[agent].postponed = []
         agents[agent].leaseUntil = nil
-        agents[agent].part = nil
+        agents[agent].ledgerSession = nil
         agents[agent].guest = nil
         agents[agent].pong = [nil, nil]
     }
@@ -382,9 +382,9 @@ extension SimWorld {
     private func revive(_ agent: Int) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
-        var govern = Govern(rules: old.govern.rules, configuration: Self.configuration, kept: old.disk)
-        govern.broken = old.govern.broken
-        let new = SimAgent(index: agent, govern: govern)
+        var policy = QuorumPolicy(rules: old.policy.rules, configuration: Self.configuration, durable: old.disk)
+        policy.broken = old.policy.broken
+        let new = SimAgent(index: agent, policy: policy)
         new.life = old.life
         new.disk = old.disk
         new.written = old.disk
@@ -438,8 +438,8 @@ extension SimWorld {
         }
             + agents.map { agent in
                 "\(agent.name): alive \(agent.alive), busy \(agent.busy), looking \(agent.looking), "
-                    + "part \(agent.part?.session ?? 0), posts \(agent.pong.map { $0 != nil }), "
-                    + "router \(agent.router.state), kept \(agent.govern.kept), last \(agent.lastStep)"
+                    + "part \(agent.ledgerSession?.session ?? 0), posts \(agent.pong.map { $0 != nil }), "
+                    + "router \(agent.router.state), kept \(agent.policy.durable), last \(agent.lastStep)"
             }
     }
 

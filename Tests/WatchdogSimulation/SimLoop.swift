@@ -1,7 +1,7 @@
 import MySQLWire
 import Watchdog
 
-/// The agent's loop, as `Council` runs it: look, ask `Govern`, carry the orders out one after the other.
+/// The agent's loop, as `QuorumLoop` runs it: look, ask `QuorumPolicy`, carry the orders out one after the other.
 extension SimWorld {
     func look(_ agent: Int) {
         agents[agent].began = now
@@ -49,7 +49,7 @@ extension SimWorld {
             }.ledger
         }
         facts.rebuilding = servers[server].rebuilding
-        let members = Set(ServerID.allCases.compactMap { agents[agent].govern.kept.uuids[$0] })
+        let members = Set(ServerID.allCases.compactMap { agents[agent].policy.durable.uuids[$0] })
         let record = servers[server].believed(members)
         facts.promotion = record.promotion
         facts.quorum?.foreignRecord = record.foreign
@@ -71,11 +71,11 @@ extension SimWorld {
 
     func quorum(_ server: Int) -> QuorumFacts {
         var quorum = QuorumFacts()
-        for index in agents.indices where servers[server].posts[index].open {
-            if servers[server].posts[index].alive { quorum.alive.insert(index) }
-            if servers[server].posts[index].cut { quorum.cut.insert(index) }
-            if servers[server].posts[index].dead { quorum.dead.insert(index) }
-            if servers[server].posts[index].async { quorum.async.insert(index) }
+        for index in agents.indices where servers[server].seats[index].open {
+            if servers[server].seats[index].seesPrimary { quorum.seesPrimary.insert(index) }
+            if servers[server].seats[index].unreachable { quorum.unreachable.insert(index) }
+            if servers[server].seats[index].dead { quorum.dead.insert(index) }
+            if servers[server].seats[index].async { quorum.async.insert(index) }
         }
         quorum.switchoverAsked = servers[server].switchoverAsked
         quorum.failoverAsked = servers[server].failoverAsked
@@ -141,51 +141,53 @@ extension SimWorld {
         if case .leads(let id) = agents[agent].router.state { router = .leadsTo(uuid: servers[index(id)].uuid) }
         let seen = Observation(a: a, b: b, router: router)
         let offset = agents[agent].born
-        let sight = Sight(
+        let observation = TimedObservation(
             seen: seen, askedAt: min(agents[agent].asked[0], agents[agent].asked[1]) - offset, now: now - offset,
             pongA: agents[agent].pong[0].map { $0 - offset }, pongB: agents[agent].pong[1].map { $0 - offset },
-            routerCut: agents[agent].router.state == .cut)
+            routerClosed: agents[agent].router.state == .closed)
         var standing = agents[agent].lastStanding
         if !agents[agent].busy {
-            standing = Standing(agent: agents[agent].name)
+            standing = LocalStatus(agent: agents[agent].name)
             // A session whose server does not answer the question for the lock is given up.
-            if let part = agents[agent].part, !servers[index(part.server)].running || !reaches(agent, part.server) {
-                agents[agent].part = nil
+            if let ledgerSession = agents[agent].ledgerSession,
+                !servers[index(ledgerSession.server)].running || !reaches(agent, ledgerSession.server)
+            {
+                agents[agent].ledgerSession = nil
             }
-            if let part = agents[agent].part {
-                standing.server = part.server
-                standing.session = UInt64(part.session)
-                standing.holdsLock = servers[index(part.server)].lock == part.session
+            if let ledgerSession = agents[agent].ledgerSession {
+                standing.server = ledgerSession.server
+                standing.session = UInt64(ledgerSession.session)
+                standing.holdsLock = servers[index(ledgerSession.server)].lock == ledgerSession.session
             }
             agents[agent].lastStanding = standing
         }
         if let epoch = seen.activeLedger?.master?.epoch, let fenced = agents[agent].fenced, fenced.epoch == epoch {
             standing.fenced = fenced.done
         }
-        man(agent, seen)
-        agents[agent].orders = agents[agent].govern(sight, standing)
-        agents[agent].sight = sight
-        // A lease on one server says nothing of a router that is still being closed on its road to the other.
-        if !agents[agent].govern.lapsed, agents[agent].govern.leaseUntil > now - offset,
-            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].govern.leaseOn
+        openLockSessions(agent, seen)
+        agents[agent].orders = agents[agent].policy.decide(observation, standing)
+        agents[agent].observation = observation
+        // A lease on one server says nothing of a router that is still being closed on its path to the other.
+        if !agents[agent].policy.lapsed, agents[agent].policy.leaseUntil > now - offset,
+            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].policy.leaseOn
         {
             agents[agent].controls = true
         }
-        let kept = agents[agent].govern.kept
+        let durable = agents[agent].policy.durable
         var wait: Int64 = 0
-        if kept.differsInPromises(from: agents[agent].written) {
+        if durable.differsInPromises(from: agents[agent].written) {
             wait = dice.chance(5) ? dice.within(dice.chance(10) ? 900...6_000 : 100...900) : dice.within(1...6)
         }
         agenda.add(now + wait, .carry(agent, life: agents[agent].life, 0))
     }
 
-    /// A post where a server answers and none is held.
-    private func man(_ agent: Int, _ seen: Observation) {
+    /// A lock session where a server answers and none is held.
+    private func openLockSessions(_ agent: Int, _ seen: Observation) {
         for id in ServerID.allCases where agents[agent].pong[index(id)] == nil && seen.facts(id) != nil {
             let server = index(id)
             // A session of an earlier life still has the name.
-            guard servers[server].running, reaches(agent, id), !servers[server].posts[agent].open else { continue }
-            servers[server].posts[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
+            guard servers[server].running, reaches(agent, id), !servers[server].seats[agent].open else { continue }
+            servers[server].seats[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
             agents[agent].pong[server] = now
         }
     }
@@ -193,29 +195,31 @@ extension SimWorld {
     // MARK: Orders
 
     func carry(_ agent: Int, _ stage: Int) {
-        guard let sight = agents[agent].sight, let orders = agents[agent].orders else { return }
+        guard let observation = agents[agent].observation, let orders = agents[agent].orders else { return }
         let life = agents[agent].life
         switch stage {
         case 0:
-            let kept = agents[agent].govern.kept
-            if kept.differsInPromises(from: agents[agent].written) || now / 1_000 % 5 == 0 {
-                agents[agent].written = kept
-                agents[agent].disk = kept
+            let durable = agents[agent].policy.durable
+            if durable.differsInPromises(from: agents[agent].written) || now / 1_000 % 5 == 0 {
+                agents[agent].written = durable
+                agents[agent].disk = durable
             }
-            let until = agents[agent].govern.leaseUntil
+            let until = agents[agent].policy.leaseUntil
             agents[agent].leaseUntil =
-                orders.router == .cut || agents[agent].govern.needsNoLease || breakage == .noLease
+                orders.router == .close || agents[agent].policy.needsNoLease || breakage == .noLease
                 ? nil : until == .min ? now : until + agents[agent].born
             let wait = setLocks(agent, orders.locks, take: false)
-            if orders.router == .cut { stopRouter(agent) }
+            if orders.router == .close { stopRouter(agent) }
             agenda.add(now + wait, .carry(agent, life: life, 1))
         case 1:
             let wait = setLocks(agent, orders.locks, take: true)
             agenda.add(now + wait, .carry(agent, life: life, 2))
         default:
-            let leased = now - agents[agent].born < agents[agent].govern.leaseUntil || breakage == .noLease
-            if case .lead(let id) = orders.router, leased, sight.seen.facts(id) != nil { turnRouter(agent, to: id) }
-            let acted = begin(orders.step, agent, sight)
+            let leased = now - agents[agent].born < agents[agent].policy.leaseUntil || breakage == .noLease
+            if case .point(let id) = orders.router, leased, observation.seen.facts(id) != nil {
+                turnRouter(agent, to: id)
+            }
+            let acted = begin(orders.step, agent, observation)
             again(agent, urgent: orders.urgent || acted)
         }
     }
@@ -225,28 +229,29 @@ extension SimWorld {
         agenda.add(now + rest, .look(agent, life: agents[agent].life))
     }
 
-    /// Gives back, or takes, over the posts. A post that does not answer is given up.
+    /// Gives back, or takes, over the lock sessions. One that does not answer is given up.
     private func setLocks(_ agent: Int, _ locks: Orders.Locks, take: Bool) -> Int64 {
         var wait: Int64 = 0
         for id in ServerID.allCases {
             let server = index(id)
             guard agents[agent].pong[server] != nil else { continue }
-            var seat = servers[server].posts[agent]
+            var seat = servers[server].seats[agent]
             let wanted = (
-                locks.alive == id, locks.voteOn == id && locks.vote == .cut, locks.voteOn == id && locks.vote == .dead,
+                locks.seesPrimary == id, locks.voteOn == id && locks.vote == .unreachable,
+                locks.voteOn == id && locks.vote == .dead,
                 locks.async == id
             )
-            let before = (seat.alive, seat.cut, seat.dead, seat.async)
+            let before = (seat.seesPrimary, seat.unreachable, seat.dead, seat.async)
             if take {
-                (seat.alive, seat.cut) = (seat.alive || wanted.0, seat.cut || wanted.1)
+                (seat.seesPrimary, seat.unreachable) = (seat.seesPrimary || wanted.0, seat.unreachable || wanted.1)
                 (seat.dead, seat.async) = (seat.dead || wanted.2, seat.async || wanted.3)
             } else {
-                (seat.alive, seat.cut) = (seat.alive && wanted.0, seat.cut && wanted.1)
+                (seat.seesPrimary, seat.unreachable) = (seat.seesPrimary && wanted.0, seat.unreachable && wanted.1)
                 (seat.dead, seat.async) = (seat.dead && wanted.2, seat.async && wanted.3)
             }
-            guard before != (seat.alive, seat.cut, seat.dead, seat.async) else { continue }
-            if servers[server].running, reaches(agent, id), servers[server].posts[agent].open {
-                servers[server].posts[agent] = seat
+            guard before != (seat.seesPrimary, seat.unreachable, seat.dead, seat.async) else { continue }
+            if servers[server].running, reaches(agent, id), servers[server].seats[agent].open {
+                servers[server].seats[agent] = seat
                 wait += delay()
             } else {
                 // Whether the server has heard of it or not, this session is over.

@@ -3,24 +3,24 @@ import Watchdog
 extension SimWorld {
     func stopRouter(_ agent: Int) {
         switch agents[agent].router.state {
-        case .cut, .stopping: return
+        case .closed, .stopping: return
         case .leads, .turning: break
         }
         var old = agents[agent].router.leads
-        // A turn that is called off may have opened the new road already.
+        // A turn that is called off may have opened the new path already.
         if case .turning(let id, nil) = agents[agent].router.state, dice.chance(30) { old = id }
         agents[agent].router.state = .stopping(old: old)
         agents[agent].router.process += 1
         tell("\(agents[agent].name) closes its router")
         agenda.add(
-            now + (dice.chance(10) ? dice.within(500...rules.cut) : dice.within(40...300)),
+            now + (dice.chance(10) ? dice.within(500...rules.closeLimit) : dice.within(40...300)),
             .routerStopped(agent, agents[agent].router.process))
     }
 
     func turnRouter(_ agent: Int, to id: ServerID) {
         switch agents[agent].router.state {
         case .leads(id), .turning(to: id, old: _), .stopping: return
-        case .leads, .turning, .cut: break
+        case .leads, .turning, .closed: break
         }
         let old = agents[agent].router.leads
         agents[agent].router.state = .turning(to: id, old: old)
@@ -33,13 +33,13 @@ extension SimWorld {
         guard agents[agent].router.process == process else { return }
         switch agents[agent].router.state {
         case .stopping:
-            agents[agent].router.state = .cut
+            agents[agent].router.state = .closed
             agents[agent].controls = true
         case .turning(let id, _):
             agents[agent].router.state = .turning(to: id, old: nil)
             agents[agent].controls = true
             agenda.add(now + dice.within(50...400), .routerStarted(agent, process))
-        case .leads, .cut: break
+        case .leads, .closed: break
         }
     }
 
@@ -92,19 +92,19 @@ extension SimWorld {
         }
     }
 
-    /// Two roads to two servers that take writes.
-    func watchRoads() {
+    /// Two paths to two servers that take writes.
+    func watchPaths() {
         guard servers[0].open, servers[1].open else { return }
-        var roads: [Int?] = [nil, nil]
+        var paths: [Int?] = [nil, nil]
         for agent in agents.indices {
             guard let id = agents[agent].router.leads, reaches(agent, id), servers[index(id)].running else { continue }
             // A router that outlives its agent is not controlled by anybody, nor is it until the agent that was started
             // again could find out; then the semi-synchronous wait is the fence.
             let uncontrolled = !agents[agent].alive || agents[agent].frozen || !agents[agent].controls
             if !plan.bound, plan.semiSync, uncontrolled { continue }
-            roads[index(id)] = agent
+            paths[index(id)] = agent
         }
-        if let one = roads[0], let other = roads[1] {
+        if let one = paths[0], let other = paths[1] {
             oracle.violations.append(
                 "\(agents[one].name) can write to a and \(agents[other].name) to b at the same time")
         }

@@ -51,7 +51,7 @@ final class SimServer {
     /// Its disk has lost what it had promised to keep.
     var forgetful = false
     var failoverAsked = false
-    var posts: [Seat]
+    var seats: [Seat]
     var sessions = Sessions()
     var switchoverAsked = false
     var lossAccepted = false
@@ -65,8 +65,8 @@ final class SimServer {
         /// When the server last heard from it, and when its end will have reached the server.
         var heard: Int64 = 0
         var ends: Int64?
-        var alive = false
-        var cut = false
+        var seesPrimary = false
+        var unreachable = false
         var dead = false
         var async = false
     }
@@ -111,7 +111,7 @@ final class SimServer {
     init(_ id: ServerID, agents: Int) {
         self.id = id
         uuid = id == .a ? "aaaaaaaa-0000-0000-0000-000000000001" : "bbbbbbbb-0000-0000-0000-000000000002"
-        posts = Array(repeating: Seat(), count: agents)
+        seats = Array(repeating: Seat(), count: agents)
     }
 
     static let uuids: [ServerID: String] = [
@@ -156,7 +156,7 @@ final class SimServer {
         lock = nil
         guest = nil
         sessions = Sessions()
-        for index in posts.indices { posts[index] = Seat() }
+        for index in seats.indices { seats[index] = Seat() }
         switchoverAsked = false
         failoverAsked = false
         lossAccepted = false

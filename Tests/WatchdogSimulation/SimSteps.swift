@@ -3,51 +3,51 @@ import Watchdog
 /// Steps as the statements that the production code sends for them.
 extension SimWorld {
     /// - Returns: whether something was begun, so that the next look should come at once.
-    func begin(_ step: Step, _ agent: Int, _ sight: Sight) -> Bool {
+    func begin(_ step: Step, _ agent: Int, _ observation: TimedObservation) -> Bool {
         guard !agents[agent].busy else { return false }
         if case .wait = step, story == nil { return true }
-        let me = agents[agent]
-        if story != nil, step != me.lastStep {
-            if case .none(let why) = step { tell("\(me.name): \(why)") } else { tell("\(me.name): \(step)") }
+        let local = agents[agent]
+        if story != nil, step != local.lastStep {
+            if case .none(let why) = step { tell("\(local.name): \(why)") } else { tell("\(local.name): \(step)") }
         }
         agents[agent].lastStep = step
-        let ledger = sight.seen.activeLedger
+        let ledger = observation.seen.activeLedger
         let epoch = ledger?.master?.epoch ?? 0
-        let kept = me.govern.kept
+        let durable = local.policy.durable
         func signal(_ signal: Signal, _ epoch: UInt64, unique: Bool = false) -> Op {
-            .signal(signal, epoch: epoch, unique: unique, witness: kept.executed, sync: kept.sync)
+            .signal(signal, epoch: epoch, unique: unique, witness: durable.executed, sync: durable.sync)
         }
         var ops: [Op] = []
         switch step {
         case .none:
-            if me.part != nil { agents[agent].part = nil }
+            if local.ledgerSession != nil { agents[agent].ledgerSession = nil }
             return false
         case .wait: return true
         case .scan, .lock, .master:
-            if now < me.quietUntil { return false }
+            if now < local.quietUntil { return false }
             switch step {
-            case .scan(let id): ops = [.join(id), .allowWriting, signal(.scan(host: me.name), 0)]
+            case .scan(let id): ops = [.join(id), .allowWriting, signal(.scan(host: local.name), 0)]
             case .lock(let id): ops = [.join(id), .takeLock]
             case .master(let id):
                 ops = [
                     .join(id),
-                    signal(.mast(host: me.name), me.govern.nextEpochForMaster(sight.seen), unique: true),
+                    signal(.mast(host: local.name), local.policy.nextEpochForMaster(observation.seen), unique: true),
                 ]
             default: break
             }
         case .withdraw: ops = [.leave]
-        case .follow(let id): ops = [.join(id), signal(.folo(host: me.name), epoch)]
+        case .follow(let id): ops = [.join(id), signal(.folo(host: local.name), epoch)]
         case .announce(let kind, let target):
             ops = [signal(.oper(kind), epoch), signal(.targ(socket: Self.sockets[index(target)]), epoch)]
-        case .confirmMaster: ops = [signal(.maok(host: me.name), epoch)]
-        case .confirmFollower: ops = [signal(.fook(host: me.name), epoch)]
+        case .confirmMaster: ops = [signal(.maok(host: local.name), epoch)]
+        case .confirmFollower: ops = [signal(.fook(host: local.name), epoch)]
         case .fence(let id): ops = [.guardTake(id), .close(id), .guardRelease(id)]
         case .drain: ops = [.pause(150)]
-        case .silence(let id): ops = [.silence(id)]
-        case .settle(let id): ops = [.startApplier(id), .pause(200)]
-        case .seize(let id, _):
+        case .stopReceiver(let id): ops = [.stopReceiver(id)]
+        case .applyRelayLog(let id): ops = [.startApplier(id), .pause(200)]
+        case .promoteWithoutSource(let id, _):
             ops = [
-                .stopReplication(id, acceptLoss: sight.seen.facts(id)?.quorum?.lossAccepted == true),
+                .stopReplication(id, acceptLoss: observation.seen.facts(id)?.quorum?.lossAccepted == true),
                 .record(id, epoch: epoch, heard: ledger?.rows.last?.id), .resetChannel(id),
             ]
         case .promote(let id, _):
@@ -55,34 +55,40 @@ extension SimWorld {
                 .checkOther(id), .stopReplication(id, acceptLoss: false), .record(id, epoch: epoch, heard: nil),
                 .resetChannel(id),
             ]
-        case .open(let id): ops = opening(id, sight, promoted: ledger?.kind == .failover, me.govern)
+        case .open(let id): ops = opening(id, observation, promoted: ledger?.kind == .failover, local.policy)
         case .resume(let replica, _):
             ops = [.guardTake(replica), .replicate(replica, copied: false), .guardRelease(replica)]
         case .rebuild(let replica, _, _):
-            ops = [.goOnAlone, .guardTake(replica), .close(replica)]
+            ops = [.disableSemiSyncByMajority, .guardTake(replica), .close(replica)]
             if breakage != .saveSkipped { ops.append(.save(replica)) }
             ops += [
                 .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica, copied: true),
                 .guardRelease(replica),
             ]
         case .terminate:
-            if let other = me.part?.server.other, other == me.govern.primary?.other,
-                let facts = sight.seen.facts(other), facts.ledger != nil
+            if let other = local.ledgerSession?.server.other, other == local.policy.primary?.other,
+                let facts = observation.seen.facts(other), facts.ledger != nil
             {
                 let fence: [Op] = facts.superReadOnly ? [] : [.close(other)]
                 ops = [.guardTake(other)] + fence + [.clear(other), .guardRelease(other)]
             }
-            ops += [.dropLedger(me.part?.server ?? .a, close: me.part?.server == me.govern.primary?.other), .leave]
+            ops += [
+                .dropLedger(
+                    local.ledgerSession?.server ?? .a, close: local.ledgerSession?.server == local.policy.primary?.other
+                ), .leave,
+            ]
         case .abort:
             agents[agent].quietUntil = now + 3_000
-            guard let part = me.part else { return false }
-            let known = ServerID.allCases.compactMap { sight.seen.facts($0)?.promotion?.epoch }.max() ?? 0
+            guard let ledgerSession = local.ledgerSession else { return false }
+            let known = ServerID.allCases.compactMap { observation.seen.facts($0)?.promotion?.epoch }.max() ?? 0
             ops.append(.refuseIfPromoted(known: known))
-            if part.server != me.govern.primary { ops.append(.startReplica(part.server)) }
-            ops += [.dropLedger(part.server, close: part.server == me.govern.primary?.other), .leave]
-        case .loosen(let id): ops = [.loosen(id)]
-        case .tighten(let id): ops = [.tighten(id)]
-        case .calm(let id): ops = [.calm(id)]
+            if ledgerSession.server != local.policy.primary { ops.append(.startReplica(ledgerSession.server)) }
+            ops += [
+                .dropLedger(ledgerSession.server, close: ledgerSession.server == local.policy.primary?.other), .leave,
+            ]
+        case .disableSemiSync(let id): ops = [.disableSemiSync(id)]
+        case .enableSemiSync(let id): ops = [.enableSemiSync(id)]
+        case .disableSemiSyncOnReplica(let id): ops = [.disableSemiSyncOnReplica(id)]
         case .fenceCommand(let id): ops = [.powerOff(id, epoch: epoch)]
         // The model's servers start closed.
         case .route, .startClosed: return false
@@ -93,13 +99,15 @@ extension SimWorld {
         return true
     }
 
-    private func opening(_ id: ServerID, _ sight: Sight, promoted: Bool, _ govern: Govern) -> [Op] {
+    private func opening(_ id: ServerID, _ observation: TimedObservation, promoted: Bool, _ policy: QuorumPolicy)
+        -> [Op]
+    {
         let unlock: [Op] = [
             .unlock(id, promoted: promoted, first: true), .unlock(id, promoted: promoted, first: false),
         ]
         if promoted { return unlock }
         if breakage == .openWithoutLock { return unlock }
-        if sight.seen.facts(id.other) != nil {
+        if observation.seen.facts(id.other) != nil {
             return [.guardTake(id.other), .checkReopen(id)] + unlock + [.guardRelease(id.other)]
         }
         return [.checkMajority(id)] + unlock
@@ -114,7 +122,7 @@ extension SimWorld {
         }
         agents[agent].ops.removeFirst()
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
-        let flight = Flight(op: op, agent: agent, life: agents[agent].life, part: agents[agent].part)
+        let flight = Flight(op: op, agent: agent, life: agents[agent].life, ledgerSession: agents[agent].ledgerSession)
         let place: Int
         if let last = free.popLast() {
             place = last
@@ -135,14 +143,14 @@ extension SimWorld {
         let (op, agent, life) = (flight.op, flight.agent, flight.life)
         let sameLife = agents[agent].life == life
         let arrives = !lost() || dice.chance(50)
-        let fine = arrives && effect(op, agent, flight.part, sameLife: sameLife)
+        let fine = arrives && effect(op, agent, flight.ledgerSession, sameLife: sameLife)
         guard sameLife else { return }
         let heard = fine && !lost()
         // Without an answer the session is given up; with an error for one it stays.
         if fine, !heard, dice.chance(70) {
             switch op {
             case .guardTake, .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear: break
-            default: agents[agent].part = nil
+            default: agents[agent].ledgerSession = nil
             }
         }
         if case .pause(let time) = op {
@@ -162,12 +170,12 @@ extension SimWorld {
         case .guardTake(let id):
             let server = servers[index(id)]
             guard server.running, reaches(flight.agent, id) else { return false }
-            taken = server.lock != nil || server.guest.map { $0.session != flight.part?.session } == true
+            taken = server.lock != nil || server.guest.map { $0.session != flight.ledgerSession?.session } == true
             limit = 12_000
         case .close(let id):
             return closes(place, servers[index(id)])
-        case .goOnAlone:
-            guard let home = flight.part.map({ index($0.server) }), servers[home].running else { return false }
+        case .disableSemiSyncByMajority:
+            guard let home = flight.ledgerSession.map({ index($0.server) }), servers[home].running else { return false }
             taken = servers[home].semiSync && !rules.isMajority(quorum(home).async)
             limit = 30_000
         default: return false
@@ -182,7 +190,7 @@ extension SimWorld {
     /// only then they are let go.
     private func closes(_ place: Int, _ server: SimServer) -> Bool {
         let flight = flights[place]
-        guard server.running, reaches(flight.agent, server.id), server.guest?.session == flight.part?.session,
+        guard server.running, reaches(flight.agent, server.id), server.guest?.session == flight.ledgerSession?.session,
             !server.readOnly
         else {
             server.closing = false
@@ -207,7 +215,7 @@ extension SimWorld {
         if agents[agent].failures >= 3 {
             agents[agent].failures = 0
             agents[agent].quietUntil = now + 10_000
-            agents[agent].part = nil
+            agents[agent].ledgerSession = nil
         }
     }
 

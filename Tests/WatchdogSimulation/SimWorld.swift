@@ -2,7 +2,7 @@ import MySQLWire
 import Watchdog
 
 /// Two servers, some hosts and the network between them, under a virtual clock in milliseconds. Agents run the
-/// production `Govern`; everything else is modelled after what real servers were seen to do. One seed is one history.
+/// production `QuorumPolicy`; everything else is modelled after what real servers were seen to do. One seed is one history.
 final class SimWorld {
     enum Event: BitwiseCopyable {
         case tick
@@ -43,9 +43,9 @@ final class SimWorld {
     var firsts: [ServerFacts?]
 
     let rules: QuorumRules
-    let breakage: Govern.Breakage?
+    let breakage: QuorumPolicy.Breakage?
 
-    init(seed: UInt64, plan: Plan, breakage: Govern.Breakage?, tell: Bool = false) {
+    init(seed: UInt64, plan: Plan, breakage: QuorumPolicy.Breakage?, tell: Bool = false) {
         dice = Dice(seed: seed)
         self.breakage = breakage
         self.plan = plan
@@ -63,9 +63,9 @@ final class SimWorld {
         for index in 0..<plan.agents {
             var own = rules
             own.own = index
-            var govern = Govern(rules: own, configuration: Self.configuration, kept: Kept())
-            if let breakage { govern.broken = [breakage] }
-            agents.initializeElement(at: index, to: SimAgent(index: index, govern: govern))
+            var policy = QuorumPolicy(rules: own, configuration: Self.configuration, durable: DurableState())
+            if let breakage { policy.broken = [breakage] }
+            agents.initializeElement(at: index, to: SimAgent(index: index, policy: policy))
         }
         servers[1].channel = SimServer.Channel(source: .a)
         servers[0].semiSync = plan.semiSync
@@ -73,7 +73,7 @@ final class SimWorld {
             servers[0].superReadOnly = false
             servers[0].readOnly = false
         } else {
-            for index in agents.indices { agents[index].router.state = .cut }
+            for index in agents.indices { agents[index].router.state = .closed }
         }
         begin()
     }
@@ -88,7 +88,7 @@ final class SimWorld {
     static let configuration: Configuration = {
         let text = """
             cluster = "shop"
-            initiative = "agents"
+            mode = "quorum"
             agents = ["web1", "web2", "web3"]
             working_directory = "/nowhere"
             [agent]
@@ -154,7 +154,7 @@ final class SimWorld {
         while let (time, event) = agenda.next() {
             now = time
             handle(event)
-            watchRoads()
+            watchPaths()
             if !oracle.violations.isEmpty { return }
             if case .tick = event, now > plan.healed + 1_500, now / 50 % 10 == 0, isWhole() { return }
             if case .tick = event, now > plan.healed + 20_000, now / 50 % 40 == 0, let why = hold() {
@@ -312,9 +312,9 @@ final class SimWorld {
         for server in 0..<2 {
             let id: ServerID = server == 0 ? .a : .b
             if let pong = agents[agent].pong[server] {
-                if servers[server].running, reaches(agent, id), servers[server].posts[agent].open {
+                if servers[server].running, reaches(agent, id), servers[server].seats[agent].open {
                     agents[agent].pong[server] = now
-                    servers[server].posts[agent].heard = now
+                    servers[server].seats[agent].heard = now
                 } else if !servers[server].up && reaches(agent, id) || now - pong > 1_500
                     || servers[server].running && reaches(agent, id)
                 {
@@ -322,15 +322,17 @@ final class SimWorld {
                 }
             }
             guard servers[server].running, reaches(agent, id) else { continue }
-            if let part = agents[agent].part, part.server == id { servers[server].sessions[part.session]?.heard = now }
+            if let ledgerSession = agents[agent].ledgerSession, ledgerSession.server == id {
+                servers[server].sessions[ledgerSession.session]?.heard = now
+            }
             if let guest = agents[agent].guest, guest.server == id, servers[server].guest?.session == guest.session {
                 servers[server].guest?.heard = now
             }
         }
-        if let part = agents[agent].part, reaches(agent, part.server) {
-            let server = index(part.server)
-            let seat = servers[server].sessions[part.session]
-            if servers[server].running && seat == nil || !servers[server].up { agents[agent].part = nil }
+        if let ledgerSession = agents[agent].ledgerSession, reaches(agent, ledgerSession.server) {
+            let server = index(ledgerSession.server)
+            let seat = servers[server].sessions[ledgerSession.session]
+            if servers[server].running && seat == nil || !servers[server].up { agents[agent].ledgerSession = nil }
         }
     }
 
@@ -338,18 +340,18 @@ final class SimWorld {
     private func expire(_ id: ServerID) {
         let server = index(id)
         guard servers[server].running else { return }
-        for agent in agents.indices where servers[server].posts[agent].open {
+        for agent in agents.indices where servers[server].seats[agent].open {
             let gone = !agents[agent].alive || agents[agent].pong[server] == nil
-            if gone, servers[server].posts[agent].ends == nil, passes(2 + agent, server) {
-                servers[server].posts[agent].ends = now + dice.within(0...60)
+            if gone, servers[server].seats[agent].ends == nil, passes(2 + agent, server) {
+                servers[server].seats[agent].ends = now + dice.within(0...60)
             }
-            let seat = servers[server].posts[agent]
+            let seat = servers[server].seats[agent]
             if now - seat.heard > rules.sessionTimeout || seat.ends.map({ $0 <= now }) == true {
-                servers[server].posts[agent] = SimServer.Seat()
+                servers[server].seats[agent] = SimServer.Seat()
             }
         }
         for (session, seat) in servers[server].sessions.all {
-            let mine = agents[seat.agent].part.map { $0.server == id && $0.session == session } ?? false
+            let mine = agents[seat.agent].ledgerSession.map { $0.server == id && $0.session == session } ?? false
             let gone = !agents[seat.agent].alive || !mine
             if now - seat.heard > 10_000 || gone && passes(2 + seat.agent, server) && now - seat.heard > 60 {
                 servers[server].sessions[session] = nil

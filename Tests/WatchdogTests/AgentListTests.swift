@@ -8,35 +8,35 @@ import Testing
     static let old = AgentList(digest: "00000000", names: ["web1", "web4", "web5"])
 
     /// web1, web2 and web3 go by the new list and have lost the primary; what do those of the old one say?
-    private func gate(votes: Int, names: [String] = old.names) -> Gate? {
-        var scene = GovernTests.Scene()
+    private func condition(votes: Int, names: [String] = old.names) -> FailoverCondition? {
+        var scene = QuorumPolicyTests.Scene()
         let list = AgentList(digest: Self.old.digest, names: names)
-        scene.a = .up(GovernTests.primary { $0.quorum?.lists = [list] })
+        scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.lists = [list] })
         _ = scene.look()
         scene.a = .downHard("refused")
         scene.b = .up(
-            GovernTests.replica(votes: [0, 1, 2], receiver: .connecting) {
+            QuorumPolicyTests.replica(votes: [0, 1, 2], receiver: .connecting) {
                 $0.quorum?.listCounts = [list.digest: ListCount(votes: votes)]
             })
         for _ in 0..<3 { _ = scene.look() }
-        let gate = scene.explain()["lists"]
+        let condition = scene.explain()["lists"]
         let wants = { if case .scan = scene.look().step { true } else { false } }()
-        #expect(wants == gate?.holds)
-        return gate
+        #expect(wants == condition?.holds)
+        return condition
     }
 
     @Test func bothMajoritiesHaveToAgree() {
-        #expect(gate(votes: 1)?.holds == false)
-        #expect(gate(votes: 2)?.holds == true)
-        #expect(gate(votes: 3, names: [])?.holds == false)
+        #expect(condition(votes: 1)?.holds == false)
+        #expect(condition(votes: 2)?.holds == true)
+        #expect(condition(votes: 3, names: [])?.holds == false)
     }
 
     @Test func nobodyGoesOnAloneWithOneMajority() {
         func step(_ async: Int) -> Step {
-            var scene = GovernTests.Scene()
+            var scene = QuorumPolicyTests.Scene()
             _ = scene.look()
             scene.a = .up(
-                GovernTests.primary {
+                QuorumPolicyTests.primary {
                     $0.quorum?.lists = [Self.old]
                     $0.quorum?.listCounts = [Self.old.digest: ListCount(async: async)]
                     $0.quorum?.semiSync.clients = 0
@@ -47,49 +47,50 @@ import Testing
             return scene.look(6_000).step
         }
         #expect(step(1) == .none("nothing to do"))
-        #expect(step(2) == .loosen(.a))
+        #expect(step(2) == .disableSemiSync(.a))
     }
 
     /// An agent that is started with another list remembers the one before, and both until nobody goes by them.
     @Test func aListCountsUntilNobodyGoesByIt() throws {
-        var kept = Kept()
-        kept = kept.under(Self.old).under(AgentList(digest: "11111111", names: GovernTests.agents))
-        #expect(kept.foreign == [Self.old])
-        var scene = GovernTests.Scene(kept: try #require(KeptFile.parse(KeptFile.text(kept))))
+        var durable = DurableState()
+        durable = durable.under(Self.old).under(AgentList(digest: "11111111", names: QuorumPolicyTests.agents))
+        #expect(durable.foreign == [Self.old])
+        var scene = QuorumPolicyTests.Scene(
+            durable: try #require(DurableStateFile.parse(DurableStateFile.text(durable))))
         func say(_ facts: inout ServerFacts, _ lists: [AgentList], _ here: [Int]) {
             facts.quorum?.lists = lists
             facts.quorum?.here = AgentSet(here)
         }
         func asked(_ lists: [AgentList], here: [Int] = [0]) {
-            scene.a = .up(GovernTests.primary { say(&$0, lists, here) })
-            scene.b = .up(GovernTests.replica { say(&$0, lists, here) })
+            scene.a = .up(QuorumPolicyTests.primary { say(&$0, lists, here) })
+            scene.b = .up(QuorumPolicyTests.replica { say(&$0, lists, here) })
         }
         asked([])
         _ = scene.look(0)
         _ = scene.look(29_000)
-        #expect(scene.govern.kept.foreign == [Self.old])
+        #expect(scene.policy.durable.foreign == [Self.old])
         asked([Self.old])
         _ = scene.look(900)
         asked([])
         _ = scene.look(5_000)
         _ = scene.look(24_000)
-        #expect(scene.govern.kept.foreign == [Self.old])
+        #expect(scene.policy.durable.foreign == [Self.old])
         _ = scene.look(2_000)
-        #expect(scene.govern.kept.foreign.isEmpty)
+        #expect(scene.policy.durable.foreign.isEmpty)
         // Where every agent of the own list is seen to go by it, the other has no majority left.
         asked([Self.old], here: [0, 1, 2])
         _ = scene.look(100)
         scene.b = .downHard("refused")
-        scene.a = .up(GovernTests.primary { say(&$0, [], [0, 1, 2]) })
+        scene.a = .up(QuorumPolicyTests.primary { say(&$0, [], [0, 1, 2]) })
         _ = scene.look(9_000)
-        #expect(scene.govern.kept.foreign == [Self.old])
+        #expect(scene.policy.durable.foreign == [Self.old])
         _ = scene.look(1_100)
-        #expect(scene.govern.kept.foreign.isEmpty)
+        #expect(scene.policy.durable.foreign.isEmpty)
     }
 
     @Test func agentsTellTheirList() throws {
         var configuration = Fixture.configuration()
-        configuration.initiative = .agents
+        configuration.mode = .quorum
         configuration.agents = ["web1", "web2"]
         let list = try #require(AgentList(program: configuration.programName))
         #expect(list == ConfigurationDigest(configuration).own && list.names == ["web1", "web2"])

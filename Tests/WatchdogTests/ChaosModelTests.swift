@@ -20,7 +20,7 @@ import Testing
             case 5: model.kill(Int.random(in: 0..<3, using: &random))
             case 6...8: model.wake(Int.random(in: 0..<3, using: &random))
             case 9:
-                // A router loses its road for a moment and finds the other server.
+                // A router loses its path for a moment and finds the other server.
                 let index = Int.random(in: 0..<3, using: &random)
                 let other = model.agents[index].routed.other
                 if model.servers[other]?.up == true { model.agents[index].routed = other }
@@ -56,7 +56,7 @@ import Testing
     /// come to rest with an explanation.
     private func outcome(_ model: ModelCluster) -> (whole: Bool, rests: Bool) {
         let states = model.agents.map { agent in
-            Diagnose(Fixture.configuration(agent: agent.name))(model.observation(agent)).state
+            Diagnoser(Fixture.configuration(agent: agent.name)).diagnose(model.observation(agent)).state
         }
         return (states.allSatisfy { $0 == .ok } && model.ledgers.isEmpty, model.agents.allSatisfy(\.settled))
     }
@@ -72,7 +72,7 @@ import Testing
                 whole += 1
             } else {
                 let agent = model.agents[0]
-                let why = Diagnose(Fixture.configuration())(model.observation(agent))
+                let why = Diagnoser(Fixture.configuration()).diagnose(model.observation(agent))
                 left[why.state.rawValue + (end.rests ? "" : ", restless"), default: 0] += 1
                 if !end.rests, left[why.state.rawValue + ", restless"] == 1 {
                     print("seed \(seed): \(why.summary)\n" + model.steps.suffix(12).joined(separator: "\n"))

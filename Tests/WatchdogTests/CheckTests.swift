@@ -17,13 +17,13 @@ import Testing
 
     struct House {
         var configuration = Fixture.configuration()
-        var a = ServerSettings(facts: GovernTests.primary())
-        var b = ServerSettings(facts: GovernTests.replica())
+        var a = ServerSettings(facts: QuorumPolicyTests.primary())
+        var b = ServerSettings(facts: QuorumPolicyTests.replica())
         var host = HostSettings(behindRouter: .success(Fixture.uuidA))
 
         init() {
-            configuration.initiative = .agents
-            configuration.agents = GovernTests.agents
+            configuration.mode = .quorum
+            configuration.agents = QuorumPolicyTests.agents
             host.destinations = [configuration.servers.a]
             a.variables = good
             b.variables = good
@@ -145,7 +145,9 @@ import Testing
         },
         Fault(.critical, "/bin/gone is not there", "correct the command") { $0.host.missingPrograms = ["/bin/gone"] },
         Fault(.critical, "no room", "") { $0.host.directoryProblem = "no room" },
-        Fault(.warning, "not at work: web3", "repl-watchdog run") { $0.a.facts.quorum?.alive = AgentSet([0, 1]) },
+        Fault(.warning, "not at work: web3", "repl-watchdog run") {
+            $0.a.facts.quorum?.seesPrimary = AgentSet([0, 1])
+        },
         Fault(.warning, "two agents decide only together", "three or more") {
             $0.configuration.agents = ["web1", "web2"]
         },
@@ -170,7 +172,7 @@ import Testing
 
     @Test func aRouterThatGoesBackByItselfSplitsTheWrites() {
         var house = House()
-        house.configuration.initiative = .router
+        house.configuration.mode = .routerLed
         house.host.destinations = [house.configuration.servers.a, house.configuration.servers.b]
         (house.a.facts.readOnly, house.b.facts.readOnly, house.b.facts.superReadOnly) = (false, false, false)
         house.host.strategy = "next-available"

@@ -49,7 +49,7 @@ struct ConfigurationTests {
     @Test("the good one, with its defaults")
     func good() throws {
         let c = try Self.parse(Self.text())
-        #expect(c.cluster == "shop" && c.initiative == .router && c.agents.isEmpty)
+        #expect(c.cluster == "shop" && c.mode == .routerLed && c.agents.isEmpty)
         #expect(c.agent.name == "web1" && c.agent.interval == .seconds(1) && c.agent.probeTimeout == .seconds(2))
         #expect(c.servers.a == .tcp(host: "10.0.0.1", port: 3306) && c.servers.b == .tcp(host: "10.0.0.2", port: 3306))
         #expect(c.credentials.password.reveal() == "pa55" && c.credentials.tls == .preferred)
@@ -62,13 +62,13 @@ struct ConfigurationTests {
 
     @Test("agents: three names, and each router lists the primary only")
     func agents() throws {
-        let list = "initiative = \"agents\"\nagents = [\n  \"web1\", # first\n  \"web2\",\n  \"web3\"\n]"
+        let list = "mode = \"quorum\"\nagents = [\n  \"web1\", # first\n  \"web2\",\n  \"web3\"\n]"
         let text = Self.text(after: ("cluster", list))
         // An agent that has lost touch must be able to close its router.
         let error = #expect(throws: ConfigurationError.self) { try Self.parse(text) }
         #expect(error?.description.contains("needs 'router.stop'") == true)
         let c = try Self.parse(text.replacing("[router]\n", with: "[router]\nstop = [\"true\"]\n"))
-        #expect(c.initiative == .agents && c.agents == ["web1", "web2", "web3"])
+        #expect(c.mode == .quorum && c.agents == ["web1", "web2", "web3"])
         #expect(c.router.destinations == .primaryOnly && !c.router.bound && c.safety.blockPeriod == .seconds(3600))
     }
 
@@ -109,20 +109,24 @@ struct ConfigurationTests {
         (text(after: ("[router]", "destinations = \"primary-frist\"")), 16, ["did you mean \"primary-first\"?"]),
         (text(after: ("[router]", "section = \"DEFAULT\"")), 16, ["must be \"routing:NAME\""]),
         (
-            text(after: ("cluster", "initiative = \"agents\"\nagents = [\"web1\", \"web2\"]")), 3,
+            text(after: ("cluster", "mode = \"quorum\"\nagents = [\"web1\", \"web2\"]")), 3,
             ["at least three names", "not 2"]
         ),
         (
-            text(after: ("cluster", "initiative = \"agent\"")), 2,
-            ["must be one of router, agents", "did you mean \"agents\"?"]
+            text(after: ("cluster", "mode = \"quorun\"")), 2,
+            ["must be one of router-led, quorum", "did you mean \"quorum\"?"]
         ),
-        (text(after: ("cluster", "agents = [\"web1\"]")), 2, ["without 'initiative'"]),
+        (text(after: ("cluster", "agents = [\"web1\"]")), 2, ["without 'mode'"]),
         (
-            text(after: ("cluster", "initiative = \"router\"\nagents = [\"web2\", \"web3\"]")), 6,
+            text(after: ("cluster", "initiative = \"agents\"")), 2,
+            ["'initiative' has another name now", "mode = \"quorum\" (it was \"agents\")"]
+        ),
+        (
+            text(after: ("cluster", "mode = \"router-led\"\nagents = [\"web2\", \"web3\"]")), 6,
             ["'web1' is not among 'agents'"]
         ),
         (
-            text(after: ("cluster", "initiative = \"router\"\nagents = [\"web1\", \"web1\"]")), 3,
+            text(after: ("cluster", "mode = \"router-led\"\nagents = [\"web1\", \"web1\"]")), 3,
             ["names 'web1' more than once"]
         ),
         (text("name =", with: "name = \"web 1\""), 4, ["must be 1 to 40 letters"]),

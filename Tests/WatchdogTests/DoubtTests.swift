@@ -2,16 +2,16 @@ import Testing
 
 @testable import Watchdog
 
-/// What no rule of the agents' initiative provides for.
+/// What no rule of quorum mode provides for.
 @Suite struct DoubtTests {
-    typealias Scene = GovernTests.Scene
+    typealias Scene = QuorumPolicyTests.Scene
 
     /// A copied data directory: also when the one that it was copied from is silent, nobody takes the copy for the replica.
     @Test func aServerThatGoesByTheOthersNameIsNotPromoted() {
         var scene = Scene()
         _ = scene.look()
         func copy(_ votes: [Int] = []) -> ServerFacts {
-            GovernTests.replica(votes: votes, receiver: .off) { $0.uuid = Fixture.uuidA }
+            QuorumPolicyTests.replica(votes: votes, receiver: .off) { $0.uuid = Fixture.uuidA }
         }
         scene.b = .up(copy())
         #expect(scene.look().step == .none("both addresses lead to one server"))
@@ -22,9 +22,9 @@ import Testing
         #expect(
             orders.step
                 == .none("b has the server_uuid that a had: its data directory was copied, or they changed places"))
-        #expect(orders.locks.vote == nil && orders.locks.alive == nil)
+        #expect(orders.locks.vote == nil && orders.locks.seesPrimary == nil)
         // Its own again.
-        scene.b = .up(GovernTests.replica(votes: [0, 1, 2], receiver: .connecting))
+        scene.b = .up(QuorumPolicyTests.replica(votes: [0, 1, 2], receiver: .connecting))
         #expect(scene.look().locks.vote == .dead)
     }
 
@@ -33,11 +33,11 @@ import Testing
     @Test(arguments: [
         "runs without GTIDs", "replicates over 2 channels", "both addresses lead to one server",
         "which is not the other server",
-    ]) func aDoubtAboutTheReplicaDoesNotStopThePrimary(_ doubt: String) {
+    ]) func aDoubtAboutTheReplicaDoesNotStopThePrimary(_ ambiguity: String) {
         var scene = Scene()
         _ = scene.look()
-        let strange = GovernTests.replica(votes: [1, 2]) {
-            switch doubt {
+        let strange = QuorumPolicyTests.replica(votes: [1, 2]) {
+            switch ambiguity {
             case "runs without GTIDs": $0.gtidMode = false
             case "replicates over 2 channels": $0.channels.append($0.channels[0])
             case "which is not the other server": $0.channels[0].sourceUUID = "cccccccc"
@@ -47,14 +47,14 @@ import Testing
         scene.b = .up(strange)
         for _ in 0..<5 {
             let orders = scene.look(2_000)
-            #expect(orders.router == .lead(to: .a) && orders.locks.alive == .a)
+            #expect(orders.router == .point(to: .a) && orders.locks.seesPrimary == .a)
             guard case .none(let why) = orders.step else { return _ = Issue.record("\(orders.step)") }
-            #expect(why.contains(doubt))
+            #expect(why.contains(ambiguity))
         }
         // Alone, on the word of a replica that is none, the router does not stay open, and the silence counts for nothing.
-        scene.a = .up(GovernTests.primary { $0.quorum?.alive = AgentSet([0]) })
+        scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.seesPrimary = AgentSet([0]) })
         _ = scene.look(2_000)
-        #expect(scene.look(2_000).router == .cut)
+        #expect(scene.look(2_000).router == .close)
         scene.a = .downHard("refused")
         for _ in 0..<3 { #expect(scene.look(4_000).locks.vote == nil) }
     }
@@ -62,9 +62,9 @@ import Testing
     @Test func serversThatChangedPlacesAreKnownAgain() {
         var scene = Scene()
         _ = scene.look()
-        scene.a = .up(GovernTests.replica { $0.uuid = Fixture.uuidB })
-        scene.b = .up(GovernTests.primary { $0.uuid = Fixture.uuidA })
+        scene.a = .up(QuorumPolicyTests.replica { $0.uuid = Fixture.uuidB })
+        scene.b = .up(QuorumPolicyTests.primary { $0.uuid = Fixture.uuidA })
         _ = scene.look()
-        #expect(scene.govern.primary == .b)
+        #expect(scene.policy.primary == .b)
     }
 }

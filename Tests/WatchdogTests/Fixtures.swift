@@ -8,7 +8,7 @@ enum Fixture {
 
     static func configuration(agent: String = "web1") -> Configuration {
         Configuration(
-            cluster: "shop", initiative: .router, agents: [], workingDirectory: "/nowhere",
+            cluster: "shop", mode: .routerLed, agents: [], workingDirectory: "/nowhere",
             agent: .init(name: agent, interval: .seconds(1), probeTimeout: .seconds(2)),
             servers: .init(a: .tcp(host: "10.0.0.1", port: 3306), b: .tcp(host: "10.0.0.2", port: 3306)),
             credentials: .init(user: "watchdog", password: Secret("x"), tls: .preferred, caFile: nil),

@@ -2,7 +2,7 @@ import MySQLWire
 
 @testable import Watchdog
 
-/// Two servers, some routers and some agents as values: every step that `Decide` chooses is carried out on them as the
+/// Two servers, some routers and some agents as values: every step that `RouterLedPolicy` chooses is carried out on them as the
 /// real servers would, one agent at a time, in any order, with agents killed between any two steps.
 struct ModelCluster {
     struct Server {
@@ -140,21 +140,21 @@ struct ModelCluster {
         replicate()
         let configuration = Fixture.configuration(agent: agent.name)
         let seen = observation(agent)
-        let diagnosis = Diagnose(configuration)(seen)
-        if let primary = diagnosis.primary, Decide(configuration).turned(seen, to: primary),
+        let diagnosis = Diagnoser(configuration).diagnose(seen)
+        if let primary = diagnosis.primary, RouterLedPolicy(configuration).turned(seen, to: primary),
             let promotion = seen.facts(primary)?.promotion, promotion.primary == seen.facts(primary)?.uuid
         {
             agents[index].epoch = max(agents[index].epoch, promotion.epoch)
         }
-        let standing = Standing(
+        let standing = LocalStatus(
             agent: agent.name, server: agent.server, session: agent.session,
             holdsLock: agent.server.map { locks[$0] == agent.session && agent.session != nil } ?? false,
             epoch: agents[index].epoch)
-        let decide = Decide(configuration)
-        let step = decide(seen, diagnosis, standing)
+        let policy = RouterLedPolicy(configuration)
+        let step = policy.nextStep(seen, diagnosis, standing)
         agents[index].settled = false
         steps.append("\(agent.name): \(step)")
-        perform(step, index, seen, decide.activeLedger(seen))
+        perform(step, index, seen, policy.activeLedger(seen))
     }
 
     /// What running channels do by themselves.
@@ -214,8 +214,8 @@ struct ModelCluster {
             join(index, server)
             if locks[server] == nil { locks[server] = agents[index].session }
         case .master(let server):
-            let next = Decide(Fixture.configuration(agent: name)).nextEpoch(
-                seen, Standing(agent: name, epoch: agents[index].epoch))
+            let next = RouterLedPolicy(Fixture.configuration(agent: name)).nextEpoch(
+                seen, LocalStatus(agent: name, epoch: agents[index].epoch))
             join(index, server)
             write(.mast(host: name), index, next, seen)
         case .withdraw: close(index)
@@ -256,8 +256,9 @@ struct ModelCluster {
             if keepClosed { keptClosed = true }
             end(index, open: ledger?.kind != nil && !keepClosed)
         case .abort: end(index, open: ledger?.kind != nil)
-        case .fenceCommand, .silence, .settle, .seize, .loosen, .tighten, .calm, .startClosed:
-            violations.append("\(step) does not belong to the router's initiative")
+        case .fenceCommand, .stopReceiver, .applyRelayLog, .promoteWithoutSource, .disableSemiSync, .enableSemiSync,
+            .disableSemiSyncOnReplica, .startClosed:
+            violations.append("\(step) does not belong to router-led mode")
         }
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 /// Whatever has happened: the agents bring service back by themselves, or some command makes them.
 @Suite struct OperatorRequestTests {
-    private typealias Scene = GovernTests.Scene
+    private typealias Scene = QuorumPolicyTests.Scene
 
     /// A world, as the agents' votes and locks have settled in it.
     private struct World {
@@ -15,7 +15,7 @@ import Testing
 
     private static func closed(_ change: (inout ServerFacts) -> Void = { _ in }) -> ServerView {
         .up(
-            GovernTests.primary {
+            QuorumPolicyTests.primary {
                 ($0.readOnly, $0.superReadOnly) = (true, true)
                 $0.quorum?.semiSync.clients = 0
                 change(&$0)
@@ -28,7 +28,7 @@ import Testing
             let pause = paused ? "paused, " : ""
             func replica(_ votes: [Int] = [], _ change: (inout ServerFacts) -> Void = { _ in }) -> ServerView {
                 .up(
-                    GovernTests.replica(votes: votes, receiver: votes.isEmpty ? .on : .connecting) {
+                    QuorumPolicyTests.replica(votes: votes, receiver: votes.isEmpty ? .on : .connecting) {
                         $0.quorum?.control.paused = paused
                         change(&$0)
                     })
@@ -46,7 +46,7 @@ import Testing
                     }, b: replica([0, 1, 2])),
                 World(
                     name: pause + "replication is stopped",
-                    a: .up(GovernTests.primary { $0.quorum?.control.paused = paused }),
+                    a: .up(QuorumPolicyTests.primary { $0.quorum?.control.paused = paused }),
                     b: replica {
                         $0.channels[0].receiver = .off
                         $0.channels[0].applierRuns = false
@@ -56,7 +56,9 @@ import Testing
         return worlds
     }()
 
-    private func want(_ world: World, _ change: (inout ServerFacts, inout ServerFacts) -> Void = { _, _ in }) -> Want? {
+    private func want(_ world: World, _ change: (inout ServerFacts, inout ServerFacts) -> Void = { _, _ in })
+        -> NeededOperation?
+    {
         var scene = Scene()
         _ = scene.look()
         (scene.a, scene.b) = (world.a, world.b)
@@ -67,10 +69,10 @@ import Testing
             scene.b = .up(b)
         }
         for _ in 0..<3 { _ = scene.look() }
-        let sight = Sight(
+        let observation = TimedObservation(
             seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
-            pongB: scene.now, routerCut: true)
-        return scene.govern.want(View(sight, scene.govern)).want
+            pongB: scene.now, routerClosed: true)
+        return scene.policy.neededOperation(Assessment(observation, scene.policy)).needed
     }
 
     private func situation(_ world: World) -> OperatorRequest.Situation {
@@ -78,11 +80,11 @@ import Testing
         _ = scene.look()
         (scene.a, scene.b) = (world.a, world.b)
         for _ in 0..<3 { _ = scene.look() }
-        let sight = Sight(
+        let observation = TimedObservation(
             seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
-            pongB: scene.now, routerCut: true)
-        let (diagnosis, gates) = scene.govern.explanation(sight)
-        return .init(diagnosis: diagnosis, seen: sight.seen, gates: gates)
+            pongB: scene.now, routerClosed: true)
+        let (diagnosis, conditions) = scene.policy.explanation(observation)
+        return .init(diagnosis: diagnosis, seen: observation.seen, conditions: conditions)
     }
 
     @Test func someRoadLeadsBackToService() {
@@ -90,7 +92,7 @@ import Testing
             if want(world) != nil { continue }
             let now = situation(world)
             let leads = OperatorRequest.allCases.contains { request in
-                switch (request, request.road(now)) {
+                switch (request, request.path(now)) {
                 case (.resume, .note): true
                 case (.resume, .askThenNote): want(world) { a, _ in a.quorum?.resumeAsked = true } != nil
                 case (.failover, .ask): want(world) { _, b in b.quorum?.failoverAsked = true } != nil
@@ -111,7 +113,7 @@ import Testing
     @Test func whatNoWaitingHelpsAgainstIsRefusedAtOnce() {
         for world in Self.worlds where world.name.hasPrefix("paused") {
             guard world.a.facts?.executed.isEmpty == false else { continue }
-            guard case .refused(let why) = OperatorRequest.switchover.road(situation(world)) else {
+            guard case .refused(let why) = OperatorRequest.switchover.path(situation(world)) else {
                 Issue.record("\(world.name): a switchover is waited for")
                 continue
             }
@@ -123,18 +125,20 @@ import Testing
         var scene = Scene()
         _ = scene.look()
         func wanted() -> ServerID? {
-            scene.govern.tablesWanted(
-                Sight(seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 200, now: 200))
+            scene.policy.tablesWanted(
+                TimedObservation(
+                    seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 200, now: 200))
         }
         #expect(wanted() == .a)
-        scene.a = .up(GovernTests.primary { $0.quorum?.recorded = true })
+        scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.recorded = true })
         #expect(wanted() == .a)
-        scene.b = .up(GovernTests.replica { $0.quorum?.recorded = true })
+        scene.b = .up(QuorumPolicyTests.replica { $0.quorum?.recorded = true })
         #expect(wanted() == nil)
-        scene.a = .up(GovernTests.primary { $0.quorum?.semiSync.clients = 0 })
+        scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.semiSync.clients = 0 })
         #expect(wanted() == nil)
-        scene.a = .up(GovernTests.primary())
-        scene.b = .up(GovernTests.replica { $0.ledger = [LedgerRow(id: 1, signal: .scan(host: "w"), agent: "w")] })
+        scene.a = .up(QuorumPolicyTests.primary())
+        scene.b = .up(
+            QuorumPolicyTests.replica { $0.ledger = [LedgerRow(id: 1, signal: .scan(host: "w"), agent: "w")] })
         #expect(wanted() == nil)
     }
 }

@@ -5,47 +5,47 @@ import Testing
 
 /// What "nothing acknowledged is lost" rests on: looked at, and not promised where it does not hold.
 @Suite("Preconditions of a lossless failover") struct PreconditionTests {
-    private func gates(
+    private func conditions(
         primary: (inout ServerFacts) -> Void = { _ in }, replica: (inout ServerFacts) -> Void = { _ in }
     ) -> (loss: Bool?, data: Bool?, evidence: String) {
-        var scene = GovernTests.Scene()
-        scene.a = .up(GovernTests.primary(primary))
-        scene.b = .up(GovernTests.replica(replica))
+        var scene = QuorumPolicyTests.Scene()
+        scene.a = .up(QuorumPolicyTests.primary(primary))
+        scene.b = .up(QuorumPolicyTests.replica(replica))
         _ = scene.look()
         _ = scene.look()
         let seen = Observation(a: scene.a, b: scene.b, router: .noAnswer(""))
-        let diagnosis = scene.govern.diagnosis(Sight(seen: seen, askedAt: scene.now, now: scene.now))
-        let gates = scene.explain()
-        return (gates["loss"]?.holds, gates["data"]?.holds, diagnosis.summary)
+        let diagnosis = scene.policy.diagnosis(TimedObservation(seen: seen, askedAt: scene.now, now: scene.now))
+        let conditions = scene.explain()
+        return (conditions["loss"]?.holds, conditions["data"]?.holds, diagnosis.summary)
     }
 
     @Test func theReplicaAloneAcknowledges() {
-        let (loss, data, evidence) = gates()
+        let (loss, data, evidence) = conditions()
         #expect(loss == true && data == nil && !evidence.contains("acknowledge"))
     }
 
     @Test func aThirdServerThatAcknowledgesMakesNoPromise() {
-        let (loss, _, evidence) = gates(primary: {
+        let (loss, _, evidence) = conditions(primary: {
             $0.quorum?.semiSync.clients = 2
             $0.quorum?.replicas = [Fixture.uuidB, StrangerTests.uuid]
         })
         #expect(loss == false && evidence.contains("a server that is not b acknowledges"))
         // The replica has connected again, and its connection of before is not known to be dead.
-        let (same, _, _) = gates(primary: {
+        let (same, _, _) = conditions(primary: {
             $0.quorum?.semiSync.clients = 2
             $0.quorum?.replicas = [Fixture.uuidB]
         })
         #expect(same == true)
         // The only one that acknowledges is not the replica.
-        let (other, _, why) = gates(replica: { $0.quorum?.semiSync.acknowledges = false })
+        let (other, _, why) = conditions(replica: { $0.quorum?.semiSync.acknowledges = false })
         #expect(other == false && why.contains("a server that is not b acknowledges"))
     }
 
     @Test func aFilteredReplicaIsNotPromoted() {
         let filtered: (inout ServerFacts) -> Void = { $0.quorum?.filtered = "replication filters" }
-        let (_, data, evidence) = gates(replica: filtered)
+        let (_, data, evidence) = conditions(replica: filtered)
         #expect(data == false && evidence.contains("b may lack rows whose GTIDs it has (replication filters)"))
-        let (_, accepted, _) = gates(replica: {
+        let (_, accepted, _) = conditions(replica: {
             filtered(&$0)
             $0.quorum?.lossAccepted = true
         })
@@ -55,17 +55,17 @@ import Testing
     /// Its process may come back and take writes from a router that has not been closed.
     @Test func aPrimaryThatMayStartOpenIsVotedAgainstWithAClosedRouter() {
         func died(startsClosed: Bool) -> (Step, Orders) {
-            var scene = GovernTests.Scene()
-            scene.a = .up(GovernTests.primary { $0.quorum?.bootsClosed = startsClosed })
+            var scene = QuorumPolicyTests.Scene()
+            scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.bootsClosed = startsClosed })
             let step = scene.look().step
             scene.a = .downHard("refused")
-            scene.b = .up(GovernTests.replica(receiver: .connecting))
+            scene.b = .up(QuorumPolicyTests.replica(receiver: .connecting))
             _ = scene.look()
             return (step, scene.look())
         }
         let (nothing, dead) = died(startsClosed: true)
         #expect(nothing == .none("nothing to do") && dead.locks.vote == .dead && dead.router == .keep)
         let (persist, silent) = died(startsClosed: false)
-        #expect(persist == .startClosed(.a) && silent.locks.vote == nil && silent.router == .cut)
+        #expect(persist == .startClosed(.a) && silent.locks.vote == nil && silent.router == .close)
     }
 }

@@ -44,14 +44,14 @@ import Testing
 
     /// Neither in a ledger nor in what was kept does one make the next epoch impossible.
     @Test func anEpochThatLeavesNoRoomIsNobodys() {
-        var kept = Kept()
-        kept.operation = .max
-        kept.epoch = 7
-        let govern = Govern(
-            rules: QuorumRules(agents: ["web1"], own: 0), configuration: Fixture.configuration(), kept: kept)
+        var durable = DurableState()
+        durable.operation = .max
+        durable.epoch = 7
+        let policy = QuorumPolicy(
+            rules: QuorumRules(agents: ["web1"], own: 0), configuration: Fixture.configuration(), durable: durable)
         var facts = ServerFacts(uuid: a, serverID: 1)
         facts.promotion = Promotion(epoch: .max, primary: a)
         let seen = Observation(a: .up(facts), b: .downSoft("silent"), router: .noAnswer("none"))
-        #expect(govern.nextEpoch(seen) == 8)
+        #expect(policy.nextEpoch(seen) == 8)
     }
 }

@@ -121,18 +121,18 @@ struct ReportingCommandTests {
         #expect(before.status == 78 && before.errors == ended.errors)
     }
 
-    @Test("single passes do not go with initiative = agents, nor the operator's commands with initiative = router")
+    @Test("single passes do not go with mode = quorum, nor the operator's commands with mode = router-led")
     func agents() async throws {
-        let list = "initiative = \"agents\"\nagents = [\"web1\", \"web2\", \"web3\"]"
+        let list = "mode = \"quorum\"\nagents = [\"web1\", \"web2\", \"web3\"]"
         let text = ConfigurationTests.text(after: ("cluster", list))
             .replacing("[router]\n", with: "[router]\nstop = [\"true\"]\n")
-        let council = try File(text)
-        let pass = try await Self.run(["--now", "--config", council.path])
+        let loop = try File(text)
+        let pass = try await Self.run(["--now", "--config", loop.path])
         #expect(pass.status == 78 && pass.errors.contains("run the daemon"))
         let file = try File(ConfigurationTests.text())
         for command in ["explain", "switchover", "failover", "pause", "resume", "ack"] {
             let ended = try await Self.run([command, "--config", file.path])
-            #expect(ended.status == 78 && ended.errors.contains("needs initiative = \"agents\""))
+            #expect(ended.status == 78 && ended.errors.contains("needs mode = \"quorum\""))
         }
     }
 

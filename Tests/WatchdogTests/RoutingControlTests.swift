@@ -19,10 +19,10 @@ struct RoutingControlTests {
 
     static func control(
         _ folder: Folder, file: String? = nil, restart: [String] = ["true"], stop: [String] = ["true"]
-    ) -> RouterControl {
-        RouterControl(
+    ) -> LocalRouter {
+        LocalRouter(
             configuration: Configuration(
-                cluster: "test", initiative: .router, agents: [], workingDirectory: folder.path,
+                cluster: "test", mode: .routerLed, agents: [], workingDirectory: folder.path,
                 agent: .init(name: "web1", interval: .seconds(1), probeTimeout: .milliseconds(200)),
                 servers: .init(a: a, b: b),
                 credentials: .init(user: "u", password: Secret("p"), tls: .disabled, caFile: nil),
@@ -159,7 +159,7 @@ struct RoutingControlTests {
     }
 
     /// Begins to turn to b, waits until `done` holds, and calls it off: nobody listens at the port.
-    static func turnInVain(_ control: RouterControl, until done: () -> Bool) async throws -> RouterError? {
+    static func turnInVain(_ control: LocalRouter, until done: () -> Bool) async throws -> RouterError? {
         let turning = Task {
             try await control.turn(to: b, other: a, expectedUUID: "u", deadline: .after(.seconds(100)))
         }

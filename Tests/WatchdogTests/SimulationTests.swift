@@ -2,7 +2,7 @@ import Testing
 import WatchdogSimulation
 
 /// A few histories, unoptimised. `Scripts/simulate` plays thousands a second of the same.
-@Suite("The agents' initiative, simulated") struct SimulationTests {
+@Suite("Quorum mode, simulated") struct SimulationTests {
     @Test func noHistoryBreaksAnInvariant() {
         let result = Histories.run(1..<101, findings: 1)
         let finding = result.findings.first

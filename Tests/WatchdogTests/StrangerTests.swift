@@ -18,11 +18,11 @@ import Testing
     }
 
     /// b was the replica; what is there now?
-    private func scene(_ b: ServerFacts) -> (Orders, GovernTests.Scene) {
-        var kept = Kept()
-        (kept.epoch, kept.primary) = (0, Fixture.uuidA)
-        kept.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
-        var scene = GovernTests.Scene(kept: kept)
+    private func scene(_ b: ServerFacts) -> (Orders, QuorumPolicyTests.Scene) {
+        var durable = DurableState()
+        (durable.epoch, durable.primary) = (0, Fixture.uuidA)
+        durable.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+        var scene = QuorumPolicyTests.Scene(durable: durable)
         _ = scene.look()
         scene.b = .up(b)
         _ = scene.look()
@@ -34,8 +34,8 @@ import Testing
         guard case .none(let why) = orders.step else { Issue.record("\(orders.step)"); return }
         #expect(why.contains("never part of this cluster") && why.contains("accounting"))
         // The primary goes on, and the stranger is not remembered as a member.
-        #expect(orders.router == .lead(to: .a) && orders.locks.alive == .a)
-        #expect(scene.govern.kept.uuids[.b] == Fixture.uuidB)
+        #expect(orders.router == .point(to: .a) && orders.locks.seesPrimary == .a)
+        #expect(scene.policy.durable.uuids[.b] == Fixture.uuidB)
     }
 
     /// A member that was restored elsewhere or initialised anew.
@@ -59,9 +59,9 @@ import Testing
                 $0.promotion = Promotion(epoch: 1, primary: Fixture.uuidA)
             })
         seen.b = .up(Self.stranger())
-        let diagnosis = Diagnose(Fixture.configuration())(seen)
+        let diagnosis = Diagnoser(Fixture.configuration()).diagnose(seen)
         #expect(diagnosis.state == .ambiguous && diagnosis.summary.contains("never part of this cluster"))
         seen.b = .up(Self.stranger { $0.schemas = [] })
-        #expect(Diagnose(Fixture.configuration())(seen).state == .recover)
+        #expect(Diagnoser(Fixture.configuration()).diagnose(seen).state == .recover)
     }
 }

@@ -123,7 +123,7 @@ final class Channel: Sendable {
             case EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN, ETIMEDOUT: .unreachable
             default: .system
             }
-        return Failure(code, "connect: \(errorText(number))", errno: number)
+        return Failure(code, errorText(number), errno: number)
     }
 
     /// Waits until the socket may be ready. Ends with `timeout`, `cancelled` or, after `close`, `closed`.

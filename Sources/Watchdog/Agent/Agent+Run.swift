@@ -6,7 +6,7 @@ extension Agent {
     /// Watches until the task is cancelled.
     /// - Parameter reload: asks for the configuration to be read again: passwords are taken over where they are, for
     ///   anything else the watch begins anew between two steps. One that is of no use changes nothing.
-    public func run(_ reload: Reload? = nil) async throws(AgentError) {
+    package func run(_ reload: Reload? = nil) async throws(AgentError) {
         var current = try Watch.begin(configuration, before: nil)
         while let next = try await watch(current, reload) { current = next }
         logger.notice("stopped")
@@ -27,7 +27,7 @@ extension Agent {
                 return Watch(configuration: configuration, lock: before.lock)
             }
             let lock = try HostLock.take(directory: directory, cluster: configuration.cluster)
-            if configuration.initiative == .agents { _ = try KeptFile(directory: directory).read() }
+            if configuration.mode == .quorum { _ = try DurableStateFile(directory: directory).read() }
             return Watch(configuration: configuration, lock: lock)
         }
     }
@@ -48,19 +48,19 @@ extension Agent {
         defer { listening.cancel() }
         let metadata: Logger.Metadata = [
             "cluster": "\(configuration.cluster)", "agent": "\(configuration.agent.name)",
-            "initiative": "\(configuration.initiative.rawValue)",
+            "mode": "\(configuration.mode.rawValue)",
         ]
         var lease: ContinuousClock.Instant?
-        switch configuration.initiative {
-        case .router:
-            let rounds = Rounds(configuration: configuration, logger: logger)
+        switch configuration.mode {
+        case .routerLed:
+            let loop = RouterLedLoop(configuration: configuration, logger: logger)
             logger.notice("watching", metadata: metadata)
-            await rounds.untilCancelled(or: leaving)
-            await rounds.leave()
-        case .agents:
-            let council = try Council(configuration: configuration, logger: logger, lease: current.lease)
+            await loop.untilCancelled(or: leaving)
+            await loop.leave()
+        case .quorum:
+            let loop = try QuorumLoop(configuration: configuration, logger: logger, lease: current.lease)
             logger.notice("watching", metadata: metadata)
-            lease = await council.untilCancelled(or: leaving)
+            lease = await loop.untilCancelled(or: leaving)
         }
         guard !Task.isCancelled, var new = next.withLock({ $0 }) else { return nil }
         new.lease = lease

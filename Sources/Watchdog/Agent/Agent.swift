@@ -2,11 +2,11 @@ import Logging
 import MySQLWire
 
 /// The agent of one host.
-public struct Agent: Sendable {
+package struct Agent: Sendable {
     let configuration: Configuration
     let logger: Logger
 
-    public init(configuration: Configuration, logger: Logger) {
+    package init(configuration: Configuration, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
         for (name, source) in [
@@ -23,38 +23,38 @@ public struct Agent: Sendable {
     }
 
     /// One pass: looks, does what is to be done until nothing is left, and reports. Bounded by the operation timeout.
-    public func runOnce() async throws(AgentError) -> PassReport {
-        guard configuration.initiative == .router else {
+    package func runOnce() async throws(AgentError) -> PassReport {
+        guard configuration.mode == .routerLed else {
             throw AgentError(
                 .configuration,
-                "initiative = \"agents\" needs agents that watch all the time: run the daemon (repl-watchdog run), or set "
-                    + "initiative = \"router\" for single passes")
+                "mode = \"quorum\" needs agents that watch all the time: run the daemon (repl-watchdog run), or set "
+                    + "mode = \"router-led\" for single passes")
         }
         try WorkingDirectory(path: configuration.workingDirectory).checkExists()
         let lock = try HostLock.take(directory: configuration.workingDirectory, cluster: configuration.cluster)
         defer { withExtendedLifetime(lock) {} }
-        let rounds = Rounds(configuration: configuration, logger: logger)
+        let loop = RouterLedLoop(configuration: configuration, logger: logger)
         let deadline = Deadline.after(configuration.safety.operationTimeout)
         let result: Result<PassReport, AgentError>
         do {
-            result = .success(try await rounds.untilSettled(deadline: deadline))
+            result = .success(try await loop.untilAtRest(deadline: deadline))
         } catch {
             result = .failure(error)
         }
-        await rounds.leave()
+        await loop.leave()
         return try result.get()
     }
 
     /// Looks once and says what it sees and what it would do. Takes no lock, changes nothing.
-    public func status() async -> StatusReport {
-        if configuration.initiative == .agents { return await explain().status }
-        let seen = await Observer(configuration: configuration, router: RouterControl(configuration: configuration))
+    package func status() async -> StatusReport {
+        if configuration.mode == .quorum { return await explain().status }
+        let seen = await Observer(configuration: configuration, router: LocalRouter(configuration: configuration))
             .look()
-        let diagnosis = Diagnose(configuration)(seen)
-        let decide = Decide(configuration)
-        let memory = Memory(directory: configuration.workingDirectory)
-        let ledger = decide.activeLedger(seen)
-        let step = decide(seen, diagnosis, Standing(agent: configuration.agent.name, epoch: memory.epoch))
+        let diagnosis = Diagnoser(configuration).diagnose(seen)
+        let policy = RouterLedPolicy(configuration)
+        let followed = FollowedEpoch(directory: configuration.workingDirectory)
+        let ledger = policy.activeLedger(seen)
+        let step = policy.nextStep(seen, diagnosis, LocalStatus(agent: configuration.agent.name, epoch: followed.epoch))
         let underWay = ledger?.kind != nil
         return StatusReport(
             state: diagnosis.state, exitStatus: underWay ? 1 : diagnosis.exitStatus, cluster: configuration.cluster,

@@ -2,8 +2,8 @@ import MySQLDump
 import MySQLWire
 
 /// Why a pass ended without success: what failed, for what, and what to do.
-public struct AgentError: Error, Sendable, CustomStringConvertible {
-    public enum Cause: Sendable {
+package struct AgentError: Error, Sendable, CustomStringConvertible {
+    package enum Cause: Sendable {
         case server(MySQLError)
         case dump(DumpError)
         case router(RouterError)
@@ -16,16 +16,16 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
         case timeout
     }
 
-    public var cause: Cause
-    public var message: String
+    package var cause: Cause
+    package var message: String
 
-    public init(_ cause: Cause, _ message: String) {
+    package init(_ cause: Cause, _ message: String) {
         self.cause = cause
         self.message = message
     }
 
     /// As design and monitoring plugins count: 2 critical, 3 an own fault, 78 configuration.
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         switch cause {
         case .alreadyRunning, .workingDirectory: 3
         case .configuration: 78
@@ -33,7 +33,7 @@ public struct AgentError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch cause {
         case .server(let error): "\(message): \(Remedy.explain(error))"
         case .dump(let error): "\(message): \(error)"

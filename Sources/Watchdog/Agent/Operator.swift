@@ -6,21 +6,21 @@ import MySQLWire
 extension Agent {
     /// Two looks with this host's eyes: the state, the conditions of a failover, what would be done next. Changes
     /// nothing.
-    public func explain() async -> (status: StatusReport, gates: [Gate]) {
+    package func explain() async -> (status: StatusReport, conditions: [FailoverCondition]) {
         let rules = QuorumRules(configuration)
-        var kept = Kept()
+        var durable = DurableState()
         var forgotten: String?
         do {
-            kept = try KeptFile(directory: configuration.workingDirectory).read()
+            durable = try DurableStateFile(directory: configuration.workingDirectory).read()
         } catch {
             forgotten = error.message
         }
-        let known = kept.under(ConfigurationDigest(configuration).own)
-        var govern = Govern(rules: rules, configuration: configuration, kept: known)
-        let control = RouterControl(configuration: configuration)
+        let known = durable.under(ConfigurationDigest(configuration).own)
+        var policy = QuorumPolicy(rules: rules, configuration: configuration, durable: known)
+        let control = LocalRouter(configuration: configuration)
         let probe = QuorumProbe(configuration)
         let born = ContinuousClock.now
-        var sight = Sight(
+        var observation = TimedObservation(
             seen: Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")), askedAt: 0, now: 0)
         var orders = Orders()
         for look in 0..<2 {
@@ -29,14 +29,14 @@ extension Agent {
             if look == 1 {
                 guard
                     ServerID.allCases.contains(where: {
-                        sight.seen.facts($0)?.quorum.map { $0.foreignRecord != .none } ?? true
+                        observation.seen.facts($0)?.quorum.map { $0.foreignRecord != .none } ?? true
                     })
                 else { break }
                 try? await Task.sleep(for: .milliseconds(150))
             }
             let asked = born.duration(to: .now).milliseconds
             let deadline = Deadline.after(configuration.agent.probeTimeout)
-            let members = Set(ServerID.allCases.compactMap { govern.kept.uuids[$0] })
+            let members = Set(ServerID.allCases.compactMap { policy.durable.uuids[$0] })
             async let a = probe.look(
                 configuration.connectionOptions(configuration.servers.a),
                 .init(
@@ -54,25 +54,26 @@ extension Agent {
                 router = .noAnswer("\(error)")
             }
             let destinations = try? await control.currentDestinations()
-            sight = await Sight(
+            observation = await TimedObservation(
                 seen: Observation(a: a, b: b, router: router, destinations: destinations), askedAt: asked,
                 now: born.duration(to: .now).milliseconds)
-            orders = govern(sight, Standing(agent: configuration.agent.name))
+            orders = policy.decide(observation, LocalStatus(agent: configuration.agent.name))
         }
-        if let primary = govern.primary, sight.seen.facts(primary)?.readOnly == false {
+        if let primary = policy.primary, observation.seen.facts(primary)?.readOnly == false {
             let hung = await hungWrites(on: primary)
-            if hung > 0 { sight.stall = (primary, hung) }
+            if hung > 0 { observation.stall = (primary, hung) }
         }
-        var (diagnosis, gates) = govern.explanation(sight)
-        note(routerOf: sight, in: &diagnosis)
+        var (diagnosis, conditions) = policy.explanation(observation)
+        note(routerOf: observation, in: &diagnosis)
         if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
-        let ledger = sight.seen.activeLedger
+        let ledger = observation.seen.activeLedger
         let status = StatusReport(
             state: diagnosis.state, exitStatus: ledger?.kind != nil ? 1 : diagnosis.exitStatus,
-            cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis, seen: sight.seen,
+            cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis,
+            seen: observation.seen,
             ledger: ledger, addresses: configuration.servers, router: configuration.router.address.description,
             next: orders.step.description)
-        return (status, gates)
+        return (status, conditions)
     }
 
     /// For how many milliseconds the longest of the writes that hang there has hung.
@@ -90,12 +91,14 @@ extension Agent {
     }
 
     /// An open primary that this host's applications do not reach.
-    private func note(routerOf sight: Sight, in diagnosis: inout Diagnosis) {
-        guard let primary = diagnosis.primary, let facts = sight.seen.facts(primary), !facts.readOnly else { return }
-        switch sight.seen.router {
+    private func note(routerOf observation: TimedObservation, in diagnosis: inout Diagnosis) {
+        guard let primary = diagnosis.primary, let facts = observation.seen.facts(primary), !facts.readOnly else {
+            return
+        }
+        switch observation.seen.router {
         case .leadsTo(let uuid) where uuid == facts.uuid: return
         case .leadsTo(let uuid):
-            let name = sight.seen.server(uuid: uuid).map { "\($0)" } ?? uuid
+            let name = observation.seen.server(uuid: uuid).map { "\($0)" } ?? uuid
             diagnosis.routerProblem = "this host's router leads to \(name), not to \(primary)"
         case .noAnswer(let why): diagnosis.routerProblem = "this host's router does not answer: \(why)"
         }
@@ -103,8 +106,8 @@ extension Agent {
     }
 
     /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline.
-    public func switchover(deadline: Deadline) async throws(AgentError) -> String {
-        let target = try await road(of: .switchover)
+    package func switchover(deadline: Deadline) async throws(AgentError) -> String {
+        let target = try await path(of: .switchover)
         guard case .ask(let server) = target else { throw AgentError(.refused, "switchover: \(target)") }
         try await refuseBackup(on: server)
         return try await ask(
@@ -114,8 +117,8 @@ extension Agent {
 
     /// Lets the agents promote the replica of a lost primary in spite of a pause or a block period, and on demand with
     /// loss; waits until they have.
-    public func failover(acceptLoss: Bool, deadline: Deadline) async throws(AgentError) -> String {
-        let target = try await road(of: .failover)
+    package func failover(acceptLoss: Bool, deadline: Deadline) async throws(AgentError) -> String {
+        let target = try await path(of: .failover)
         guard case .ask(let server) = target else { throw AgentError(.refused, "failover: \(target)") }
         var locks = [QuorumLocks.failover(configuration.cluster)]
         if acceptLoss { locks.append(QuorumLocks.loss(configuration.cluster)) }
@@ -124,20 +127,20 @@ extension Agent {
     }
 
     /// How a request is carried out as things are.
-    private func road(of request: OperatorRequest) async throws(AgentError) -> OperatorRequest.Road {
-        let (status, gates) = await explain()
-        let road = request.road(.init(diagnosis: status.diagnosis, seen: status.seen, gates: gates))
-        if case .refused(let why) = road { throw AgentError(.refused, why) }
-        return road
+    private func path(of request: OperatorRequest) async throws(AgentError) -> OperatorRequest.Path {
+        let (status, conditions) = await explain()
+        let path = request.path(.init(diagnosis: status.diagnosis, seen: status.seen, conditions: conditions))
+        if case .refused(let why) = path { throw AgentError(.refused, why) }
+        return path
     }
 
     /// A planned change waits for nobody's backup, and ends none: whoever asks for it can choose the hour.
     private func refuseBackup(on server: ServerID) async throws(AgentError) {
         let session = try await open(server, .after(.seconds(8)))
         defer { session.abort() }
-        let holders: [Act.Holder]
+        let holders: [Executor.Holder]
         do {
-            holders = try await Act.holders(.backup, session, deadline: .after(.seconds(5)))
+            holders = try await Executor.holders(.backup, session, deadline: .after(.seconds(5)))
         } catch {
             throw AgentError(.server(error), "see whether \(server) can be written to")
         }
@@ -194,15 +197,15 @@ extension Agent {
     // MARK: What replicates
 
     /// Holds automatic operations back, for a time or until `resume`.
-    public func pause(for duration: Duration?) async throws(AgentError) -> String {
+    package func pause(for duration: Duration?) async throws(AgentError) -> String {
         let until = duration.map { "NOW(6) + INTERVAL \($0.milliseconds / 1000) SECOND" } ?? "NULL"
         try await note("REPLACE INTO repl_watchdog.control (name, value, until) VALUES ('pause', '1', \(until))")
         return "paused" + (duration.map { " for \(DurationText.format($0))" } ?? " until 'resume'")
     }
 
     /// A primary that was restarted meanwhile is closed, and takes no note: it is opened first.
-    public func resume() async throws(AgentError) -> String {
-        if case .askThenNote(let server) = try await road(of: .resume) {
+    package func resume() async throws(AgentError) -> String {
+        if case .askThenNote(let server) = try await path(of: .resume) {
             _ = try await ask(
                 [QuorumLocks.resume(configuration.cluster)], on: server, until: server, deadline: .after(.seconds(60)),
                 "the agents have not opened \(server)")
@@ -212,7 +215,7 @@ extension Agent {
     }
 
     /// Lifts the block period after the last failover.
-    public func acknowledge() async throws(AgentError) -> String {
+    package func acknowledge() async throws(AgentError) -> String {
         let (status, _) = await explain()
         let epoch = ServerID.allCases.compactMap { status.seen.facts($0)?.promotion?.epoch }.max() ?? 0
         try await note("REPLACE INTO repl_watchdog.control (name, value) VALUES ('ack', '\(epoch)')")
@@ -221,10 +224,11 @@ extension Agent {
 
     /// An ordinary write on the open primary, which replicates.
     private func note(_ sql: String) async throws(AgentError) {
-        let (status, gates) = await explain()
-        let road = OperatorRequest.pause.road(.init(diagnosis: status.diagnosis, seen: status.seen, gates: gates))
-        guard case .note = road, let primary = status.diagnosis.primary else {
-            if case .refused(let why) = road { throw AgentError(.refused, why) }
+        let (status, conditions) = await explain()
+        let path = OperatorRequest.pause.path(
+            .init(diagnosis: status.diagnosis, seen: status.seen, conditions: conditions))
+        guard case .note = path, let primary = status.diagnosis.primary else {
+            if case .refused(let why) = path { throw AgentError(.refused, why) }
             throw AgentError(.refused, "no primary takes writes")
         }
         let session = try await open(primary, .after(.seconds(8)))

@@ -1,19 +1,19 @@
 import Synchronization
 
 /// Asks an agent that watches to read its configuration again.
-public final class Reload: Sendable {
+package final class Reload: Sendable {
     let requests: AsyncStream<Void>
     private let asking: AsyncStream<Void>.Continuation
     private let read: @Sendable () throws(ConfigurationError) -> Configuration
 
     /// - Parameter read: what the agent's configuration was read by.
-    public init(_ read: @escaping @Sendable () throws(ConfigurationError) -> Configuration) {
+    package init(_ read: @escaping @Sendable () throws(ConfigurationError) -> Configuration) {
         // Several requests that come while one is under way are one.
         (requests, asking) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.read = read
     }
 
-    public func ask() { asking.yield() }
+    package func ask() { asking.yield() }
 
     func configuration() throws(ConfigurationError) -> Configuration { try read() }
 }

@@ -1,11 +1,11 @@
 import MySQLWire
 
 /// How a pass ended.
-public struct PassReport: Sendable {
-    public var state: ClusterState
+package struct PassReport: Sendable {
+    package var state: ClusterState
     /// 0 ok, 1 an operation is under way, 2 critical or ambiguous, 3 own fault.
-    public var exitStatus: Int32
-    public var summary: String
+    package var exitStatus: Int32
+    package var summary: String
 
     init(state: ClusterState, exitStatus: Int32, summary: String) {
         self.state = state
@@ -24,7 +24,7 @@ extension Diagnosis {
     var exitStatus: Int32 {
         switch state {
         case .ok:
-            if routerProblem != nil || stalled || unfit || exposed || !errant.isEmpty
+            if routerProblem != nil || stalled || incomplete || exposed || !errant.isEmpty
                 || closed.contains(where: { $0 == primary })
             {
                 2
@@ -38,9 +38,9 @@ extension Diagnosis {
 }
 
 /// What `status` prints: the state, why, and what each server and the router said.
-public struct StatusReport: Sendable {
-    public var state: ClusterState
-    public var exitStatus: Int32
+package struct StatusReport: Sendable {
+    package var state: ClusterState
+    package var exitStatus: Int32
     let cluster: String
     let agent: String
     let diagnosis: Diagnosis
@@ -51,7 +51,7 @@ public struct StatusReport: Sendable {
     /// What this agent would do next, were it running.
     let next: String
 
-    public func text() -> String {
+    package func text() -> String {
         var lines = ["\(state.rawValue.uppercased())  cluster \(cluster), seen by \(agent)"]
         lines += diagnosis.evidence.map { "  - \($0)" }
         for id in ServerID.allCases { lines += describe(id) }
@@ -99,7 +99,7 @@ public struct StatusReport: Sendable {
         return lines
     }
 
-    public func json() -> String {
+    package func json() -> String {
         JSON.object([
             ("state", .string(state.rawValue)), ("exit_status", .number(Int64(exitStatus))),
             ("cluster", .string(cluster)), ("agent", .string(agent)),

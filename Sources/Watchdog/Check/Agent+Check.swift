@@ -5,7 +5,7 @@ import MySQLWire
 extension Agent {
     /// Looks at the servers, this host's router and its own place, and says what is wrong and what mends it. Changes
     /// nothing. Each server has 20 s to answer.
-    public func check() async -> CheckReport {
+    package func check() async -> CheckReport {
         let probe = ServerSettingsProbe(configuration: configuration)
         var findings: [Finding] = []
         var servers: [ServerID: ServerSettings] = [:]
@@ -36,7 +36,7 @@ struct HostSettingsProbe {
     let configuration: Configuration
 
     func read(servers: Set<ServerID>) async -> HostSettings {
-        let router = RouterControl(configuration: configuration)
+        let router = LocalRouter(configuration: configuration)
         let behind: Result<String, MySQLError>
         do throws(MySQLError) {
             behind = .success(try await router.identity(deadline: .after(.seconds(3))).lowercased())

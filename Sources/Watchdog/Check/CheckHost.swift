@@ -23,7 +23,7 @@ struct CheckHost {
     let servers: [ServerID: ServerSettings]
 
     private static let router = "router"
-    private var agents: Bool { configuration.initiative == .agents }
+    private var agents: Bool { configuration.mode == .quorum }
 
     func findings() -> [Finding] {
         routerFile() + routerPort() + programs() + directory() + (agents ? quorum() + fence() : [])
@@ -126,7 +126,7 @@ struct CheckHost {
                     .critical, "agents", "\(name) goes by another configuration: \(own.differences(from: program))",
                     remedy: "make the two files the same in this"))
         }
-        let present = servers.values.compactMap { $0.facts.quorum?.alive }.reduce(AgentSet()) { $0.union($1) }
+        let present = servers.values.compactMap { $0.facts.quorum?.seesPrimary }.reduce(AgentSet()) { $0.union($1) }
         let absent = configuration.agents.indices.filter { !present.contains($0) }.map { configuration.agents[$0] }
             .filter { strangers[$0] == nil }
         if !absent.isEmpty {

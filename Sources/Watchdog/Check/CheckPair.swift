@@ -87,10 +87,10 @@ struct CheckPair {
                     .critical,
                     "the replica replicates from \(channel.sourceHost):\(channel.sourcePort), a third server"))
         }
-        if configuration.initiative == .router, a.facts.readOnly || b.facts.readOnly {
+        if configuration.mode == .routerLed, a.facts.readOnly || b.facts.readOnly {
             found.append(
                 finding(
-                    .warning, "with the router's initiative both must take writes, and one is read-only",
+                    .warning, "in router-led mode both must take writes, and one is read-only",
                     "SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF;"))
         }
         return found

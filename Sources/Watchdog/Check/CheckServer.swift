@@ -7,7 +7,7 @@ struct CheckServer {
     let settings: ServerSettings
 
     private var subject: String { "server \(id) (\(configuration.servers[id]))" }
-    private var agents: Bool { configuration.initiative == .agents }
+    private var agents: Bool { configuration.mode == .quorum }
 
     /// One finding for each thing that is not as it should be, and one for what is.
     func findings() -> [Finding] {

@@ -1,20 +1,20 @@
 import MySQLWire
 
 /// One thing that `check` has looked at, and what came of it.
-public struct Finding: Sendable, Equatable {
-    public enum Level: String, Sendable, Comparable {
+package struct Finding: Sendable, Equatable {
+    package enum Level: String, Sendable, Comparable {
         case ok, warning, critical
 
-        public static func < (left: Level, right: Level) -> Bool { left.rank < right.rank }
+        package static func < (left: Level, right: Level) -> Bool { left.rank < right.rank }
         private var rank: Int { self == .ok ? 0 : self == .warning ? 1 : 2 }
     }
 
-    public var level: Level
+    package var level: Level
     /// `server a (10.0.0.1:3306)`, `router`, `this host`.
-    public var subject: String
-    public var text: String
+    package var subject: String
+    package var text: String
     /// The line or the statement that mends it.
-    public var remedy: String?
+    package var remedy: String?
 
     init(_ level: Level, _ subject: String, _ text: String, remedy: String? = nil) {
         (self.level, self.subject, self.text, self.remedy) = (level, subject, text, remedy)
@@ -22,11 +22,11 @@ public struct Finding: Sendable, Equatable {
 }
 
 /// What `check` prints.
-public struct CheckReport: Sendable {
-    public let findings: [Finding]
+package struct CheckReport: Sendable {
+    package let findings: [Finding]
 
     /// 0 ok, 1 warnings, 2 something critical.
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         switch findings.map(\.level).max() {
         case .critical?: 2
         case .warning?: 1
@@ -35,7 +35,7 @@ public struct CheckReport: Sendable {
     }
 
     /// The worst first.
-    public func text() -> String {
+    package func text() -> String {
         let margin = String(repeating: " ", count: 10)
         var lines: [String] = []
         for level in [Finding.Level.critical, .warning, .ok] {
@@ -51,7 +51,7 @@ public struct CheckReport: Sendable {
         return (lines + [counts.joined(separator: ", ")]).map(PrintableText.line).joined(separator: "\n")
     }
 
-    public func json() -> String {
+    package func json() -> String {
         JSON.object([
             ("exit_status", .number(Int64(exitStatus))),
             (

@@ -56,7 +56,7 @@ struct ServerSettingsProbe {
             try await connection.query(sql, purpose: purpose, deadline: deadline).rows
         }
         let facts =
-            configuration.initiative == .agents
+            configuration.mode == .quorum
             ? try await QuorumProbe(configuration).facts(connection, deadline: deadline)
             : try await ServerProbe.facts(connection, cluster: configuration.cluster, deadline: deadline)
         var settings = ServerSettings(facts: facts)

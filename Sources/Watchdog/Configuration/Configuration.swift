@@ -1,119 +1,125 @@
 import MySQLWire
 
 /// Everything the agent is told, checked: a value of this type can be acted upon.
-public struct Configuration: Sendable {
-    public enum Initiative: String, Sendable, CaseIterable { case router, agents }
-
-    public var cluster: String
-    public var initiative: Initiative
-    /// Every agent's name; empty with initiative = router means that any number may come.
-    public var agents: [String]
-    public var workingDirectory: String
-    public var agent: Agent
-    public var servers: Servers
-    public var credentials: Credentials
-    public var replication: Replication
-    public var router: Router
-    public var safety: Safety
-    public var rebuild = Rebuild()
-
-    public struct Agent: Sendable, Equatable {
-        public var name: String
-        public var interval: Duration
-        public var probeTimeout: Duration
+package struct Configuration: Sendable {
+    /// Who decides that the primary is replaced.
+    package enum Mode: String, Sendable, CaseIterable {
+        /// The routers: they have gone to the replica, and the agents follow.
+        case routerLed = "router-led"
+        /// A majority of the agents.
+        case quorum
     }
 
-    public struct Servers: Sendable, Equatable {
-        public var a: ServerAddress
-        public var b: ServerAddress
-        public subscript(_ id: ServerID) -> ServerAddress { id == .a ? a : b }
+    package var cluster: String
+    package var mode: Mode
+    /// Every agent's name; empty with mode = router-led means that any number may come.
+    package var agents: [String]
+    package var workingDirectory: String
+    package var agent: Agent
+    package var servers: Servers
+    package var credentials: Credentials
+    package var replication: Replication
+    package var router: Router
+    package var safety: Safety
+    package var rebuild = Rebuild()
+
+    package struct Agent: Sendable, Equatable {
+        package var name: String
+        package var interval: Duration
+        package var probeTimeout: Duration
+    }
+
+    package struct Servers: Sendable, Equatable {
+        package var a: ServerAddress
+        package var b: ServerAddress
+        package subscript(_ id: ServerID) -> ServerAddress { id == .a ? a : b }
     }
 
     /// The agent's own account.
-    public struct Credentials: Sendable {
-        public var user: String
+    package struct Credentials: Sendable {
+        package var user: String
         /// Shared by all copies; a password that is assigned here is this copy's own.
-        public var source: PasswordSource
-        public var tls: TLSMode
-        public var caFile: String?
-        public var password: Secret {
+        package var source: PasswordSource
+        package var tls: TLSMode
+        package var caFile: String?
+        package var password: Secret {
             get { source.newest }
             set { source = PasswordSource(newValue) }
         }
 
-        public init(user: String, password: Secret, tls: TLSMode, caFile: String?, file: String? = nil) {
+        package init(user: String, password: Secret, tls: TLSMode, caFile: String?, file: String? = nil) {
             (self.user, self.tls, self.caFile) = (user, tls, caFile)
             source = PasswordSource(password, file: file)
         }
     }
 
     /// What a replica uses to reach its source.
-    public struct Replication: Sendable {
-        public var user: String
-        public var source: PasswordSource
+    package struct Replication: Sendable {
+        package var user: String
+        package var source: PasswordSource
         /// Instead of the source's own address (the seed's /etc/hosts name).
-        public var peer: ServerAddress?
-        public var password: Secret { source.newest }
+        package var peer: ServerAddress?
+        package var password: Secret { source.newest }
 
-        public init(user: String, password: Secret, peer: ServerAddress?, file: String? = nil) {
+        package init(user: String, password: Secret, peer: ServerAddress?, file: String? = nil) {
             (self.user, self.peer) = (user, peer)
             source = PasswordSource(password, file: file)
         }
     }
 
-    public struct Router: Sendable, Equatable {
-        public enum Destinations: String, Sendable, CaseIterable {
+    package struct Router: Sendable, Equatable {
+        package enum Destinations: String, Sendable, CaseIterable {
             case primaryOnly = "primary-only"
             case primaryFirst = "primary-first"
         }
-        public var address: ServerAddress
-        public var configFile: String
+        package var address: ServerAddress
+        package var configFile: String
         /// For example `routing:mysql_failover`.
-        public var section: String
-        public var restart: [String]
-        public var stop: [String]
-        public var destinations: Destinations
+        package var section: String
+        package var restart: [String]
+        package var stop: [String]
+        package var destinations: Destinations
         /// The operator's word that the router stops when its agent dies or hangs (systemd: BindsTo=, WatchdogSec=).
-        public var bound = false
+        package var bound = false
     }
 
-    public struct Safety: Sendable, Equatable {
-        public var maxLostTransactions: Int
-        /// Not used with initiative = router: there the drain goes on for as long as the applier runs.
-        public var drainTimeout: Duration
+    package struct Safety: Sendable, Equatable {
+        package var maxLostTransactions: Int
+        /// Not used with mode = router-led: there the drain goes on for as long as the applier runs.
+        package var drainTimeout: Duration
         /// Longest time for a whole operation, dump and import included.
-        public var operationTimeout: Duration
+        package var operationTimeout: Duration
         /// No automatic failover for so long after one that has finished; zero: never held back.
-        public var blockPeriod: Duration = .seconds(3600)
-        public var failoversPerDay = 3
+        package var blockPeriod: Duration = .seconds(3600)
+        package var failoversPerDay = 3
         /// After so many rebuilds of the replica within a day no other is begun by itself: their cause remains.
-        public var rebuildsPerDay = 3
+        package var rebuildsPerDay = 3
         /// A primary on which writes hang for so long is replaced like a silent one; zero: it is reported only.
-        public var stalledAfter: Duration = .zero
+        package var stalledAfter: Duration = .zero
         /// Makes sure that a server is off: run with its address as the last argument; empty: there is none.
-        public var fenceCommand: [String] = []
+        package var fenceCommand: [String] = []
     }
 
-    /// What the servers list as this client's program. With the agents' initiative it says which configuration this
+    /// What the servers list as this client's program. In quorum mode it says which configuration this
     /// agent goes by, so that others can tell how theirs differs.
     var programName: String {
-        initiative == .router
+        mode == .routerLed
             ? "repl-watchdog" : ConfigurationDigest(self).program
     }
 
     /// How a server is rebuilt that cannot be brought back by GTID.
-    public struct Rebuild: Sendable, Equatable {
+    package struct Rebuild: Sendable, Equatable {
         /// The clone plugin may be used, where both servers can; otherwise dump and import.
-        public var clone = false
+        package var clone = false
         /// Starts a server again that has ended after its clone. `{server}`, `{host}` and `{port}` in it stand for the
         /// server's name here and its address. Must do no harm to a server that runs, or is still ending.
-        public var restart: [String] = []
+        package var restart: [String] = []
         /// How long a cloned server may take to come back.
-        public var restartTimeout: Duration = .seconds(120)
+        package var restartTimeout: Duration = .seconds(120)
     }
 
     /// How to reach one of the servers, or the router, with the agent's account.
-    public func connectionOptions(_ address: ServerAddress) -> ConnectionOptions {
+    package func connectionOptions(_ address: ServerAddress) -> ConnectionOptions {
         let source = credentials.source
         var options = ConnectionOptions(
             address: address, user: credentials.user, password: source.password(for: address))
@@ -130,7 +136,7 @@ extension Configuration {
     func differences(from other: Configuration) -> [String] {
         let (own, theirs) = (credentials, other.credentials)
         let pairs: [(String, Bool)] = [
-            ("cluster", cluster == other.cluster), ("initiative", initiative == other.initiative),
+            ("cluster", cluster == other.cluster), ("mode", mode == other.mode),
             ("agents", agents == other.agents), ("working_directory", workingDirectory == other.workingDirectory),
             ("agent", agent == other.agent), ("servers", servers == other.servers),
             ("credentials", own.user == theirs.user && own.tls == theirs.tls && own.caFile == theirs.caFile),
@@ -143,10 +149,10 @@ extension Configuration {
 }
 
 /// Which of the two servers, by its place in the configuration.
-public enum ServerID: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
+package enum ServerID: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     case a, b
     /// Kept: what the compiler writes makes a new array each time.
-    public static let allCases: [ServerID] = [.a, .b]
-    public var other: ServerID { self == .a ? .b : .a }
-    public var description: String { rawValue }
+    package static let allCases: [ServerID] = [.a, .b]
+    package var other: ServerID { self == .a ? .b : .a }
+    package var description: String { rawValue }
 }

@@ -4,7 +4,7 @@ import MySQLWire
 /// and the parts tell where they differ.
 struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
     /// Raised when agents of two versions must not work together.
-    static let protocolVersion = 1
+    static let protocolVersion = 2
 
     let agents: String
     let servers: String

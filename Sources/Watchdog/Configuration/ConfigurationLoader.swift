@@ -2,22 +2,22 @@ import Glibc
 import MySQLWire
 
 extension Configuration {
-    public static let defaultPath = "/etc/repl-watchdog.toml"
+    package static let defaultPath = "/etc/repl-watchdog.toml"
     /// Holds the agent's password where the configuration names none.
-    public static let passwordVariable = "REPL_WATCHDOG_PASSWORD"
+    package static let passwordVariable = "REPL_WATCHDOG_PASSWORD"
 
     /// Longest configuration file that is read, in bytes.
     private static let sizeLimit = 1 << 20
 
     /// What is not in the file but decides about its meaning.
-    public struct Surroundings: Sendable {
-        public var hostName: String?
+    package struct Surroundings: Sendable {
+        package var hostName: String?
         /// The value of `$REPL_WATCHDOG_PASSWORD`.
-        public var password: Secret?
+        package var password: Secret?
         /// The configuration file's mode: a password in it must not be readable by everybody.
-        public var fileMode: UInt32
+        package var fileMode: UInt32
 
-        public init(hostName: String? = nil, password: Secret? = nil, fileMode: UInt32 = 0o600) {
+        package init(hostName: String? = nil, password: Secret? = nil, fileMode: UInt32 = 0o600) {
             self.hostName = hostName
             self.password = password
             self.fileMode = fileMode
@@ -27,7 +27,7 @@ extension Configuration {
     /// Reads and checks a configuration file.
     /// - Parameter password: the value of `$REPL_WATCHDOG_PASSWORD`, where it does not stand in the environment any more.
     /// - Throws: every problem that was found, with file and line.
-    public static func load(_ path: String, password: Secret? = nil) throws(ConfigurationError) -> Configuration {
+    package static func load(_ path: String, password: Secret? = nil) throws(ConfigurationError) -> Configuration {
         func failure(_ what: String) -> ConfigurationError {
             ConfigurationError([.init(file: path, message: "cannot be \(what): \(systemText(errno))")])
         }
@@ -57,10 +57,10 @@ extension Configuration {
     }
 
     /// The value of `$REPL_WATCHDOG_PASSWORD`.
-    public static var environmentPassword: Secret? { getenv(passwordVariable).map { Secret(String(cString: $0)) } }
+    package static var environmentPassword: Secret? { getenv(passwordVariable).map { Secret(String(cString: $0)) } }
 
     /// Checks the text of a configuration. Password files are read from disk.
-    public static func parse(
+    package static func parse(
         _ text: String, file: String, surroundings: Surroundings
     ) throws(ConfigurationError) -> Configuration {
         var reader = try TOMLReader(text: text, file: file)
@@ -70,7 +70,7 @@ extension Configuration {
     }
 
     /// Reads a file that holds a password and nothing else, under the rules for `password_file`.
-    public static func readPasswordFile(_ path: String) throws(ConfigurationError) -> Secret {
+    package static func readPasswordFile(_ path: String) throws(ConfigurationError) -> Secret {
         do {
             return try PasswordFile.read(path)
         } catch {
@@ -79,7 +79,7 @@ extension Configuration {
     }
 
     /// The system's name for this host; nil if it has none.
-    public static func ownHostName() -> String? {
+    package static func ownHostName() -> String? {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
         let name = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -88,7 +88,7 @@ extension Configuration {
 
     static let knownKeys: [String: [String]] = [
         "": [
-            "cluster", "initiative", "agents", "working_directory", "agent", "servers", "credentials", "replication",
+            "cluster", "mode", "agents", "working_directory", "agent", "servers", "credentials", "replication",
             "router", "safety", "rebuild",
         ],
         "agent": ["name", "interval", "probe_timeout"],
@@ -106,14 +106,21 @@ extension Configuration {
         "rebuild": ["clone", "restart", "restart_timeout"],
     ]
 
+    /// What older files call by another name, with what to write now.
+    static let renamedKeys = [
+        "initiative": "write mode = \"router-led\" (it was \"router\") or mode = \"quorum\" (it was \"agents\")"
+    ]
+
     private static func read(_ reader: inout TOMLReader, _ surroundings: Surroundings) -> Configuration? {
         for table in knownKeys.keys.sorted() {
-            reader.check(table, known: knownKeys[table] ?? [], elsewhere: knownKeys.filter { !$0.key.isEmpty })
+            reader.check(
+                table, known: knownKeys[table] ?? [], elsewhere: knownKeys.filter { !$0.key.isEmpty },
+                renamed: renamedKeys)
         }
         let cluster = reader.require(reader.string("cluster"), "cluster", "a name for this pair of servers")
         if cluster?.isEmpty == true { reader.report("cluster", "'cluster' must not be empty") }
         let agents = reader.strings("agents") ?? []
-        let initiative = readInitiative(&reader, agents: agents)
+        let mode = readMode(&reader, agents: agents)
         let workingDirectory = reader.require(
             reader.string("working_directory"), "working_directory",
             "the directory for dumps and state, with room for two dumps")
@@ -123,40 +130,41 @@ extension Configuration {
         let servers = readServers(&reader)
         let credentials = readCredentials(&reader, surroundings)
         let replication = readReplication(&reader, surroundings)
-        let router = readRouter(&reader, initiative: initiative, servers: servers)
+        let router = readRouter(&reader, mode: mode, servers: servers)
         let safety = readSafety(&reader)
         let rebuild = readRebuild(&reader)
 
-        guard let cluster, let initiative, let workingDirectory, let agent, let servers, let credentials,
+        guard let cluster, let mode, let workingDirectory, let agent, let servers, let credentials,
             let replication, let router, let safety, let rebuild
         else { return nil }
         return Configuration(
-            cluster: cluster, initiative: initiative, agents: agents, workingDirectory: workingDirectory, agent: agent,
+            cluster: cluster, mode: mode, agents: agents, workingDirectory: workingDirectory, agent: agent,
             servers: servers, credentials: credentials, replication: replication, router: router, safety: safety,
             rebuild: rebuild)
     }
 
-    private static func readInitiative(_ reader: inout TOMLReader, agents: [String]) -> Initiative? {
-        if reader.exists("initiative") {
-            guard let initiative = reader.choice("initiative", Initiative.self) else { return nil }
-            if initiative == .agents, agents.count < 3 {
+    private static func readMode(_ reader: inout TOMLReader, agents: [String]) -> Mode? {
+        if reader.exists("mode") {
+            guard let mode = reader.choice("mode", Mode.self) else { return nil }
+            if mode == .quorum, agents.count < 3 {
                 reader.report(
-                    reader.exists("agents") ? "agents" : "initiative",
-                    "initiative = \"agents\" decides by majority and needs at least three names in 'agents', "
+                    reader.exists("agents") ? "agents" : "mode",
+                    "mode = \"quorum\" decides by majority and needs at least three names in 'agents', "
                         + "not \(agents.count)")
             }
-            if initiative == .agents, agents.count > AgentSet.limit {
+            if mode == .quorum, agents.count > AgentSet.limit {
                 reader.report("agents", "'agents' names \(agents.count) agents, at most \(AgentSet.limit) can vote")
             }
-            return initiative
+            return mode
         }
+        if reader.exists("initiative") { return nil }
         if !agents.isEmpty {
             reader.report(
                 "agents",
-                "'agents' is given without 'initiative'; say initiative = \"router\" or initiative = \"agents\"")
+                "'agents' is given without 'mode'; say mode = \"router-led\" or mode = \"quorum\"")
             return nil
         }
-        return .router
+        return .routerLed
     }
 
     private static func readAgent(_ reader: inout TOMLReader, agents: [String], hostName: String?) -> Agent? {
@@ -238,7 +246,7 @@ extension Configuration {
     }
 
     private static func readRouter(
-        _ reader: inout TOMLReader, initiative: Initiative?, servers: Servers?
+        _ reader: inout TOMLReader, mode: Mode?, servers: Servers?
     ) -> Router? {
         let address = reader.require(
             reader.address("router.address"), "router.address", "where the local mysqlrouter listens")
@@ -263,22 +271,22 @@ extension Configuration {
         if reader.exists("router.stop"), let stop, stop.first?.isEmpty ?? true {
             reader.report("router.stop", "'router.stop' must name a program")
         }
-        let usual: Router.Destinations = initiative == .agents ? .primaryOnly : .primaryFirst
+        let usual: Router.Destinations = mode == .quorum ? .primaryOnly : .primaryFirst
         let destinations = defaulted(&reader, "router.destinations", usual) { $0.choice($1, Router.Destinations.self) }
-        if let destinations, let initiative, destinations != usual {
+        if let destinations, let mode, destinations != usual {
             let why =
-                initiative == .router
+                mode == .routerLed
                 ? "the router moves first and must know both servers: a router with one destination could never move"
                 : "each router must list the one current primary only"
             reader.report(
                 "router.destinations",
-                "router.destinations = \"\(destinations.rawValue)\" cannot go with initiative = "
-                    + "\"\(initiative.rawValue)\": \(why); use \"\(usual.rawValue)\"")
+                "router.destinations = \"\(destinations.rawValue)\" cannot go with mode = "
+                    + "\"\(mode.rawValue)\": \(why); use \"\(usual.rawValue)\"")
         }
-        if initiative == .agents, !reader.exists("router.stop") {
+        if mode == .quorum, !reader.exists("router.stop") {
             reader.report(
-                reader.exists("router") ? "router" : "initiative",
-                "initiative = \"agents\" needs 'router.stop': an agent that has lost touch closes its router with it")
+                reader.exists("router") ? "router" : "mode",
+                "mode = \"quorum\" needs 'router.stop': an agent that has lost touch closes its router with it")
         }
         let bound = defaulted(&reader, "router.bound", false) { $0.bool($1) }
         guard let address, let file, let section, let restart, let stop, let destinations, let bound else { return nil }

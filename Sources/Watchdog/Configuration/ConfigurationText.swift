@@ -2,18 +2,18 @@ import MySQLWire
 
 extension Configuration {
     /// An example with every key; the file in Packaging/ is the same text.
-    public static let example = #"""
+    package static let example = #"""
         # /etc/repl-watchdog.toml - configuration of repl-watchdog, the failover agent beside a local mysqlrouter.
         # The same file on every backend, but for agent.name. Durations are written "500ms", "2s", "5m", "1h".
 
         # A name for this pair of servers, for logs and reports.
         cluster = "shop"
 
-        # "router": the router moves first, the agents put things in order when both servers answer again.
-        # "agents": three or more daemons decide by majority and replace a dead primary at once (documentation: Guarantees).
-        initiative = "router"
+        # "router-led": the router moves first, the agents put things in order when both servers answer again.
+        # "quorum": three or more daemons decide by majority and replace a dead primary at once (documentation: Guarantees).
+        mode = "router-led"
 
-        # Every agent's name. Optional with initiative = "router".
+        # Every agent's name. Optional with mode = "router-led".
         # agents = ["web1", "web2", "web3"]
 
         # Dumps and the agent's state. Must exist and have room for two dumps of a server.
@@ -49,12 +49,12 @@ extension Configuration {
         section = "routing:mysql_failover"
         restart = ["systemctl", "restart", "mysqlrouter"]
         stop = ["systemctl", "stop", "mysqlrouter"]
-        destinations = "primary-first"   # with initiative = "router": both servers; with "agents": "primary-only"
+        destinations = "primary-first"   # with mode = "router-led": both servers; with "quorum": "primary-only"
         bound = false                    # true: the router stops when its agent dies or hangs (Packaging/systemd)
 
         [safety]
         operation_timeout = "6h"         # longest time for a whole operation, dump and import included
-        # The rest is for initiative = "agents".
+        # The rest is for mode = "quorum".
         max_lost_transactions = 0        # 0: only what a semi-synchronous primary cannot have lost is replaced without asking
         drain_timeout = "60s"            # longest wait for what the replica has received to be applied
         block_period = "1h"              # after a failover no automatic one for so long; 'ack' lifts it, "0s" switches it off
@@ -72,7 +72,7 @@ extension Configuration {
         """#
 
     /// What the agent works with, defaults filled in, as TOML. Secrets are left out.
-    public var text: String {
+    package var text: String {
         var lines: [String] = []
         func add(_ key: String, _ value: String) { lines.append("\(key) = \(value)") }
         func quoted(_ text: String) -> String {
@@ -94,7 +94,7 @@ extension Configuration {
         func quoted(_ duration: Duration) -> String { quoted(DurationText.format(duration)) }
 
         add("cluster", quoted(cluster))
-        add("initiative", quoted(initiative.rawValue))
+        add("mode", quoted(mode.rawValue))
         if !agents.isEmpty { add("agents", quoted(agents)) }
         add("working_directory", quoted(workingDirectory))
         lines += ["", "[agent]"]

@@ -1,11 +1,11 @@
 /// Durations as people write them: `500ms`, `2s`, `5m`, `1h`, also `1.5s`.
-public enum DurationText {
+package enum DurationText {
     private static let units: [(name: String, nanoseconds: Int64)] = [
         ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
     ]
 
     /// - Returns: nil if the text is no number directly followed by ms, s, m or h, or is longer than 292 years.
-    public static func parse(_ text: String) -> Duration? {
+    package static func parse(_ text: String) -> Duration? {
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let unit = units.first(where: { $0.name == text[number.endIndex...] }) else { return nil }
         let parts = number.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
@@ -23,7 +23,7 @@ public enum DurationText {
     }
 
     /// The shortest text that `parse` reads back as the same duration, to the millisecond.
-    public static func format(_ duration: Duration) -> String {
+    package static func format(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let milliseconds = attoseconds / 1_000_000_000_000_000
         if milliseconds != 0 {

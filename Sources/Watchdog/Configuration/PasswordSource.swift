@@ -7,7 +7,7 @@ import Synchronization
 /// A password that a server accepts is kept in use there. One that is refused is looked up again in its file at once, and
 /// the file's is tried in its place; so it does not matter which comes first, the account's new password or the file's,
 /// and two servers may change at different times. Each connection tries two at most.
-public final class PasswordSource: Sendable {
+package final class PasswordSource: Sendable {
     private struct State {
         var file: String?
         var newest: Secret
@@ -28,26 +28,26 @@ public final class PasswordSource: Sendable {
 
     private let state: Mutex<State>
 
-    public init(_ secret: Secret, file: String? = nil) {
+    package init(_ secret: Secret, file: String? = nil) {
         state = Mutex(State(file: file, newest: secret))
     }
 
     /// What is known without reading the file again.
-    public var newest: Secret { state.withLock { $0.newest } }
+    package var newest: Secret { state.withLock { $0.newest } }
 
     /// What to log in with there.
-    public func password(for address: ServerAddress) -> Secret {
+    package func password(for address: ServerAddress) -> Secret {
         state.withLock { $0.places[address] ?? $0.newest }
     }
 
     /// Reads the file, if there is one.
-    public func refreshed() -> Secret {
+    package func refreshed() -> Secret {
         reread()
         return newest
     }
 
     /// What else to log in with after a server has refused one; nil if there is nothing else.
-    public func other(than refused: Secret, at address: ServerAddress) -> Secret? {
+    package func other(than refused: Secret, at address: ServerAddress) -> Secret? {
         reread()
         return state.withLock { state in
             let next = [state.newest, state.before].compactMap { $0 }.first { $0 != refused }

@@ -43,11 +43,17 @@ struct TOMLReader {
     }
 
     /// Reports every key of a table that is not among the known ones, with the nearest that is.
-    mutating func check(_ path: String, known: [String], elsewhere: [String: [String]] = [:]) {
+    mutating func check(
+        _ path: String, known: [String], elsewhere: [String: [String]] = [:], renamed: [String: String] = [:]
+    ) {
         guard let table = table(path) else { return }
         for key in table.keys.sorted() where !known.contains(key) {
             let full = path.isEmpty ? key : "\(path).\(key)"
             var message = "unknown key '\(full)'"
+            if let now = renamed[full] {
+                report(full, "'\(full)' has another name now: \(now)")
+                continue
+            }
             // A key that is right in another table was not mistyped but misplaced.
             if let home = elsewhere.keys.sorted().first(where: { elsewhere[$0]?.contains(key) == true }) {
                 message += "; '\(key)' belongs in [\(home)]"

@@ -3,7 +3,7 @@ import MySQLWire
 /// Looks at both servers and the local router at once.
 struct Observer: Sendable {
     let configuration: Configuration
-    let router: RouterControl
+    let router: LocalRouter
 
     /// Never fails and never takes longer than the probe timeout: what does not answer is classed.
     func look() async -> Observation {

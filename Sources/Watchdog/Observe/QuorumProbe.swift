@@ -1,84 +1,6 @@
 import MySQLWire
 
-/// The names of the locks by which agents tell each other what they see. They write nothing, work on a server that is
-/// closed, and end with the session that holds them.
-struct QuorumLocks: Sendable {
-    let cluster: String
-    let agents: [String]
-    let digest: String
-
-    init(_ configuration: Configuration) {
-        cluster = configuration.cluster
-        agents = configuration.agents
-        digest = ConfigurationDigest(configuration).short
-    }
-
-    enum Kind: String, Sendable, CaseIterable {
-        /// Sees the server as the primary it should be.
-        case alive
-        /// Votes against the other server: silent, and this host's router is closed.
-        case cut
-        /// Votes against the other server: its process is gone.
-        case dead
-        /// Has put on disk that the primary goes on without its replica.
-        case async
-        /// Is connected, and goes by this configuration.
-        case here
-    }
-
-    /// Only agents of one configuration count each other: its digest is in the name.
-    func name(_ kind: Kind, _ agent: String) -> String { name(kind, agent, digest) }
-
-    private func name(_ kind: Kind, _ agent: String, _ digest: String) -> String {
-        LedgerSchema.lock(cluster, "\(kind.rawValue):\(digest):\(agent)")
-    }
-
-    /// An expression with the number of a list's members that hold one of these, by whichever list they go; beside
-    /// `AgentLock.own`, as all of these are.
-    func count(_ kinds: [Kind], of list: AgentList, among lists: [AgentList]) -> String {
-        guard !list.names.isEmpty else { return "0" }
-        let digests = Set(lists.map(\.digest) + [digest]).sorted()
-        return list.names.map { agent in
-            let held = kinds.flatMap { kind in
-                digests.map { AgentLock.held(name(kind, agent, $0)) }
-            }
-            return "(\(held.joined(separator: " OR ")))"
-        }.joined(separator: " + ")
-    }
-
-    /// Held by an agent of any configuration.
-    func presence(_ agent: String) -> String { LedgerSchema.lock(cluster, "present:\(agent)") }
-
-    static func switchover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:switchover") }
-    static func failover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:failover") }
-    static func resume(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:resume") }
-    static func loss(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:accept-loss") }
-
-    /// An expression with a digit for every agent: 1 where the lock is held.
-    func column(_ kind: Kind) -> String { column(agents.map { name(kind, $0) }) }
-
-    var presenceColumn: String { column(agents.map(presence)) }
-
-    private func column(_ names: [String]) -> String {
-        "CONCAT(" + names.map(AgentLock.held).joined(separator: ",") + ")"
-    }
-
-    /// An expression that is true while a majority holds the lock, of the own list and of every other one that somebody
-    /// goes by. Complete in itself.
-    func majority(_ kind: Kind, foreign: [AgentList] = []) -> String {
-        let sum = agents.map { "(\(AgentLock.held(name(kind, $0))))" }.joined(separator: " + ")
-        return AgentLock.alone(
-            (["(\(sum)) >= \(agents.count / 2 + 1)"]
-                + foreign.map { "(\(count([kind], of: $0, among: foreign))) >= \($0.majority)" })
-                .joined(separator: " AND "))
-    }
-
-    static func set(_ digits: String?) -> AgentSet {
-        AgentSet((digits ?? "").enumerated().filter { $0.element == "1" }.map(\.offset))
-    }
-}
-
-/// The questions of the agents' initiative: one statement a look on a primary, two on a replica, one more before the
+/// The questions of quorum mode: one statement a look on a primary, two on a replica, one more before the
 /// first promotion, and more while an operation is under way.
 struct QuorumProbe: Sendable {
     let locks: QuorumLocks
@@ -205,7 +127,7 @@ struct QuorumProbe: Sendable {
 
     private func sql(_ recorded: Bool, _ members: Set<String>, _ known: Known? = nil) -> String {
         """
-        SELECT \(locks.column(.alive)), \(locks.column(.cut)), \(locks.column(.dead)), \(locks.column(.async)),
+        SELECT \(locks.column(.seesPrimary)), \(locks.column(.unreachable)), \(locks.column(.dead)), \(locks.column(.async)),
             \(locks.column(.here)), \(locks.presenceColumn),
             \(AgentLock.held(QuorumLocks.switchover(cluster))),
             \(AgentLock.held(QuorumLocks.failover(cluster))) + 2 * \(AgentLock.held(QuorumLocks.loss(cluster)))
@@ -290,8 +212,8 @@ struct QuorumProbe: Sendable {
 
     private func quorum(_ row: Row) -> QuorumFacts {
         var quorum = QuorumFacts()
-        quorum.alive = QuorumLocks.set(row.string(0))
-        quorum.cut = QuorumLocks.set(row.string(1))
+        quorum.seesPrimary = QuorumLocks.set(row.string(0))
+        quorum.unreachable = QuorumLocks.set(row.string(1))
         quorum.dead = QuorumLocks.set(row.string(2))
         quorum.async = QuorumLocks.set(row.string(3))
         quorum.switchoverAsked = row.int(6) == 1
@@ -326,7 +248,7 @@ struct QuorumProbe: Sendable {
         _ connection: MySQLConnection, _ tables: Set<String>, _ record: Row?, _ members: Set<String>,
         into facts: inout ServerFacts, _ quorum: inout QuorumFacts, deadline: Deadline
     ) async throws(MySQLError) -> Control {
-        // After the locks: whoever is not among the voters now does not belong to a campaign of before.
+        // After the locks: whoever is not among the voters now does not belong to a failover attempt of before.
         if record.map({ $0.int(21) != 0 }) ?? tables.contains("ongoing_failover.status"),
             let rows = try await own(
                 "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &quorum.misshapen, deadline
@@ -420,7 +342,7 @@ struct QuorumProbe: Sendable {
         guard !about.foreign.isEmpty else { return }
         let parts = about.foreign.flatMap {
             [
-                locks.count([.cut, .dead], of: $0, among: about.foreign),
+                locks.count([.unreachable, .dead], of: $0, among: about.foreign),
                 locks.count([.async], of: $0, among: about.foreign),
             ]
         }
@@ -450,35 +372,5 @@ struct QuorumProbe: Sendable {
             out[name] = found.rows.first?.string(0) ?? ""
         }
         return out
-    }
-}
-
-extension SemiSync {
-    static func pairs(_ text: String?) -> [String: String] {
-        var out: [String: String] = [:]
-        for part in (text ?? "").split(separator: ",") {
-            let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
-            if sides.count == 2 { out[sides[0].lowercased()] = sides[1] }
-        }
-        return out
-    }
-
-    /// Reads `name=value,name=value` of the server's variables and status.
-    init(variables: String?, status: String?) {
-        self.init()
-        let set = Self.pairs(variables)
-        let now = Self.pairs(status)
-        acknowledges = now["rpl_semi_sync_replica_status"] == "ON"
-        guard let enabled = set["rpl_semi_sync_source_enabled"] else { return }
-        installed = true
-        self.enabled = enabled == "ON"
-        active = now["rpl_semi_sync_source_status"] == "ON"
-        waiting = Int(now["rpl_semi_sync_source_wait_sessions"] ?? "") ?? 0
-        clients = Int(now["rpl_semi_sync_source_clients"] ?? "") ?? 0
-        withoutFallback =
-            set["rpl_semi_sync_source_wait_point"] == "AFTER_SYNC"
-            && set["rpl_semi_sync_source_wait_no_replica"] == "ON"
-            && (Int(set["rpl_semi_sync_source_timeout"] ?? "") ?? 0) >= Self.longTimeout
-            && (Int(set["rpl_semi_sync_source_wait_for_replica_count"] ?? "") ?? 0) >= 1
     }
 }

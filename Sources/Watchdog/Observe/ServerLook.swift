@@ -100,7 +100,7 @@ actor ServerLook {
         }
 
         private let box = Mutex<Answer?>(nil)
-        private let bell = Bell()
+        private let wake = WakeSignal()
         private let task = Mutex<Task<Void, Never>?>(nil)
 
         init(
@@ -109,7 +109,7 @@ actor ServerLook {
             let work = Task {
                 let answer = await Self.ask(probe, options, about, deadline)
                 box.withLock { $0 = answer }
-                bell.ring()
+                wake.raise()
             }
             task.withLock { $0 = work }
         }
@@ -119,7 +119,7 @@ actor ServerLook {
         /// Waits for the answer, at most so long.
         func wait(_ limit: Duration) async {
             guard answer == nil else { return }
-            await bell.wait(limit)
+            await wake.wait(limit)
         }
 
         /// The session is closed, now or when it comes.
@@ -149,7 +149,7 @@ actor ServerLook {
 }
 
 /// How a server that answers an agent's older session treats a new one.
-public enum LoginTrouble: Sendable, Hashable {
+package enum LoginTrouble: Sendable, Hashable {
     /// It does not greet, or does not come to the end of the login.
     case notGreeted(String)
     /// It turns clients away: too many connections, a start or an end under way.

@@ -2,9 +2,9 @@ import Histogram
 
 /// Times of one stage, in an HdrHistogram: the memory is bounded by the range, not by the number of values, and
 /// percentiles are never interpolated.
-public struct Latencies: Sendable {
+package struct Latencies: Sendable {
     /// How exact percentiles are.
-    public enum Precision: Sendable {
+    package enum Precision: Sendable {
         /// To 0.1 %.
         case fine
         /// To 1 %, in an eighth of the memory, for hundreds of hosts at once.
@@ -17,7 +17,7 @@ public struct Latencies: Sendable {
     private var highest: UInt64 = 0
 
     /// - Parameter longest: what is longer counts as this long in percentiles; `max` stays exact. Between 1 ms and a day.
-    public init(longest: Duration, precision: Precision = .fine) {
+    package init(longest: Duration, precision: Precision = .fine) {
         ceiling = Swift.min(Swift.max(Self.nanoseconds(longest), 1_000_000), 86_400_000_000_000)
         histogram = Histogram(
             // Two values closer to each other than 64 ns are one: no clock of a network tells them apart.
@@ -25,22 +25,22 @@ public struct Latencies: Sendable {
             numberOfSignificantValueDigits: precision == .fine ? .three : .two)
     }
 
-    public mutating func add(_ time: Duration) {
+    package mutating func add(_ time: Duration) {
         let value = Self.nanoseconds(time)
         lowest = Swift.min(lowest, value)
         highest = Swift.max(highest, value)
         _ = histogram.record(Swift.min(value, ceiling))
     }
 
-    public var count: UInt64 { histogram.totalCount }
+    package var count: UInt64 { histogram.totalCount }
 
     /// The shortest time in nanoseconds, exact; nil where there is none.
-    public var min: UInt64? { count == 0 ? nil : lowest }
+    package var min: UInt64? { count == 0 ? nil : lowest }
     /// The longest time in nanoseconds, exact; nil where there is none.
-    public var max: UInt64? { count == 0 ? nil : highest }
+    package var max: UInt64? { count == 0 ? nil : highest }
 
     /// The time in nanoseconds that this part of all values, 0 to 100, does not exceed; nil where there is none.
-    public func percentile(_ percent: Double) -> UInt64? {
+    package func percentile(_ percent: Double) -> UInt64? {
         guard count > 0 else { return nil }
         return Swift.min(Swift.max(histogram.valueAtPercentile(percent), lowest), highest)
     }

@@ -1,20 +1,20 @@
 import MySQLWire
 
 /// How servers are to be probed.
-public struct ProbePlan: Sendable {
+package struct ProbePlan: Sendable {
     /// Probes of each host, at least 1; nil: until the task is cancelled.
-    public var count: Int?
+    package var count: Int?
     /// Least time between the starts of two probes of one host. After a probe that took longer nothing is made up for,
     /// so a host that comes back is not met by a burst.
-    public var interval: Duration
+    package var interval: Duration
     /// The longest time for one probe, from name resolution to the answer of the query. More than zero.
-    public var timeout: Duration
+    package var timeout: Duration
     /// Probes of one host that may be under way at once, at least 1.
-    public var concurrency: Int
+    package var concurrency: Int
     /// One connection is opened and kept for many probes, instead of one for each. There are as many as `concurrency`.
-    public var reuse: Bool
+    package var reuse: Bool
 
-    public init(
+    package init(
         count: Int? = 10, interval: Duration = .seconds(1), timeout: Duration = .seconds(2), concurrency: Int = 1,
         reuse: Bool = false
     ) {
@@ -27,19 +27,19 @@ public struct ProbePlan: Sendable {
 }
 
 /// How long the stages of one answered probe took.
-public struct ProbeTimes: Sendable, Hashable {
+package struct ProbeTimes: Sendable, Hashable {
     /// Name resolution and the TCP connection. This and the next two are nil where a warm connection was used.
-    public var connect: Duration?
+    package var connect: Duration?
     /// From there to the end of TLS, the server's greeting included; nil in clear text.
-    public var tls: Duration?
+    package var tls: Duration?
     /// From there to the end of the authentication; in clear text the server's greeting is part of it.
-    public var authentication: Duration?
+    package var authentication: Duration?
     /// From the question to its whole answer.
-    public var query: Duration
+    package var query: Duration
     /// What the caller of a probe waited for: all stages, or the query alone where connections are kept.
-    public var total: Duration
+    package var total: Duration
 
-    public init(
+    package init(
         connect: Duration? = nil, tls: Duration? = nil, authentication: Duration? = nil, query: Duration,
         total: Duration
     ) {
@@ -52,15 +52,15 @@ public struct ProbeTimes: Sendable, Hashable {
 }
 
 /// What the other end turned out to be.
-public struct ProbePeer: Sendable, Hashable {
+package struct ProbePeer: Sendable, Hashable {
     /// The server's version as it says it.
-    public var version: String
+    package var version: String
     /// For example `TLSv1.3`; nil in clear text.
-    public var tls: String?
+    package var tls: String?
     /// How the account was authenticated, in words.
-    public var authentication: String
+    package var authentication: String
 
-    public init(version: String, tls: String? = nil, authentication: String) {
+    package init(version: String, tls: String? = nil, authentication: String) {
         self.version = version
         self.tls = tls
         self.authentication = authentication
@@ -68,7 +68,7 @@ public struct ProbePeer: Sendable, Hashable {
 }
 
 /// How one probe ended.
-public enum ProbeOutcome: Sendable {
+package enum ProbeOutcome: Sendable {
     case answered(ProbeTimes, ProbePeer)
     case failed(MySQLError)
 }

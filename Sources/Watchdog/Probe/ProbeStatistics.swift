@@ -1,27 +1,27 @@
 import MySQLWire
 
 /// What is known of one host after some probes. Pure: outcomes go in, numbers come out.
-public struct ProbeStatistics: Sendable {
+package struct ProbeStatistics: Sendable {
     /// Failures of one kind.
-    public struct ErrorClass: Sendable, Hashable {
+    package struct ErrorClass: Sendable, Hashable {
         /// For example `timeout (greeting)` or `ERROR 1045`.
-        public var name: String
-        public var count: Int
+        package var name: String
+        package var count: Int
         /// The latest of them in full.
-        public var message: String
+        package var message: String
     }
 
     /// The parts of a probe, in the order in which they come.
-    public enum Stage: String, Sendable, CaseIterable { case total, connect, tls, auth, query }
+    package enum Stage: String, Sendable, CaseIterable { case total, connect, tls, auth, query }
 
     /// A server could answer with 65,536 error numbers; what comes after this many kinds is `other`.
     static let classLimit = 32
 
-    public let address: ServerAddress
-    public private(set) var sent = 0
-    public private(set) var answered = 0
+    package let address: ServerAddress
+    package private(set) var sent = 0
+    package private(set) var answered = 0
     /// The latest server that answered.
-    public private(set) var peer: ProbePeer?
+    package private(set) var peer: ProbePeer?
     private var classes: [String: ErrorClass] = [:]
     private var stages: [Stage: Latencies] = [:]
     private var onlyOwnFaults = true
@@ -29,13 +29,13 @@ public struct ProbeStatistics: Sendable {
     private let precision: Latencies.Precision
 
     /// - Parameter longest: the time limit of one probe.
-    public init(_ address: ServerAddress, longest: Duration, precision: Latencies.Precision = .fine) {
+    package init(_ address: ServerAddress, longest: Duration, precision: Latencies.Precision = .fine) {
         self.address = address
         self.longest = longest
         self.precision = precision
     }
 
-    public mutating func add(_ outcome: ProbeOutcome) {
+    package mutating func add(_ outcome: ProbeOutcome) {
         sent += 1
         switch outcome {
         case .answered(let times, let peer):
@@ -55,25 +55,25 @@ public struct ProbeStatistics: Sendable {
         }
     }
 
-    public var lost: Int { sent - answered }
+    package var lost: Int { sent - answered }
 
     /// The most frequent first.
-    public var errors: [ErrorClass] {
+    package var errors: [ErrorClass] {
         classes.values.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
     }
 
     /// nil where no probe went through this stage: TLS in clear text, all but the query on a warm connection.
-    public func latencies(_ stage: Stage) -> Latencies? { stages[stage] }
+    package func latencies(_ stage: Stage) -> Latencies? { stages[stage] }
 
     /// `ok` if the host answered at least once. Where it never did: `unknown` if that was never anything but an own
     /// fault (a password, a name that does not resolve) or nothing was tried, else `critical`.
-    public var exitStatus: Int32 {
+    package var exitStatus: Int32 {
         if answered > 0 { return ExitStatus.ok }
         return onlyOwnFaults ? ExitStatus.unknown : ExitStatus.critical
     }
 
     /// The status for all hosts: a host that is known not to answer outweighs one that nothing is known of.
-    public static func exitStatus(_ hosts: [ProbeStatistics]) -> Int32 {
+    package static func exitStatus(_ hosts: [ProbeStatistics]) -> Int32 {
         let statuses = hosts.map(\.exitStatus)
         return [ExitStatus.critical, ExitStatus.unknown].first { statuses.contains($0) } ?? ExitStatus.ok
     }

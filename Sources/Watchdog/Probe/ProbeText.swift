@@ -2,11 +2,11 @@ import Glibc
 import MySQLWire
 
 /// Probes in words and as JSON. Pure.
-public enum ProbeText {
+package enum ProbeText {
     private static let percentiles = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0)]
 
     /// One line for one probe, as ping has it.
-    public static func line(_ address: ServerAddress, _ number: Int, _ outcome: ProbeOutcome) -> String {
+    package static func line(_ address: ServerAddress, _ number: Int, _ outcome: ProbeOutcome) -> String {
         switch outcome {
         case .failed(let error):
             return "\(address): seq=\(number) \(error)"
@@ -20,7 +20,7 @@ public enum ProbeText {
 
     /// What a host's probes came to.
     /// - Parameter bars: how many columns a histogram may be wide, and of which character; nil: none is drawn.
-    public static func summary(_ host: ProbeStatistics, bars: (width: Int, character: Character)? = nil) -> String {
+    package static func summary(_ host: ProbeStatistics, bars: (width: Int, character: Character)? = nil) -> String {
         var lines = ["--- \(host.address)\(host.peer.map { "  \(words($0))" } ?? "") ---"]
         lines.append("\(host.sent) sent, \(host.answered) answered, \(loss(host)) % loss")
         if host.answered > 0 {
@@ -40,7 +40,7 @@ public enum ProbeText {
     }
 
     /// One document for all hosts; times are whole nanoseconds.
-    public static func json(_ hosts: [ProbeStatistics], interrupted: Bool) -> String {
+    package static func json(_ hosts: [ProbeStatistics], interrupted: Bool) -> String {
         let documents = hosts.map { host in
             JSON.object([
                 ("host", .string("\(host.address)")),

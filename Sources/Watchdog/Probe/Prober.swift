@@ -3,13 +3,13 @@ import Synchronization
 
 /// Probes servers, all of them at once: opens a connection, asks one question, measures. Its results can be read at
 /// any time, also after it was cancelled.
-public final class Prober: Sendable {
+package final class Prober: Sendable {
     /// One probe that has just ended.
-    public struct Event: Sendable {
-        public var address: ServerAddress
+    package struct Event: Sendable {
+        package var address: ServerAddress
         /// 1 for the host's first.
-        public var number: Int
-        public var outcome: ProbeOutcome
+        package var number: Int
+        package var outcome: ProbeOutcome
     }
 
     /// Answered by the server's own SQL layer, without storage.
@@ -20,22 +20,22 @@ public final class Prober: Sendable {
     private let plan: ProbePlan
     private let hosts: [Host]
     /// Every probe as it ends, for one reader; the oldest are dropped where it does not keep up. Ends with `run`.
-    public let events: AsyncStream<Event>
+    package let events: AsyncStream<Event>
     private let say: AsyncStream<Event>.Continuation
 
     /// - Parameter servers: how each is reached; an address may come twice and is then two hosts.
-    public init(_ servers: [ConnectionOptions], plan: ProbePlan) {
+    package init(_ servers: [ConnectionOptions], plan: ProbePlan) {
         self.plan = plan
         hosts = servers.map { Host($0, plan: plan, precision: servers.count < Self.manyHosts ? .fine : .coarse) }
         (events, say) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(4096))
     }
 
     /// In the order of the servers.
-    public var statistics: [ProbeStatistics] { hosts.map(\.statistics) }
+    package var statistics: [ProbeStatistics] { hosts.map(\.statistics) }
 
     /// Returns when all probes have ended, or at once when the task is cancelled. A probe that was under way then
     /// counts for nothing.
-    public func run() async {
+    package func run() async {
         await withTaskGroup(of: Void.self) { group in
             for host in hosts {
                 for _ in 0..<min(max(plan.concurrency, 1), plan.count ?? .max) {

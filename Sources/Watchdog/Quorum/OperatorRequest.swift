@@ -6,17 +6,17 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
     struct Situation {
         var diagnosis: Diagnosis
         var seen: Observation
-        var gates: [Gate]
+        var conditions: [FailoverCondition]
 
         var primary: ServerID? { diagnosis.primary }
         var facts: ServerFacts? { primary.flatMap { seen.facts($0) } }
         var isOpen: Bool { facts.map { !$0.readOnly && !$0.superReadOnly } ?? false }
         var isPaused: Bool { facts?.quorum?.control.paused == true }
-        var isLost: Bool { gates.first { $0.name == "lost" }?.holds == true }
+        var isLost: Bool { conditions.first { $0.name == "lost" }?.holds == true }
     }
 
     /// How it is carried out.
-    enum Road: Sendable, Hashable {
+    enum Path: Sendable, Hashable {
         /// A row on the open primary, which replicates.
         case note
         /// A lock that the agents see while the operator waits.
@@ -26,7 +26,7 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
         case refused(String)
     }
 
-    func road(_ now: Situation) -> Road {
+    func path(_ now: Situation) -> Path {
         guard let primary = now.primary else { return .refused("the primary is not known: \(now.diagnosis.summary)") }
         switch self {
         case .pause, .acknowledge: return now.isOpen ? .note : .refused(Self.closed(now))

@@ -1,46 +1,46 @@
-/// What the agents' initiative goes by: who counts, and how long things take. All times in milliseconds.
+/// What quorum mode goes by: who counts, and how long things take. All times in milliseconds.
 ///
 /// The arithmetic (documentation: Guarantees): an agent keeps its router open to the primary for at most `lease` after
-/// it last *asked* a question whose answer allowed it, and closes it within `cut`. A server forgets the `alive` locks
+/// it last *asked* a question whose answer allowed it, and closes it within `closeLimit`. A server forgets the `seesPrimary` locks
 /// of those who are gone after `sessionTimeout`. A host whose agent dies or hangs has its router closed by the host's
-/// own supervisor (`router.bound`) within `supervisor` and `cut`. So when a majority has turned away from the primary
+/// own supervisor (`router.bound`) within `supervisor` and `closeLimit`. So when a majority has turned away from the primary
 /// and promised so, every router is closed `fenceWait` later, whether its agent could be asked or not.
-public struct QuorumRules: Sendable, Hashable {
-    public var agents: [String]
+package struct QuorumRules: Sendable, Hashable {
+    package var agents: [String]
     /// This agent's place in `agents`.
-    public var own: Int
-    public var interval: Int64
-    public var probeTimeout: Int64
+    package var own: Int
+    package var interval: Int64
+    package var probeTimeout: Int64
     /// wait_timeout of the sessions that hold an agent's locks.
-    public var sessionTimeout: Int64 = 3_000
-    public var lease: Int64 = 3_000
-    public var cut: Int64 = 2_000
+    package var sessionTimeout: Int64 = 3_000
+    package var lease: Int64 = 3_000
+    package var closeLimit: Int64 = 2_000
     /// WatchdogSec of the agent's unit.
-    public var supervisor: Int64 = 3_000
+    package var supervisor: Int64 = 3_000
     /// Silence after which a server that nobody refuses for counts as down.
-    public var downAfter: Int64
+    package var downAfter: Int64
     /// Progress of the replica's receiver that is younger than this vouches for the primary.
-    public var vouch: Int64 = 3_000
+    package var vouch: Int64 = 3_000
     /// A promotion that is on record, and was not at a look so long ago, opens a router to the promoted server without
     /// a majority there. Whoever replaces that server has a majority that has turned away from it after the record was
     /// made, and waits `fenceWait` from then: this and a lease and the closing of a router are over before.
-    public var freshPromotion: Int64 = 2_000
+    package var freshPromotion: Int64 = 2_000
     /// How long the semi-synchronous primary may wait for a replica that is gone before the agents let it go on.
-    public var asyncAfter: Int64 = 5_000
+    package var asyncAfter: Int64 = 5_000
     /// No automatic failover for so long after one that has finished; 0: never held back.
-    public var blockPeriod: Int64
-    public var failoversPerDay: Int
+    package var blockPeriod: Int64
+    package var failoversPerDay: Int
     /// Rebuilds of the replica within a day after which the next one waits for an operator.
-    public var rebuildsPerDay = 1_000
-    public var maxLost: UInt64
+    package var rebuildsPerDay = 1_000
+    package var maxLost: UInt64
     /// The operator's word that a router stops when its agent does.
-    public var bound: Bool
-    public var fenceCommand: Bool
-    public var drainTimeout: Int64
+    package var bound: Bool
+    package var fenceCommand: Bool
+    package var drainTimeout: Int64
     /// Writes that hang for so long count like silence; 0: they are reported only.
-    public var stalledAfter: Int64 = 0
+    package var stalledAfter: Int64 = 0
 
-    public init(
+    package init(
         agents: [String], own: Int, interval: Int64 = 1_000, probeTimeout: Int64 = 2_000, blockPeriod: Int64 = 0,
         failoversPerDay: Int = 1_000, maxLost: UInt64 = 0, bound: Bool = false, fenceCommand: Bool = false,
         drainTimeout: Int64 = 60_000
@@ -58,10 +58,10 @@ public struct QuorumRules: Sendable, Hashable {
         downAfter = max(4 * interval, 2 * probeTimeout)
     }
 
-    public var majority: Int { agents.count / 2 + 1 }
-    public func isMajority(_ set: AgentSet) -> Bool { set.count >= majority }
-    public var everybody: AgentSet { AgentSet(agents.indices) }
-    public var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + cut + interval }
-    public var name: String { agents[own] }
-    public func index(_ agent: String) -> Int? { agents.firstIndex(of: agent) }
+    package var majority: Int { agents.count / 2 + 1 }
+    package func isMajority(_ set: AgentSet) -> Bool { set.count >= majority }
+    package var everybody: AgentSet { AgentSet(agents.indices) }
+    package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + closeLimit + interval }
+    package var name: String { agents[own] }
+    package func index(_ agent: String) -> Int? { agents.firstIndex(of: agent) }
 }

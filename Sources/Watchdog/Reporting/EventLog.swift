@@ -3,17 +3,17 @@ import Logging
 import MySQLWire
 
 /// The agent's log: one line per event, on standard error, in text or as JSON.
-public struct EventLog: LogHandler {
-    public enum Format: String, Sendable, CaseIterable {
+package struct EventLog: LogHandler {
+    package enum Format: String, Sendable, CaseIterable {
         /// `2026-01-31T10:00:00.123Z notice  promoted server="10.0.0.2:3306"`
         case text
         /// One JSON object per line.
         case json
     }
 
-    public var logLevel: Logger.Level
-    public var metadata: Logger.Metadata = [:]
-    public var metadataProvider: Logger.MetadataProvider?
+    package var logLevel: Logger.Level
+    package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
     private let format: Format
     private let now: @Sendable () -> Timestamp
     private let write: @Sendable (String) -> Void
@@ -21,7 +21,7 @@ public struct EventLog: LogHandler {
     /// - Parameters:
     ///   - now: the clock; for tests.
     ///   - write: takes one whole line with its end; by default it goes to standard error in one call.
-    public init(
+    package init(
         level: Logger.Level, format: Format, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
         write: @escaping @Sendable (String) -> Void = EventLog.writeToStandardError
     ) {
@@ -31,12 +31,12 @@ public struct EventLog: LogHandler {
         self.write = write
     }
 
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
         if let own = event.metadata { all.merge(own) { _, new in new } }
@@ -76,7 +76,7 @@ public struct EventLog: LogHandler {
     /// One call per line, so that the lines of several processes do not mix. What cannot be written is lost: a log
     /// must never stop the agent.
     @Sendable
-    public static func writeToStandardError(_ line: String) {
+    package static func writeToStandardError(_ line: String) {
         var text = line
         text.withUTF8 { bytes in
             var rest = bytes[...]
@@ -91,19 +91,19 @@ public struct EventLog: LogHandler {
 }
 
 /// An instant of the wall clock, written in UTC with milliseconds as RFC 3339 has it.
-public struct Timestamp: Sendable, Hashable, CustomStringConvertible {
+package struct Timestamp: Sendable, Hashable, CustomStringConvertible {
     /// Since 1970-01-01T00:00:00Z.
-    public var milliseconds: Int64
+    package var milliseconds: Int64
 
-    public init(milliseconds: Int64) { self.milliseconds = milliseconds }
+    package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    public static func now() -> Timestamp {
+    package static func now() -> Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
-    public var description: String {
+    package var description: String {
         var seconds = time_t(milliseconds / 1000)
         var rest = milliseconds % 1000
         if rest < 0 {

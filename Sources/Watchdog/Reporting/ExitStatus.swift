@@ -2,21 +2,21 @@ import MySQLDump
 import MySQLWire
 
 /// What the process tells its caller, as monitoring plugins do.
-public enum ExitStatus {
-    public static let ok: Int32 = 0
+package enum ExitStatus {
+    package static let ok: Int32 = 0
     /// A warning, or an operation is under way.
-    public static let warning: Int32 = 1
+    package static let warning: Int32 = 1
     /// Something is wrong with the cluster, or it cannot be judged.
-    public static let critical: Int32 = 2
+    package static let critical: Int32 = 2
     /// An own fault: says nothing about the cluster.
-    public static let unknown: Int32 = 3
+    package static let unknown: Int32 = 3
     /// EX_USAGE of sysexits.h.
-    public static let usage: Int32 = 64
+    package static let usage: Int32 = 64
     /// EX_CONFIG of sysexits.h.
-    public static let configuration: Int32 = 78
+    package static let configuration: Int32 = 78
 
     /// Whose fault a failed call to a server is: the server's (2) or our own (3).
-    public static func of(_ error: MySQLError) -> Int32 {
+    package static func of(_ error: MySQLError) -> Int32 {
         switch error.code {
         case .resolve, .configuration, .system, .authentication, .cancelled, .tls, .busy, .conversion: unknown
         case .server:
@@ -26,7 +26,7 @@ public enum ExitStatus {
         }
     }
 
-    public static func of(_ error: DumpError) -> Int32 {
+    package static func of(_ error: DumpError) -> Int32 {
         switch error.cause {
         case .server(let error): of(error)
         case .file, .cancelled: unknown

@@ -2,7 +2,7 @@ import MySQLWire
 
 /// JSON as text, keys in the order given. The encoder of FoundationEssentials would bring its own weight into the
 /// static binary for these few documents.
-public enum JSON: Sendable, CustomStringConvertible {
+package enum JSON: Sendable, CustomStringConvertible {
     case null
     case bool(Bool)
     case number(Int64)
@@ -10,7 +10,7 @@ public enum JSON: Sendable, CustomStringConvertible {
     case array([JSON])
     case object([(String, JSON)])
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .null: "null"
         case .bool(let value): value ? "true" : "false"
@@ -23,7 +23,7 @@ public enum JSON: Sendable, CustomStringConvertible {
     }
 
     /// RFC 8259 section 7; besides, whatever a terminal would not show but do is written as an escape.
-    public static func quote(_ text: String) -> String {
+    package static func quote(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,8 +1,8 @@
 import MySQLWire
 
 /// Why the local mysqlrouter could not be read, changed, restarted or verified.
-public struct RouterError: Error, Sendable, CustomStringConvertible {
-    public enum Cause: Sendable, Hashable {
+package struct RouterError: Error, Sendable, CustomStringConvertible {
+    package enum Cause: Sendable, Hashable {
         /// The configuration file could not be read or written; the system's error number.
         case file(errno: Int32)
         case sectionMissing
@@ -25,14 +25,14 @@ public struct RouterError: Error, Sendable, CustomStringConvertible {
         /// Nobody, or nobody usable, answers at the router's port.
         case unanswered
     }
-    public var cause: Cause
+    package var cause: Cause
     /// What happened and what to do about it.
-    public var message: String
+    package var message: String
 
-    public init(_ cause: Cause, _ message: String) {
+    package init(_ cause: Cause, _ message: String) {
         self.cause = cause
         self.message = message
     }
 
-    public var description: String { message }
+    package var description: String { message }
 }

@@ -7,27 +7,27 @@ import MySQLWire
 /// `[section:key]`, or `option = value` (also with `:`). A value runs to the end of its line; there are neither
 /// trailing comments nor continuation lines. Section names and option names ignore case, the section's key does not.
 /// https://dev.mysql.com/doc/mysql-router/8.4/en/mysql-router-conf-options.html
-public struct RouterFile: Sendable, Equatable {
-    public static let option = "destinations"
+package struct RouterFile: Sendable, Equatable {
+    package static let option = "destinations"
 
-    public private(set) var bytes: [UInt8]
+    package private(set) var bytes: [UInt8]
 
-    public init(bytes: [UInt8]) { self.bytes = bytes }
+    package init(bytes: [UInt8]) { self.bytes = bytes }
 
-    public init(text: String) { self.bytes = Array(text.utf8) }
+    package init(text: String) { self.bytes = Array(text.utf8) }
 
     /// The text of `destinations` in a section such as `routing:mysql_failover`; nil if the section has none.
-    public func destinationsText(section: String) throws(RouterError) -> String? {
+    package func destinationsText(section: String) throws(RouterError) -> String? {
         try text(of: Self.option, section: section)
     }
 
     /// The text of any option of a section; nil if the section has none of this name.
-    public func text(of option: String, section: String) throws(RouterError) -> String? {
+    package func text(of option: String, section: String) throws(RouterError) -> String? {
         try find(section, option).value.map { String(decoding: bytes[$0], as: UTF8.self) }
     }
 
     /// The destinations of a section, in order; a destination without a port has MySQL's own, 3306.
-    public func destinations(section: String) throws(RouterError) -> [ServerAddress] {
+    package func destinations(section: String) throws(RouterError) -> [ServerAddress] {
         guard let text = try destinationsText(section: section) else { return [] }
         try Self.refuseMetadataCache(text, section: section)
         var addresses: [ServerAddress] = []
@@ -48,7 +48,7 @@ public struct RouterFile: Sendable, Equatable {
     /// - Throws: `RouterError` where the section is missing or given twice, where `destinations` is given twice or comes
     ///   from a metadata cache, where an address is a unix socket, and where the section has a line that mysqlrouter
     ///   would refuse.
-    public func settingDestinations(
+    package func settingDestinations(
         _ addresses: [ServerAddress], section: String
     ) throws(RouterError) -> RouterFile {
         for address in addresses {

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import MySQLWire
 
-/// Two servers and some application hosts as `initiative = "agents"` wants them: both servers start closed, semi-sync is
+/// Two servers and some application hosts as `mode = "quorum"` wants them: both servers start closed, semi-sync is
 /// without a fallback and switched on by the agents, each router knows one server.
 public final class HostCluster: Sendable {
     public struct Options: Sendable {
@@ -92,7 +92,7 @@ public final class HostCluster: Sendable {
             "agent.toml",
             """
             cluster = "shop"
-            initiative = "agents"
+            mode = "quorum"
             agents = \(list(backends.map(\.name)))
             working_directory = "\(backend.workingDirectory)"
             [agent]

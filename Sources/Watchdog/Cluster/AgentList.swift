@@ -1,0 +1,134 @@
+/// A list of agents that somebody goes by who is connected to the servers. While it is not the own one, a change of
+/// `agents` is half done: a majority of the one list may stand on one side of a partition and a majority of the other
+/// on the other side. So both have to agree before anything is promoted, or a primary goes on without its replica.
+package struct AgentList: Sendable, Hashable {
+    /// `ConfigurationDigest.short` of those who go by it: it is a part of the names of their locks.
+    package var digest: String
+    /// Empty where they cannot be told: then nobody of them can be seen to agree.
+    package var names: [String]
+
+    package init(digest: String, names: [String]) {
+        self.digest = digest
+        self.names = names
+    }
+
+    var majority: Int { names.count / 2 + 1 }
+
+    /// Reads what an agent of quorum mode calls itself.
+    init?(program: String) {
+        let words = program.split(separator: " ").map(String.init)
+        guard words.first == "repl-watchdog", words.count >= 5, words[1].hasPrefix("protocol=") else { return nil }
+        digest = ConfigurationDigest.hash(words[1...4].joined(separator: " "))
+        let list = words.dropFirst(5).first { $0.hasPrefix("list=") }?.dropFirst(5) ?? ""
+        names = list.split(separator: ",").map(String.init)
+        if names.count > AgentSet.limit { names = [] }
+    }
+
+    /// As it is kept on disk: `digest:name,name`.
+    init?(text: Substring) {
+        let sides = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard sides.count == 2, !sides[0].isEmpty else { return nil }
+        digest = String(sides[0])
+        names = sides[1].split(separator: ",").map(String.init)
+    }
+
+    var text: String { "\(digest):\(names.joined(separator: ","))" }
+}
+
+/// How many of another list's members hold a lock on a server, by whichever list they go.
+package struct ListCount: Sendable, Hashable {
+    package var votes = 0
+    package var async = 0
+
+    package init(votes: Int = 0, async: Int = 0) {
+        self.votes = votes
+        self.async = async
+    }
+}
+
+/// What one agent has seen of other lists since it was started.
+struct ListWatch: Sendable {
+    /// When an agent of a list was last seen; for one that is known from disk, when this agent began to look.
+    private var seen: [String: Int64] = [:]
+    private var asked = PerServer<Int64>()
+
+    /// How long nobody of a list must be seen on either server before it is forgotten, and where all own agents are known
+    /// to go by the own list.
+    private static let absence: Int64 = 30_000
+    private static let fullHouse: Int64 = 10_000
+
+    /// The lists that still count after a look.
+    mutating func after(_ observation: TimedObservation, _ foreign: [AgentList], everybody: AgentSet) -> [AgentList] {
+        var lists = foreign
+        var present: Set<String> = []
+        var complete: [ServerID] = []
+        for id in ServerID.allCases {
+            guard let quorum = observation.seen.facts(id)?.quorum, let found = quorum.lists else { continue }
+            asked[id] = observation.now
+            if quorum.here == everybody { complete.append(id) }
+            for list in found {
+                present.insert(list.digest)
+                seen[list.digest] = observation.now
+                if let place = lists.firstIndex(where: { $0.digest == list.digest }) {
+                    lists[place] = list
+                } else {
+                    lists.append(list)
+                }
+            }
+        }
+        guard !lists.isEmpty else { return lists }
+        let both = ServerID.allCases.allSatisfy { asked[$0].map { observation.now - $0 <= Self.fullHouse } ?? false }
+        return lists.filter { list in
+            let last = seen[list.digest] ?? observation.now
+            seen[list.digest] = last
+            let absent = observation.now - last
+            return !(both && absent >= Self.absence || !complete.isEmpty && absent >= Self.fullHouse)
+        }
+    }
+}
+
+extension ConfigurationDigest {
+    /// The own list.
+    var own: AgentList { AgentList(digest: short, names: list.split(separator: ",").map(String.init)) }
+}
+
+extension DurableState {
+    /// What is kept, under the list that the agent goes by from now on. The one before counts until nobody is seen to go
+    /// by it any more.
+    func under(_ list: AgentList) -> DurableState {
+        var durable = self
+        durable.foreign.removeAll { $0.digest == list.digest }
+        if !self.list.digest.isEmpty, self.list.digest != list.digest,
+            !durable.foreign.contains(where: { $0.digest == self.list.digest })
+        {
+            durable.foreign.append(self.list)
+        }
+        durable.list = list
+        return durable
+    }
+}
+
+extension QuorumPolicy {
+    /// The other lists whose majority does not hold this on a server, with how many do.
+    func dissenting(_ quorum: QuorumFacts, _ kind: KeyPath<ListCount, Int>) -> [String] {
+        durable.foreign.compactMap { list in
+            let count = quorum.listCounts[list.digest]?[keyPath: kind] ?? 0
+            guard list.names.isEmpty || count < list.majority else { return nil }
+            return list.names.isEmpty
+                ? "a list that cannot be told"
+                : "\(list.names.joined(separator: ", ")) (\(count) of \(list.names.count))"
+        }
+    }
+
+    /// While agents go by two lists, both majorities have to agree.
+    func listsCondition(_ quorum: QuorumFacts) -> FailoverCondition? {
+        guard !durable.foreign.isEmpty else { return nil }
+        let left = dissenting(quorum, \.votes)
+        return FailoverCondition(
+            name: "lists", holds: left.isEmpty,
+            text: left.isEmpty
+                ? "agents go by two lists, and both majorities agree"
+                : "agents go by two lists: no majority of \(left.joined(separator: "; ")); give every agent the same list"
+        )
+    }
+}

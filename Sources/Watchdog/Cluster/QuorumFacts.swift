@@ -1,0 +1,91 @@
+/// What a server that is up says about the agents: who holds which lock there, and what operators have asked for.
+package struct QuorumFacts: Sendable, Hashable {
+    /// Agents that hold `alive` here: each sees this server as the primary, and has seen nothing that it lacks.
+    package var seesPrimary = AgentSet()
+    /// Agents that hold `unreachable` here: the other server does not answer them, and their router is closed.
+    package var unreachable = AgentSet()
+    /// Agents that hold `dead` here: the other server's process is gone, it refuses connections.
+    package var dead = AgentSet()
+    /// Agents that have put on disk that this server's replication is asynchronous.
+    package var async = AgentSet()
+    /// Agents that are connected here but go by another configuration, with how it differs.
+    package var strangers: [String: String] = [:]
+    /// Agents of this configuration that are connected here.
+    package var here = AgentSet()
+    /// Other lists by which agents go that are connected here; nil where that was not asked this time.
+    package var lists: [AgentList]?
+    /// What members of such lists hold here, by the list's digest.
+    package var listCounts: [String: ListCount] = [:]
+    package var semiSync = SemiSync()
+    /// Whether the server starts with super_read_only, by its persisted variables.
+    package var bootsClosed = true
+    /// Changes whenever the receiver here has heard from its source.
+    package var receiverMark: UInt64 = 0
+    package var control = Control()
+    /// The agents' tables are there (`LedgerSchema.standing`), and as the agents make them.
+    package var recorded = false
+    /// Tables by the names of the agents' own which are not as they make them.
+    package var misshapen: Set<String> = []
+    /// The newest row of the history names a server that is not known.
+    package var foreignRecord = PromotionRecord.Foreign.none
+    /// An operator waits here for a switchover to this server, for a failover to it, for one with loss.
+    package var switchoverAsked = false
+    package var failoverAsked = false
+    package var lossAccepted = false
+    /// An operator waits here for this server, the primary, to be opened in spite of a pause, which is to end.
+    package var resumeAsked = false
+
+    /// Why the same GTIDs need not mean the same data here: filters, errors that are skipped. Empty where they do.
+    package var filtered = ""
+    /// server_uuids of those who replicate from here; asked only where more than one connection acknowledges.
+    package var replicas: Set<String> = []
+    /// What a new session has met here, where this was said by an older one.
+    package var login: LoginTrouble?
+
+    package init() {}
+
+    /// Everybody who votes, here, that the other server is down.
+    package var votes: AgentSet { unreachable.union(dead) }
+}
+
+/// Semi-synchronous replication of a server as source.
+/// https://dev.mysql.com/doc/refman/8.4/en/replication-semisync.html
+package struct SemiSync: Sendable, Hashable {
+    /// The source plugin is there.
+    package var installed = false
+    package var enabled = false
+    /// Rpl_semi_sync_source_status: commits wait for a replica.
+    package var active = false
+    /// Replicas that acknowledge.
+    package var clients = 0
+    /// This server, as a replica, acknowledges to its source.
+    package var acknowledges = true
+    /// Sessions that wait for a replica's acknowledgement at this moment.
+    package var waiting = 0
+    /// AFTER_SYNC, a timeout of an hour or more, and wait_no_replica: nothing is acknowledged that no replica has.
+    package var withoutFallback = false
+
+    package init() {}
+
+    /// Milliseconds, an hour: longer than any replica's restart, so that a commit is never acknowledged for want of
+    /// patience.
+    static let longTimeout = 3_600_000
+
+    /// Whether every commit that a client is told of is on a replica that acknowledges.
+    package var guarantees: Bool { active && withoutFallback }
+}
+
+/// What operators and earlier operations left in `repl_watchdog`, the same on both servers.
+package struct Control: Sendable, Hashable {
+    /// Automatic operations are held back.
+    package var paused = false
+    /// Failovers up to this epoch are acknowledged: no block period for them.
+    package var acknowledged: UInt64 = 0
+    /// Age in milliseconds of the newest automatic failover on record, by the server's clock; nil: none.
+    package var lastFailover: Int64?
+    package var failoversToday = 0
+    /// Rebuilds within a day, since the last `ack`.
+    package var rebuildsToday = 0
+
+    package init() {}
+}

@@ -1,0 +1,152 @@
+/// What one look comes to: who is primary, what speaks against it, which operation is under way.
+struct Assessment: Sendable {
+    let observation: TimedObservation
+    let now: Int64
+    let primary: ServerID?
+    /// The primary is up and has everything that this agent has seen of it: it may be open.
+    let isComplete: Bool
+    let evidence: Evidence?
+    let ledger: Ledger?
+    /// Promoted by the operation of the ledger.
+    private let recordedOn: ServerID?
+    /// Why nobody may act, if so. Where only the replica is in doubt, the primary stays known: it goes on as it does when
+    /// its replica cannot be asked.
+    let ambiguity: String?
+
+    /// Why a primary counts as lost.
+    enum Evidence: Sendable, Hashable {
+        /// Nobody listens there any more, and it starts closed.
+        case dead
+        /// It does not answer this agent, and the replica does not hear from it either.
+        case silent
+        /// It answers, but this agent's writes hang there.
+        case stalled
+        /// It is up and closed, and lacks what it had: it must not be opened again.
+        case incomplete
+    }
+
+    var replica: ServerID? { primary?.other }
+    func facts(_ id: ServerID) -> ServerFacts? { observation.seen.facts(id) }
+    func quorum(_ id: ServerID) -> QuorumFacts? { observation.seen.facts(id)?.quorum }
+    func recorded(_ id: ServerID) -> Bool { recordedOn == id }
+
+    init(_ observation: TimedObservation, _ policy: QuorumPolicy) {
+        self.observation = observation
+        now = observation.now
+        let durable = policy.durable
+        let seen = observation.seen
+        let primary = durable.primary.isEmpty ? nil : ServerID.allCases.first { durable.uuids[$0] == durable.primary }
+        let ambiguity = Self.ambiguity(seen, policy, primary)
+        self.ambiguity = ambiguity?.text
+        self.primary = ambiguity == nil || ambiguity?.about == primary?.other ? primary : nil
+        ledger = seen.activeLedger
+        if let ledger, let facts = seen.facts(ledger.server), let promotion = facts.promotion,
+            let begun = ledger.begun, promotion.primary == facts.uuid, promotion.epoch >= begun.epoch
+        {
+            recordedOn = ledger.server
+        } else {
+            recordedOn = nil
+        }
+        guard let primary = self.primary else {
+            isComplete = false
+            evidence = nil
+            return
+        }
+        if let facts = seen.facts(primary) {
+            let complete = durable.executed.isSubset(of: facts.executed)
+            let current = (facts.promotion?.epoch ?? 0) >= durable.epoch
+            let ahead = Self.lost(seen.facts(primary.other), facts)
+            isComplete =
+                facts.rebuilding == nil && (complete && current && !ahead || policy.broken.contains(.staleServerOpened))
+            if ambiguity != nil {
+                evidence = nil
+            } else if !isComplete, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
+                evidence = .incomplete
+            } else {
+                let limit = policy.rules.stalledAfter
+                evidence = limit > 0 && observation.stall(primary) >= limit && !facts.readOnly ? .stalled : nil
+            }
+        } else {
+            isComplete = false
+            evidence = ambiguity == nil ? Self.evidence(observation, policy, primary) : nil
+        }
+    }
+
+    /// The replica holds transactions that the primary itself made and lacks now. Only of a closed one: an open primary
+    /// that waits for an acknowledgement does not list what its replica already has.
+    private static func lost(_ replica: ServerFacts?, _ primary: ServerFacts) -> Bool {
+        guard primary.readOnly || primary.superReadOnly, let replica, replica.rebuilding == nil,
+            replica.channels.first?.health != .running
+        else { return false }
+        return !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
+    }
+
+    /// A server that shuts down in order refuses new connections and ends its clients' long before its replica has lost
+    /// it. After so long its receiver speaks for it no more; but those who vote close their routers first.
+    private static let refusedLimit: Int64 = 2_000
+
+    private static func evidence(_ observation: TimedObservation, _ policy: QuorumPolicy, _ primary: ServerID)
+        -> Evidence?
+    {
+        guard let track = policy.tracks[primary], let replica = observation.seen.facts(primary.other),
+            let channel = replica.channels.first
+        else { return nil }
+        switch observation.seen[primary] {
+        case .up, .refusing, .ownFault: return nil
+        case .downHard where track.refusals >= 2 && channel.receiver != .on:
+            // A process that may come back open has to be voted against with a closed router.
+            return track.startsClosed ? .dead : .silent
+        case .downHard where track.refusedSince.map { observation.now - $0 >= refusedLimit } == true: return .silent
+        case .downHard, .downSoft, .stalled: break
+        }
+        guard observation.now - track.life >= policy.rules.downAfter else { return nil }
+        let heard = policy.tracks[primary.other]?.markAt ?? .min
+        if channel.receiver == .on, observation.now - policy.rules.vouch < heard { return nil }
+        return .silent
+    }
+
+    /// What no rule provides for, and the server that it is about; nil where it may be either.
+    private static func ambiguity(
+        _ seen: Observation, _ policy: QuorumPolicy, _ primary: ServerID?
+    ) -> (text: String, about: ServerID?)? {
+        let durable = policy.durable
+        for id in ServerID.allCases {
+            guard let facts = seen.facts(id) else { continue }
+            if policy.isStranger(id, seen) { return (Stranger.text("\(id)", facts), id) }
+            if case .unclear(let uuid) = facts.quorum?.foreignRecord {
+                return (
+                    "\(id) has it on record that \(uuid) was made primary, and it is not known which server that is", id
+                )
+            }
+            if !facts.gtidMode { return ("\(id) runs without GTIDs", id) }
+            if facts.channels.count > 1 { return ("\(id) replicates over \(facts.channels.count) channels", id) }
+            if let other = seen.facts(id.other), other.uuid == facts.uuid {
+                let known = ServerID.allCases.filter { durable.uuids[$0] == facts.uuid }
+                return ("both addresses lead to one server", known.count == 1 ? known[0].other : nil)
+            }
+            if durable.uuids[id] != facts.uuid, durable.uuids[id.other] == facts.uuid {
+                let why = "its data directory was copied, or they changed places"
+                return ("\(id) has the server_uuid that \(id.other) had: \(why)", id)
+            }
+            if let source = facts.channels.first?.sourceUUID, !source.isEmpty, let other = durable.uuids[id.other],
+                source != other
+            {
+                return ("\(id) replicates from \(source), which is not the other server", id)
+            }
+        }
+        guard let primary else {
+            let why =
+                durable.primary.isEmpty
+                ? "it is not known which server is the primary: let one replicate from the other"
+                : "the primary on record, \(durable.primary), is neither of the two servers"
+            return (why, nil)
+        }
+        if let facts = seen.facts(primary), !facts.channels.isEmpty, seen.ledger(on: primary) == nil {
+            return (
+                "\(primary) is primary by the record of epoch \(durable.epoch) and replicates from the other server",
+                primary
+            )
+        }
+        return nil
+    }
+}

@@ -1,0 +1,112 @@
+/// One condition of an automatic failover.
+package struct FailoverCondition: Sendable, Hashable {
+    package var name: String
+    package var holds: Bool
+    /// What was seen, in words.
+    package var text: String
+    /// Must hold before a failover attempt begins, and not only before the promotion.
+    var before = true
+}
+
+extension QuorumPolicy {
+    /// Every condition of a failover to the replica, as it stands: what `explain` prints and what the operation master
+    /// goes by.
+    func conditions(_ assessment: Assessment) -> [FailoverCondition] {
+        guard assessment.ambiguity == nil, let primary = assessment.primary, let replica = assessment.replica else {
+            return []
+        }
+        guard let facts = assessment.facts(replica), let quorum = facts.quorum else {
+            return [
+                FailoverCondition(
+                    name: "replica", holds: false, text: "\(replica) \(assessment.observation.seen[replica].reason)")
+            ]
+        }
+        var conditions = [lost(assessment, primary), votes(quorum, primary)]
+        if let condition = listsCondition(quorum) { conditions.append(condition) }
+        conditions.append(
+            FailoverCondition(
+                name: "copy", holds: facts.rebuilding == nil,
+                text: facts.rebuilding == nil ? "\(replica) is a whole copy" : "\(replica) is a half-made copy"))
+        if case .broken(let why)? = facts.channels.first?.health, !assessment.recorded(replica) {
+            let left = facts.channels.reduce(GTIDSet()) { $0.union($1.retrieved) }.subtracting(facts.executed)
+            conditions.append(
+                FailoverCondition(
+                    name: "applier", holds: quorum.lossAccepted,
+                    text: "\(replica) cannot apply what it received"
+                        + (left.isEmpty ? "" : ", \(left.count) transactions (\(left))") + ": \(why)"))
+        }
+        if !quorum.filtered.isEmpty, !assessment.recorded(replica) {
+            conditions.append(
+                FailoverCondition(
+                    name: "data", holds: quorum.lossAccepted,
+                    text: "\(replica) may lack rows whose GTIDs it has: \(quorum.filtered)"))
+        }
+        let unfinished = assessment.ledger?.server == replica && assessment.ledger?.kind != nil
+        conditions.append(
+            FailoverCondition(
+                name: "pause", holds: !quorum.control.paused || unfinished || quorum.failoverAsked,
+                text: quorum.control.paused ? "paused by an operator (resume)" : "not paused"))
+        conditions.append(flapping(quorum.control, unfinished || quorum.failoverAsked))
+        conditions.append(loss(assessment, facts))
+        return conditions
+    }
+
+    private func lost(_ assessment: Assessment, _ primary: ServerID) -> FailoverCondition {
+        let text =
+            switch assessment.evidence {
+            case .dead: "\(primary) refuses connections, and its replica has lost it"
+            case .silent: "\(primary) has been silent for \(rules.downAfter) ms, and its replica does not hear from it"
+            case .stalled: "writes on \(primary) have hung for \(assessment.observation.stall(primary) / 1000) s"
+            case .incomplete: "\(primary) came back without transactions that it had"
+            case nil: "\(primary): \(assessment.observation.seen[primary].reason)"
+            }
+        return FailoverCondition(name: "lost", holds: assessment.evidence != nil, text: text)
+    }
+
+    private func votes(_ quorum: QuorumFacts, _ primary: ServerID) -> FailoverCondition {
+        let who = quorum.votes.names(rules.agents)
+        let missing = rules.everybody.subtracting(quorum.votes).names(rules.agents)
+        return FailoverCondition(
+            name: "quorum", holds: rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
+            text: "\(who.count) of \(rules.agents.count) agents have lost \(primary)"
+                + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))") + ", \(rules.majority) are needed"
+                + (missing.isEmpty ? "" : "; no vote from \(missing.joined(separator: ", "))"))
+    }
+
+    private func flapping(_ control: Control, _ unfinished: Bool) -> FailoverCondition {
+        let lifted = unfinished || control.acknowledged >= durable.epoch
+        if let age = control.lastFailover, age < rules.blockPeriod {
+            return FailoverCondition(
+                name: "block period", holds: lifted,
+                text: "the last failover is \(age / 1000) s old, the next may come after \(rules.blockPeriod / 1000) s"
+                    + (lifted ? ": lifted" : " (ack lifts it)"))
+        }
+        return FailoverCondition(
+            name: "block period", holds: lifted || control.failoversToday < rules.failoversPerDay,
+            text: "\(control.failoversToday) failovers within a day, \(rules.failoversPerDay) are allowed")
+    }
+
+    /// What may be lost, as this agent knows; the operation master asks everybody who follows.
+    private func loss(_ assessment: Assessment, _ replica: ServerFacts) -> FailoverCondition {
+        let arrived = replica.channels.reduce(replica.executed) { $0.union($1.retrieved) }
+        return loss(
+            missing: durable.executed.subtracting(arrived), sync: durable.sync,
+            accepted: replica.quorum?.lossAccepted == true)
+    }
+
+    func loss(missing: GTIDSet, sync: Bool, accepted: Bool) -> FailoverCondition {
+        if broken.contains(.noLossCheck) { return FailoverCondition(name: "loss", holds: true, text: "") }
+        if missing.isEmpty, sync {
+            return FailoverCondition(
+                name: "loss", holds: true, text: "replication was semi-synchronous: nothing acknowledged is lost")
+        }
+        let what =
+            missing.isEmpty
+            ? "replication was asynchronous: what was committed since the last look may be lost"
+            : "\(missing.count) transactions are known to be lost: \(missing)"
+        let allowed = rules.maxLost > 0 && missing.count <= rules.maxLost
+        return FailoverCondition(
+            name: "loss", holds: allowed || accepted,
+            text: "\(what); max_lost_transactions = \(rules.maxLost)" + (accepted ? ", accepted by an operator" : ""))
+    }
+}

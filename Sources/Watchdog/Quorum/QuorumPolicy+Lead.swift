@@ -1,0 +1,257 @@
+/// What the operation master does next. Everything is derived from what the servers say, so that another agent can go
+/// on after any step.
+extension QuorumPolicy {
+    /// How long a planned change may keep the primary closed before it is called off.
+    static let plannedLimit: Int64 = 8_000
+    static let followerGrace: Int64 = 2_000
+    static let confirmGrace: Int64 = 10_000
+
+    mutating func lead(_ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow) -> Step {
+        let (needed, blockedBy) = neededOperation(assessment)
+        if ledger.kind == nil { return announce(assessment, ledger, master, needed, blockedBy) }
+        if ledger.kind == .recover { return leadRecover(assessment, ledger, blockedBy) }
+        return leadFailover(assessment, local, ledger, master, needed, blockedBy)
+    }
+
+    private mutating func announce(
+        _ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ needed: NeededOperation?,
+        _ blockedBy: String?
+    ) -> Step {
+        guard let needed, needed.server == ledger.server else {
+            if ledger.server == assessment.primary, assessment.ambiguity == nil {
+                return .terminate(missing: [], keepClosed: true)
+            }
+            return .abort(blockedBy ?? "no operation is needed any more")
+        }
+        switch needed {
+        case .failover(let target):
+            let promised = promised(assessment, ledger, master)
+            guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+                return .wait("for a majority to follow: \(promised.names(rules.agents).joined(separator: ", "))")
+            }
+            return .announce(.failover, target: target)
+        case .switchover(let target): return .announce(.failover, target: target)
+        case .reopen(let primary):
+            // A deposed server that nobody has met since is open still.
+            if let other = assessment.facts(primary.other), other.rebuilding == nil, !other.superReadOnly {
+                return .fence(primary.other)
+            }
+            return .open(primary)
+        case .recover(let primary): return .announce(.recover, target: primary)
+        }
+    }
+
+    /// Agents that have turned away from the primary in this failover attempt and said so. The word of one that goes by another
+    /// configuration is as good, unless it may mean another server, or something else by a promise.
+    func promised(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
+        var set = AgentSet()
+        set.insert(rules.own)
+        let strangers = assessment.quorum(ledger.server)?.strangers ?? [:]
+        for row in ledger.rows where row.epoch == master.epoch {
+            guard case .folo(let host) = row.signal, let index = rules.index(host) else { continue }
+            if let how = strangers[host], !ConfigurationDigest(configuration).meansTheSame(how) { continue }
+            set.insert(index)
+        }
+        // A promise is a vote that counts: here one that counts for two.
+        if broken.contains(.votesCountTwice) { set.insert(rules.own == 0 ? 1 : 0) }
+        return set
+    }
+
+    // MARK: Failover
+
+    private mutating func leadFailover(
+        _ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow,
+        _ needed: NeededOperation?, _ blockedBy: String?
+    ) -> Step {
+        let target = ledger.server
+        guard let new = assessment.facts(target) else { return .wait("\(target) does not answer") }
+        if assessment.recorded(target) { return forward(assessment, local, ledger, master, new) }
+        if let ambiguity = assessment.ambiguity { return .abort(ambiguity) }
+        if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
+        if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
+        if let old = assessment.facts(target.other), assessment.evidence == nil {
+            return leadPlanned(assessment, ledger, master, old, new)
+        }
+        guard case .failover(target)? = needed else {
+            return .abort(blockedBy ?? "\(target.other) is not lost any more")
+        }
+        let promised = promised(assessment, ledger, master)
+        guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+            return .wait("for a majority to follow")
+        }
+        if let step = fenced(assessment, local, master, promised, target.other) { return step }
+        if new.channels[0].receiver != .off { return .stopReceiver(target) }
+        let left = new.channels[0].retrieved.subtracting(new.executed)
+        if !left.isEmpty, !broken.contains(.relayLogDropped) { return apply(assessment, master, new, target, left) }
+        let condition = loss(
+            missing: witnessed(ledger, master).subtracting(new.executed), sync: synced(ledger, master),
+            accepted: new.quorum?.lossAccepted == true)
+        guard condition.holds else {
+            refusal = condition.text
+            return .abort(condition.text)
+        }
+        return .promoteWithoutSource(target, reason: "\(target.other) is lost: \(condition.text)")
+    }
+
+    /// Waits until no router can lead to the old primary any more; nil when that is so.
+    private mutating func fenced(
+        _ assessment: Assessment, _ local: LocalStatus, _ master: LedgerRow, _ promised: AgentSet, _ old: ServerID
+    ) -> Step? {
+        if broken.contains(.noFenceWait) { return nil }
+        let since =
+            promisedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
+        promisedSince = (master.epoch, since)
+        // A promise alone says nothing of the router: one that was made for a switchover leaves it open until the old
+        // primary is closed. A vote does.
+        let votes = assessment.quorum(old.other)?.votes ?? AgentSet()
+        let away = promised.subtracting(rules.everybody.subtracting(votes))
+        // Who goes by another list may be one of whom this list knows nothing.
+        let unknown = Set(durable.foreign.flatMap(\.names)).subtracting(rules.agents).sorted()
+        if away == rules.everybody && unknown.isEmpty && durable.foreign.allSatisfy({ !$0.names.isEmpty })
+            || assessment.evidence == .incomplete
+        {
+            return nil
+        }
+        if rules.fenceCommand, local.fenced == nil { return .fenceCommand(old) }
+        if local.fenced == true { return nil }
+        let missing = (rules.everybody.subtracting(away).names(rules.agents) + unknown).joined(separator: ", ")
+        guard rules.bound || durable.sync else {
+            return .wait(
+                "\(missing) did not follow, and nothing proves that their routers are closed: "
+                    + "set router.bound, use semi-synchronous replication, or give a fence_command")
+        }
+        let left = since + rules.fenceWait - assessment.now
+        return left > 0 ? .wait("\(left) ms until the routers of \(missing) are closed") : nil
+    }
+
+    private mutating func apply(
+        _ assessment: Assessment, _ master: LedgerRow, _ new: ServerFacts, _ target: ServerID, _ left: GTIDSet
+    ) -> Step {
+        if case .broken(let why) = new.channels[0].health {
+            guard new.quorum?.lossAccepted == true else { return .abort("\(target) cannot apply \(left): \(why)") }
+            return .promoteWithoutSource(target, reason: "an operator accepts the loss of \(left)")
+        }
+        let since = applyingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
+        applyingSince = (master.epoch, since)
+        if assessment.now - since > rules.drainTimeout {
+            return .abort("\(target) has not applied \(left.count) received transactions in time")
+        }
+        return .applyRelayLog(target)
+    }
+
+    private func witnessed(_ ledger: Ledger, _ master: LedgerRow) -> GTIDSet {
+        ledger.rows.filter { $0.epoch == master.epoch }.reduce(durable.executed) { $0.union($1.witnessed) }
+    }
+
+    /// Nobody who follows remembers the primary as asynchronous.
+    private func synced(_ ledger: Ledger, _ master: LedgerRow) -> Bool {
+        durable.sync
+            && ledger.rows.allSatisfy { row in
+                guard row.epoch == master.epoch, case .folo = row.signal else { return true }
+                return row.sync
+            }
+    }
+
+    // MARK: Switchover
+
+    /// The old primary answers: it is closed first, and everything that it has is fetched.
+    private mutating func leadPlanned(
+        _ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ old: ServerFacts, _ new: ServerFacts
+    ) -> Step {
+        let target = ledger.server
+        let since = plannedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
+        plannedSince = (master.epoch, since)
+        guard new.quorum?.switchoverAsked == true else {
+            return .abort("\(target.other) answers again, and nobody asks for a switchover")
+        }
+        guard assessment.isComplete, old.channels.isEmpty else {
+            return .abort("\(target.other) is not the primary it should be")
+        }
+        if assessment.now - since > Self.plannedLimit {
+            return .abort("\(target) did not catch up within \(Self.plannedLimit) ms")
+        }
+        if case .broken(let why) = new.channels[0].health { return .abort("\(target): \(why)") }
+        // A majority must know of it as well: those who cannot see the new primary would otherwise open the old one again,
+        // which is closed and lacks nothing that they have seen.
+        guard rules.isMajority(promised(assessment, ledger, master)) || broken.contains(.minorityLeads) else {
+            return .wait("for a majority to follow")
+        }
+        if !old.superReadOnly { return .fence(target.other) }
+        if !old.executed.isSubset(of: new.executed) { return .drain(from: target.other, to: target) }
+        return .promote(target, undrained: "")
+    }
+
+    // MARK: After the promotion
+
+    private mutating func forward(
+        _ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow, _ new: ServerFacts
+    ) -> Step {
+        let target = ledger.server
+        if !new.channels.isEmpty { return .promoteWithoutSource(target, reason: "the promotion is on record") }
+        // The old primary is fenced by the operation that brings it back: no router leads to it, and one that hangs must
+        // not hold the new primary up.
+        if new.readOnly || new.superReadOnly { return openNew(assessment, ledger, master, target) }
+        if !ledger.masterDone {
+            return assessment.observation.seen.routed == target && !assessment.observation.routerClosed
+                || local.routerFailed
+                ? .confirmMaster : .wait("this host's router turns")
+        }
+        return finish(assessment, ledger)
+    }
+
+    /// Whoever recorded the promotion opens the server as it is. Whoever goes on with it may find one that was open before
+    /// and has come back from a crash without some of what it had then, of which others may know more: a majority must
+    /// see it as it should be.
+    private mutating func openNew(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ target: ServerID)
+        -> Step
+    {
+        if let ambiguity = assessment.ambiguity { return .wait(ambiguity) }
+        guard assessment.primary == target, assessment.isComplete else {
+            return .terminate(missing: ledger.unfinished, keepClosed: true)
+        }
+        if master.epoch == assessment.facts(target)?.promotion?.epoch { return .open(target) }
+        if rules.isMajority(assessment.quorum(target)?.seesPrimary ?? AgentSet()) { return .open(target) }
+        let since = openingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
+        openingSince = (master.epoch, since)
+        return assessment.now - since < Self.confirmGrace
+            ? .wait("for a majority that sees \(target) as it should be")
+            : .terminate(missing: ledger.unfinished, keepClosed: true)
+    }
+
+    private mutating func finish(_ assessment: Assessment, _ ledger: Ledger) -> Step {
+        let since = doneSince.flatMap { $0.epoch == ledger.epoch ? $0.at : nil } ?? assessment.now
+        doneSince = (ledger.epoch, since)
+        let waiting = ledger.unfinished.filter { ledger.isAlive($0) }
+        if !waiting.isEmpty, assessment.now - since < Self.confirmGrace {
+            return .wait("for FOOK of \(waiting.joined(separator: ", "))")
+        }
+        return .terminate(missing: ledger.unfinished, keepClosed: true)
+    }
+
+    // MARK: Recovery
+
+    private mutating func leadRecover(_ assessment: Assessment, _ ledger: Ledger, _ blockedBy: String?) -> Step {
+        guard ledger.server == assessment.primary, assessment.ambiguity == nil else {
+            return .abort(blockedBy ?? "\(ledger.server) is not the primary any more")
+        }
+        let replica = ledger.server.other
+        guard let facts = assessment.facts(replica) else {
+            return .abort("\(replica) \(assessment.observation.seen[replica].reason)")
+        }
+        guard let source = assessment.facts(ledger.server), !source.superReadOnly, !source.readOnly,
+            assessment.isComplete
+        else {
+            return .abort("\(ledger.server) is not open any more")
+        }
+        if facts.rebuilding == nil, !facts.superReadOnly { return .fence(replica) }
+        if let step = RouterLedPolicy.bringBack(assessment.observation.seen, ledger, primary: ledger.server) {
+            if case .wait(let why) = step, case .disconnected? = facts.channels.first?.health,
+                assessment.now - (tracks[replica]?.life ?? assessment.now) > Self.confirmGrace
+            {
+                return .abort(why)
+            }
+            return step
+        }
+        return ledger.masterDone ? finish(assessment, ledger) : .confirmMaster
+    }
+}

@@ -1,0 +1,128 @@
+import MySQLWire
+
+/// When this host's router may be open.
+extension QuorumPolicy {
+    /// A lease counts from the moment when its question was asked, never from the answer: an answer that was long on its
+    /// way allows nothing.
+    mutating func renewLease(_ assessment: Assessment) {
+        let asked = assessment.observation.askedAt
+        guard let primary = assessment.primary else { return }
+        if leaseOn != nil, leaseOn != primary, !hasFailoverAttempt(assessment) { leaseUntil = .min }
+        if leaseOn == nil, !rules.bound, durable.promise == nil {
+            // A router that outlives its agent was open all the while: an agent that has just been started does not
+            // close it before it could have found out.
+            leaseOn = primary
+            leaseUntil = assessment.now + rules.sessionTimeout + rules.interval + rules.lease
+        }
+        noteMajority(assessment, primary)
+
+        if let target = early(assessment) {
+            grant(target, asked)
+            return
+        }
+        guard durable.promise == nil, assessment.evidence == nil else { return }
+        // Its agents' locks are about to come. Without this an agent that meets the announcement and the record in one
+        // look would close its router and open it seconds after all others.
+        if freshlyPromoted == primary, assessment.isComplete {
+            grant(primary, asked)
+            return
+        }
+        // The replica is asked in one look for this agent's vote first and for a failover attempt after it.
+        if assessment.ambiguity == nil, let replica = assessment.facts(primary.other), let quorum = replica.quorum,
+            !quorum.votes.contains(rules.own) || broken.contains(.voteWithOpenRouter),
+            Ledger.failoverAttempt(replica.ledger, on: primary.other, after: durable.epoch) == nil,
+            (replica.promotion?.epoch ?? 0) <= durable.epoch, replica.superReadOnly || replica.readOnly
+        {
+            grant(primary, asked)
+            return
+        }
+        guard let facts = assessment.facts(primary), let quorum = facts.quorum, assessment.isComplete,
+            rules.isMajority(quorum.seesPrimary)
+        else { return }
+        if assessment.facts(primary.other) != nil,
+            Ledger.failoverAttempt(assessment.facts(primary.other)?.ledger, on: primary.other, after: durable.epoch)
+                != nil,
+            !broken.contains(.noLease)
+        {
+            // Somebody leads a failover: what others hold here may be about to go.
+            if lapsed { return }
+        }
+        // Locks of those who have turned away may be left over for a while: they keep a router open, they do not
+        // reopen one.
+        if lapsed, !broken.contains(.staleLocksReopen) {
+            guard let since = majoritySince, since + rules.sessionTimeout + rules.interval <= asked else { return }
+        }
+        grant(primary, asked)
+    }
+
+    private mutating func noteMajority(_ assessment: Assessment, _ primary: ServerID) {
+        if let quorum = assessment.quorum(primary), rules.isMajority(quorum.seesPrimary) {
+            if majoritySince == nil { majoritySince = assessment.observation.askedAt }
+        } else {
+            majoritySince = nil
+        }
+    }
+
+    private mutating func grant(_ id: ServerID, _ asked: Int64) {
+        leaseUntil = leaseOn == id ? max(leaseUntil, asked + rules.lease) : asked + rules.lease
+        leaseOn = id
+        lapsed = false
+    }
+
+    /// The target of a failover that this agent follows: its router may go there before the server is open.
+    func early(_ assessment: Assessment) -> ServerID? {
+        guard let promise = durable.promise, let ledger = assessment.ledger, ledger.server == promise.on,
+            ledger.kind == .failover, let socket = ledger.target,
+            configuration.servers[ledger.server].description == socket,
+            let facts = assessment.facts(ledger.server), facts.rebuilding == nil
+        else { return nil }
+        // While the primary is open and well, its clients are left in peace until it is closed.
+        if let old = assessment.facts(ledger.server.other), !old.superReadOnly, assessment.evidence == nil,
+            !assessment.recorded(ledger.server)
+        {
+            return nil
+        }
+        return ledger.server
+    }
+
+    private func hasFailoverAttempt(_ assessment: Assessment) -> Bool { early(assessment) != nil }
+
+    func hasLease(_ id: ServerID, _ assessment: Assessment) -> Bool {
+        leaseOn == id && assessment.now < leaseUntil || broken.contains(.noLease)
+    }
+
+    /// What becomes of the router. A vote for silence rests on a closed router, and voids the lease.
+    mutating func router(_ assessment: Assessment, _ locks: Orders.Locks) -> Orders.Router {
+        needsNoLease = false
+        if let target = early(assessment) {
+            return assessment.now < leaseUntil ? .point(to: target) : .close
+        }
+        guard let primary = assessment.primary else { return leaseUntil > assessment.now ? .keep : .close }
+        switch assessment.evidence {
+        case .dead:
+            // Its process is gone, and it starts closed: the way leads nowhere. It is not opened again without a
+            // look at the replica.
+            lapsed = true
+            leaseUntil = .min
+            needsNoLease = true
+            return .keep
+        case .silent, .stalled:
+            guard assessment.facts(primary.other) != nil else { break }
+            lapsed = true
+            leaseUntil = .min
+            return broken.contains(.voteWithOpenRouter) ? .keep : .close
+        case .incomplete, nil: break
+        }
+        guard hasLease(primary, assessment) else {
+            lapsed = true
+            return .close
+        }
+        // A lease that nothing was seen for yet keeps a router as it is, it opens none; but not one that leads to the
+        // server which was replaced while this agent was away.
+        guard let facts = assessment.facts(primary), facts.uuid == durable.primary, locks.vote == nil, !lapsed else {
+            if case .leadsTo(let uuid) = assessment.observation.seen.router, uuid != durable.primary { return .close }
+            return .keep
+        }
+        return .point(to: primary)
+    }
+}

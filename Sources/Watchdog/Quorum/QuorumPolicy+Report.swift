@@ -1,0 +1,168 @@
+import MySQLWire
+
+extension QuorumRules {
+    /// Longest time for closing a router, in milliseconds.
+    static let closeLimit: Int64 = 2_000
+
+    init(_ configuration: Configuration) {
+        self.init(
+            agents: configuration.agents, own: configuration.agents.firstIndex(of: configuration.agent.name) ?? 0,
+            interval: configuration.agent.interval.milliseconds,
+            probeTimeout: configuration.agent.probeTimeout.milliseconds,
+            blockPeriod: configuration.safety.blockPeriod.milliseconds,
+            failoversPerDay: configuration.safety.failoversPerDay,
+            maxLost: UInt64(configuration.safety.maxLostTransactions), bound: configuration.router.bound,
+            fenceCommand: !configuration.safety.fenceCommand.isEmpty,
+            drainTimeout: configuration.safety.drainTimeout.milliseconds)
+        stalledAfter = configuration.safety.stalledAfter.milliseconds
+        rebuildsPerDay = configuration.safety.rebuildsPerDay
+    }
+}
+
+extension QuorumPolicy {
+    /// The primary as this agent knows it.
+    package var primary: ServerID? {
+        ServerID.allCases.first { !durable.primary.isEmpty && durable.uuids[$0] == durable.primary }
+    }
+
+    /// The epoch of a MAST row: the one that was promised just now, if one was.
+    package func nextEpochForMaster(_ seen: Observation) -> UInt64 {
+        if let promise = durable.promise, promise.epoch > seen.highestEpoch { return promise.epoch }
+        return nextEpoch(seen)
+    }
+
+    /// The state in the four words, with what stands behind it.
+    package func diagnosis(_ observation: TimedObservation) -> Diagnosis {
+        let assessment = Assessment(observation, self)
+        if let ambiguity = assessment.ambiguity {
+            return Diagnosis(.ambiguous, primary: assessment.primary, [ambiguity])
+        }
+        guard let primary = assessment.primary, let replica = assessment.replica else {
+            return Diagnosis(.unknown, ["the primary is not known"])
+        }
+        var evidence = ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
+        let (needed, blockedBy) = neededOperation(assessment)
+        if let blockedBy { evidence.append(blockedBy) }
+        for (name, how) in ServerID.allCases.compactMap({ assessment.quorum($0)?.strangers }).flatMap({ $0 }) {
+            evidence.append(
+                "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
+        }
+        if !durable.foreign.isEmpty {
+            let lists = durable.foreign.map {
+                $0.names.isEmpty ? "one that cannot be told" : $0.names.joined(separator: ", ")
+            }
+            evidence.append(
+                "agents go by another list as well (\(lists.joined(separator: "; "))): until nobody does, nothing is promoted "
+                    + "and the primary does not go on alone unless the majorities of both agree")
+        }
+        for id in ServerID.allCases {
+            for table in (assessment.quorum(id)?.misshapen ?? []).sorted() {
+                evidence.append(
+                    "\(id): the table \(table) is not as the agents make it, and is not read: RENAME or DROP it there")
+            }
+            if case .ignored(let uuid) = assessment.quorum(id)?.foreignRecord {
+                evidence.append(
+                    "\(id): the newest row of repl_watchdog.history names \(PrintableText.line(uuid)), which is neither of the two "
+                        + "servers: it is not believed; DELETE it on the primary")
+            }
+            if let trouble = assessment.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
+        }
+        var own: [String] = []
+        for id in ServerID.allCases {
+            if case .ownFault = assessment.observation.seen[id] {
+                own.append("\(id) \(assessment.observation.seen[id].reason)")
+            }
+        }
+        if !own.isEmpty { return Diagnosis(.unknown, primary: primary, own + evidence) }
+        guard let facts = assessment.facts(primary) else {
+            evidence.insert("\(primary) \(assessment.observation.seen[primary].reason)", at: 1)
+            let state: ClusterState = needed == nil && assessment.ledger == nil ? .down : .failover
+            return Diagnosis(state, primary: primary, evidence)
+        }
+        guard let other = assessment.facts(replica) else {
+            evidence.append("\(replica) \(assessment.observation.seen[replica].reason)")
+            return Diagnosis(.down, primary: primary, evidence)
+        }
+        var diagnosis: Diagnosis
+        if case .switchover? = needed {
+            diagnosis = Diagnosis(.failover, primary: primary, evidence)
+        } else if other.rebuilding == nil, other.channels.first?.health == .running {
+            evidence.append("replication runs")
+            diagnosis = Diagnosis(.ok, primary: primary, evidence)
+        } else {
+            diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
+        }
+        if facts.readOnly { diagnosis.closed.append(primary) }
+        if !assessment.isComplete, facts.rebuilding == nil {
+            diagnosis.incomplete = true
+            if (facts.promotion?.epoch ?? 0) < durable.epoch {
+                diagnosis.evidence.append(
+                    "repl_watchdog.history of \(primary) lacks epoch \(durable.epoch), which made it the primary: until that "
+                        + "row is back no agent counts it as one, and routers stay open for as long as \(replica) answers"
+                )
+            }
+        }
+        // While an operation is under way its ledger needs a replica that is only read_only.
+        if other.rebuilding == nil, !other.superReadOnly, !other.readOnly || other.ledger == nil {
+            diagnosis.exposed = !other.readOnly
+            diagnosis.evidence.append(
+                "\(replica) is not closed (\(other.readOnly ? "super_read_only" : "read_only") = OFF): whoever writes "
+                    + "there makes it differ from \(primary)")
+        }
+        if other.rebuilding == nil {
+            // What the primary made itself may have reached the replica after the primary was asked.
+            let surplus = other.executed.subtracting(facts.executed)
+            diagnosis.errant = surplus.subtracting(surplus.from(uuid: facts.uuid))
+            if !diagnosis.errant.isEmpty {
+                diagnosis.evidence.append(
+                    "\(replica) holds transactions that \(primary) lacks: \(diagnosis.errant); a failover would make "
+                        + "them part of the data")
+            }
+        }
+        diagnosis.stalled = assessment.observation.stall(primary) > 0
+        diagnosis.evidence += advice(assessment, primary)
+        return diagnosis
+    }
+
+    /// What makes a failover impossible or lossy while all is well.
+    private func advice(_ assessment: Assessment, _ primary: ServerID) -> [String] {
+        guard let quorum = assessment.quorum(primary) else { return [] }
+        var out: [String] = []
+        if !durable.sync, rules.maxLost == 0 {
+            out.append(
+                quorum.semiSync.installed
+                    ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
+                    : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
+        }
+        if acknowledgedElsewhere(assessment, primary, quorum) {
+            out.append(
+                "a server that is not \(primary.other) acknowledges to \(primary): what it has acknowledged need not be on "
+                    + "\(primary.other), so replication does not count as semi-synchronous; set "
+                    + "rpl_semi_sync_replica_enabled = OFF on the others and restart their receivers")
+        }
+        if let filtered = assessment.quorum(primary.other)?.filtered, !filtered.isEmpty {
+            out.append(
+                "\(primary.other) may lack rows whose GTIDs it has (\(filtered)): it is not promoted without --accept-loss"
+            )
+        }
+        if !quorum.bootsClosed {
+            out.append(
+                "\(primary) may start open: its next death counts as silence (SET PERSIST_ONLY super_read_only = ON)")
+        }
+        if quorum.control.paused { out.append("paused by an operator") }
+        if assessment.observation.stall(primary) > 0 {
+            out.append(
+                "writes on \(primary) hang for \(assessment.observation.stall(primary) / 1000) s: see its disks, the binary log's as "
+                    + "well, and who holds a global read lock")
+        }
+        let missing = rules.everybody.subtracting(quorum.seesPrimary).names(rules.agents)
+        if !missing.isEmpty { out.append("\(missing.joined(separator: ", ")) not at work on \(primary)") }
+        return out
+    }
+
+    /// The gates of a failover and the lease of this host's router, as they stand.
+    package func explanation(_ observation: TimedObservation) -> (diagnosis: Diagnosis, conditions: [FailoverCondition])
+    {
+        (diagnosis(observation), conditions(Assessment(observation, self)))
+    }
+}

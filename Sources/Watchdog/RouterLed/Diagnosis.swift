@@ -1,0 +1,46 @@
+/// What the cluster is in, as one agent sees it.
+package enum ClusterState: String, Sendable, Hashable {
+    /// The queries go to the primary, replication runs.
+    case ok
+    /// A database server does not answer.
+    case down
+    /// The queries go to the replica: the primary has crashed.
+    case failover
+    /// The queries go to the primary, replication on the replica is broken.
+    case recover
+    /// Anything else. Left alone, explained.
+    case ambiguous
+    /// This agent cannot judge: its own name resolution, credentials or certificates fail.
+    case unknown
+}
+
+/// One of the states, with what was seen that led to it.
+package struct Diagnosis: Sendable {
+    package var state: ClusterState
+    /// The server that the data says is primary: replicates from nobody, and the other one from it.
+    package var primary: ServerID?
+    package var replica: ServerID? { primary?.other }
+    /// Facts, in words, strongest first.
+    package var evidence: [String]
+    /// Set where the state is `ok` or `recover` by the servers but the local router is not part of the evidence.
+    package var routerProblem: String?
+    /// Writes hang on the primary, although it answers.
+    package var stalled = false
+    /// Transactions that only the replica has although replication runs: rows that the primary does not know.
+    package var errant: GTIDSet = GTIDSet()
+    /// Servers that take no writes, outside an operation: the routers could not use them.
+    package var closed: [ServerID] = []
+    /// In quorum mode: the primary is up and does not count as one.
+    package var incomplete = false
+    /// In quorum mode: the replica takes clients' writes.
+    package var exposed = false
+
+    package init(_ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil) {
+        self.state = state
+        self.primary = primary
+        self.evidence = evidence
+        self.routerProblem = routerProblem
+    }
+
+    package var summary: String { ([state.rawValue] + evidence).joined(separator: " · ") }
+}

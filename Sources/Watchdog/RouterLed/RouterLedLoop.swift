@@ -1,0 +1,259 @@
+import Logging
+import MySQLWire
+
+/// The loop around the parts: look, diagnose, decide, do one step, look again. Nothing about an operation's progress
+/// is kept here; an agent that is killed after any step, or another one, goes on from what the servers say.
+actor RouterLedLoop {
+    private let configuration: Configuration
+    private let logger: Logger
+    private let observer: Observer
+    private let diagnoser: Diagnoser
+    private let policy: RouterLedPolicy
+    private let executor: Executor
+    private var memory: FollowedEpoch
+    private let participation: Participation
+    private var lastState: ClusterState?
+    private var eventsKept = Deadline.after(.zero)
+    private var lastStep: Step?
+    private var failures = 0
+    private var routerFailures = 0
+    private var routerFailed = ContinuousClock.now
+    private var waitingSince = ContinuousClock.now
+    /// After it gave an operation up an agent lets others try for a while.
+    private var quietUntil = Deadline.after(.zero)
+
+    private static let patience = 3
+
+    init(configuration: Configuration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        let router = LocalRouter(configuration: configuration)
+        observer = Observer(configuration: configuration, router: router)
+        diagnoser = Diagnoser(configuration)
+        policy = RouterLedPolicy(configuration)
+        executor = Executor(configuration: configuration, router: router, logger: logger)
+        participation = Participation(configuration: configuration, executor: executor, logger: logger)
+        memory = FollowedEpoch(directory: configuration.workingDirectory)
+    }
+
+    /// What one round came to.
+    private enum Outcome {
+        case settled(PassReport)
+        case acted
+        case waiting(Diagnosis)
+        case failed(AgentError, gaveUp: Bool)
+    }
+
+    func untilAtRest(deadline: Deadline) async throws(AgentError) -> PassReport {
+        while true {
+            let outcome = await round()
+            switch outcome {
+            case .settled(let report): return report
+            case .acted:
+                if deadline.hasPassed { throw AgentError(.timeout, "the operation did not end in time") }
+            case .waiting(let diagnosis):
+                if deadline.hasPassed {
+                    return PassReport(diagnosis, underWay: true)
+                }
+                await pause(.milliseconds(300))
+            case .failed(let error, let gaveUp):
+                if gaveUp || deadline.hasPassed { throw error }
+                await pause(.milliseconds(500))
+            }
+            if Task.isCancelled { throw AgentError(.timeout, "the pass was cancelled") }
+        }
+    }
+
+    /// - Parameter leaving: ends it too, between two steps.
+    func untilCancelled(or leaving: Flag = Flag()) async {
+        while !Task.isCancelled, !leaving.isUp {
+            let began = ContinuousClock.now
+            switch await round() {
+            case .acted: continue
+            case .waiting: await pause(min(configuration.agent.interval, .milliseconds(300)))
+            case .settled, .failed:
+                await pause(configuration.agent.interval - began.duration(to: .now))
+            }
+        }
+    }
+
+    /// Gives up this agent's part: the session ends, and with it the locks.
+    func leave() async {
+        await participation.leave()
+    }
+
+    private func pause(_ duration: Duration) async {
+        if duration > .zero { try? await Task.sleep(for: duration) }
+    }
+
+    // MARK: One round
+
+    private func round() async -> Outcome {
+        let seen = await observer.look()
+        let diagnosis = diagnoser.diagnose(seen)
+        report(diagnosis)
+        remember(seen, diagnosis)
+        let standing = await standing()
+        var step = policy.nextStep(seen, diagnosis, standing)
+        if quiet(step) { step = .wait("this agent gave an operation up a moment ago and lets others try") }
+        let previous = lastStep
+        if await handOver(step, standing) { return .waiting(diagnosis) }
+        switch step {
+        case .none:
+            await leave()
+            report(step)
+            await keepEvents(diagnosis)
+            return .settled(PassReport(diagnosis, underWay: false))
+        case .wait:
+            report(step)
+            return .waiting(diagnosis)
+        default:
+            report(step)
+        }
+        // A step that does not change what is seen is not repeated at full speed.
+        if step == previous { await pause(.milliseconds(300)) }
+        do {
+            try await perform(step, seen, standing)
+            failures = 0
+            return .acted
+        } catch {
+            return await failed(error, step, seen)
+        }
+    }
+
+    /// Every ten seconds at most, while all is well.
+    private func keepEvents(_ diagnosis: Diagnosis) async {
+        guard diagnosis.state == .ok, eventsKept.hasPassed, let primary = diagnosis.primary else { return }
+        eventsKept = .after(.seconds(10))
+        do {
+            try await executor.keepEvents(primary)
+        } catch {
+            logger.info("the list of events is not kept", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func report(_ diagnosis: Diagnosis) {
+        guard diagnosis.state != lastState else { return }
+        lastState = diagnosis.state
+        logger.notice(
+            "state",
+            metadata: ["state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))"])
+    }
+
+    private func report(_ step: Step) {
+        guard step != lastStep else { return }
+        lastStep = step
+        switch step {
+        case .none: break
+        case .wait: logger.info("step", metadata: ["step": "\(step)"])
+        default: logger.notice("step", metadata: ["step": "\(step)"])
+        }
+    }
+
+    /// A router that leads to the primary of the promotion on record has followed it.
+    private func remember(_ seen: Observation, _ diagnosis: Diagnosis) {
+        guard let primary = diagnosis.primary, policy.turned(seen, to: primary), let facts = seen.facts(primary),
+            let promotion = facts.promotion, promotion.primary == facts.uuid
+        else { return }
+        do {
+            try memory.note(epoch: promotion.epoch)
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    private func standing() async -> LocalStatus {
+        var standing = LocalStatus(
+            agent: configuration.agent.name, epoch: memory.epoch, routerFailed: routerFailures >= Self.patience)
+        // After a while it is tried again: what kept the router down may be mended.
+        if routerFailures >= Self.patience, routerFailed.duration(to: .now) > .seconds(60) {
+            routerFailures = 0
+            standing.routerFailed = false
+        }
+        await participation.describe(&standing)
+        return standing
+    }
+
+    /// An operation master that cannot go on, perhaps only because of its own path to a server, lets others try.
+    private func handOver(_ step: Step, _ standing: LocalStatus) async -> Bool {
+        guard standing.holdsLock, case .wait = step, step == lastStep else {
+            waitingSince = .now
+            return false
+        }
+        guard waitingSince.duration(to: .now) > .seconds(90) else { return false }
+        logger.warning("handing the operation over", metadata: ["waited": "\(step)"])
+        waitingSince = .now
+        quietUntil = .after(.seconds(30))
+        await leave()
+        return true
+    }
+
+    private func quiet(_ step: Step) -> Bool {
+        guard !quietUntil.hasPassed else { return false }
+        switch step {
+        case .scan, .lock, .master: return true
+        default: return false
+        }
+    }
+
+    // MARK: Failure
+
+    private func failed(_ error: AgentError, _ step: Step, _ seen: Observation) async -> Outcome {
+        logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
+        if case .route = step {
+            // The servers' side of an operation stands even if this host's router does not come back.
+            routerFailures += 1
+            routerFailed = .now
+            return .failed(error, gaveUp: false)
+        }
+        failures += 1
+        let hopeless: Bool
+        if case .workingDirectory = error.cause { hopeless = true } else { hopeless = failures >= Self.patience }
+        guard hopeless else { return .failed(error, gaveUp: false) }
+        failures = 0
+        quietUntil = .after(.seconds(30))
+        if let session = participation.session, let ledger = policy.activeLedger(seen), ledger.kind == .recover,
+            ledger.server == session.server,
+            seen.facts(ledger.server.other)?.rebuilding == nil
+        {
+            do {
+                try await executor.abort(seen, "\(error)", kind: ledger.kind, ledger: session)
+            } catch {
+                logger.error("\(error)")
+            }
+        }
+        await leave()
+        return .failed(error, gaveUp: true)
+    }
+
+    // MARK: Steps
+
+    private func perform(_ step: Step, _ seen: Observation, _ standing: LocalStatus) async throws(AgentError) {
+        if case .route(let server) = step {
+            try await route(to: server, seen)
+            return
+        }
+        let ledger = policy.activeLedger(seen)
+        try await participation.perform(
+            step,
+            Participation.Context(
+                seen: seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: policy.nextEpoch(seen, standing),
+                ledger: ledger))
+        if case .abort = step { quietUntil = .after(.seconds(30)) }
+    }
+
+    private func route(to server: ServerID, _ seen: Observation) async throws(AgentError) {
+        guard let uuid = seen.facts(server)?.uuid else {
+            throw AgentError(.refused, "\(executor.name(server)) does not answer: the router stays as it is")
+        }
+        let executor = executor
+        if let session = participation.session {
+            try await executor.keeping([session.connection]) { () async throws(AgentError) in
+                try await executor.route(to: server, uuid: uuid)
+            }
+        } else {
+            try await executor.route(to: server, uuid: uuid)
+        }
+        routerFailures = 0
+    }
+}

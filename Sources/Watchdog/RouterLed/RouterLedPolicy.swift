@@ -1,0 +1,346 @@
+import MySQLWire
+
+/// What an agent knows of itself.
+package struct LocalStatus: Sendable, Hashable {
+    package var agent: String
+    /// The server on which this agent has a session for the ledger, and that session's connection id.
+    package var server: ServerID?
+    package var session: UInt64?
+    /// Whether that session holds the operation lock.
+    package var holdsLock: Bool
+    /// Highest epoch of a promotion that this agent's router has followed.
+    package var epoch: UInt64
+    /// The local router could not be turned, several times over.
+    package var routerFailed: Bool
+    /// In quorum mode: whether the fence command of this failover attempt went well; nil before it was run.
+    package var fenced: Bool?
+
+    package init(
+        agent: String, server: ServerID? = nil, session: UInt64? = nil, holdsLock: Bool = false, epoch: UInt64 = 0,
+        routerFailed: Bool = false
+    ) {
+        self.agent = agent
+        self.server = server
+        self.session = session
+        self.holdsLock = holdsLock
+        self.epoch = epoch
+        self.routerFailed = routerFailed
+    }
+}
+
+/// Chooses the next step from a diagnosis, the ledger and the agent's own standing. Pure.
+package struct RouterLedPolicy: Sendable {
+    let configuration: Configuration
+    /// How long the operation master waits for the other candidates to declare themselves followers, in milliseconds.
+    static let followerGrace: Int64 = 5_000
+    /// How long it waits for the first follower, when no other candidate is in sight.
+    static let lonelyGrace: Int64 = 2_000
+    /// How long the operation master waits for the FOOK of a follower that still lives, and of one that does not.
+    static let confirmGrace: Int64 = 60_000
+    static let deadGrace: Int64 = 10_000
+    /// How long it waits for configured agents that have not appeared: by cron they come within two times five minutes.
+    static let absentGrace: Int64 = 660_000
+
+    package init(_ configuration: Configuration) { self.configuration = configuration }
+
+    package func nextStep(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus) -> Step {
+        guard let ledger = activeLedger(seen), let master = ledger.master else { return begin(seen, diagnosis, local) }
+        if master.alive {
+            if master.agent == local.agent, master.session == local.session, local.server == ledger.server,
+                local.holdsLock
+            {
+                return lead(seen, diagnosis, local, ledger)
+            }
+            return follow(seen, local, ledger, master: master)
+        }
+        return takeOver(seen, local, ledger)
+    }
+
+    func ledger(_ seen: Observation, on id: ServerID) -> Ledger? { seen.ledger(on: id) }
+
+    func activeLedger(_ seen: Observation) -> Ledger? { seen.activeLedger }
+
+    /// Higher than every epoch that can be seen: in any ledger, in the histories, in the agent's memory.
+    func nextEpoch(_ seen: Observation, _ local: LocalStatus) -> UInt64 { max(seen.highestEpoch, local.epoch) + 1 }
+
+    // MARK: Before an operation
+
+    /// The operation that a diagnosis asks for, and the server that its ledger lies on.
+    private func wanted(_ seen: Observation, _ diagnosis: Diagnosis) -> (kind: OperationKind, on: ServerID)? {
+        guard let primary = diagnosis.primary else { return nil }
+        switch diagnosis.state {
+        case .failover:
+            // A replica without a channel cannot fetch what the primary has: nobody may promote it.
+            guard seen.facts(primary.other)?.channels.isEmpty == false else { return nil }
+            return (.failover, primary.other)
+        case .recover:
+            guard diagnosis.routerProblem == nil, seen.routed == primary else { return nil }
+            // A receiver that does not reach its source is no matter of data: a rebuild would meet the same wall.
+            if let replica = seen.facts(primary.other), replica.rebuilding == nil,
+                case .disconnected? = replica.channels.first?.health
+            {
+                return nil
+            }
+            return (.recover, primary)
+        default: return nil
+        }
+    }
+
+    /// The primary, if this agent slept through its promotion and its router has not followed: it leads to the replica
+    /// though nobody has failed, or would do so after its next restart.
+    private func missedPromotion(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus) -> ServerID? {
+        guard let primary = diagnosis.primary, let facts = seen.facts(primary), let promotion = facts.promotion,
+            promotion.primary == facts.uuid, promotion.epoch > local.epoch, diagnosis.routerProblem == nil,
+            !turned(seen, to: primary)
+        else { return nil }
+        switch diagnosis.state {
+        case .ok, .recover, .failover, .ambiguous: return primary
+        case .down, .unknown: return nil
+        }
+    }
+
+    private func begin(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus) -> Step {
+        if let primary = missedPromotion(seen, diagnosis, local) {
+            if !local.routerFailed { return .route(to: primary) }
+            // A router that cannot be turned is this host's trouble, never a reason to move everybody else.
+            let why = "this host's router cannot be turned to \(primary): \(diagnosis.summary)"
+            return local.server == nil ? .none(why) : .withdraw(why)
+        }
+        guard let (_, server) = wanted(seen, diagnosis) else {
+            guard let stray = ServerID.allCases.compactMap({ ledger(seen, on: $0) }).first else {
+                return .none(diagnosis.summary)
+            }
+            if stray.candidates.contains(where: { $0.agent != local.agent }) {
+                // Whoever sees no need must not stand first in the queue of those who do.
+                if local.server != nil { return .withdraw("state \(diagnosis.state.rawValue) asks for no operation") }
+                return .wait("other agents consider an operation")
+            }
+            // Left behind by agents that died before they announced anything.
+            return local.holdsLock && local.server == stray.server
+                ? .terminate(missing: [], keepClosed: false) : joinOrLock(stray, local)
+        }
+        guard local.server == server, let ledger = ledger(seen, on: server) else { return .scan(on: server) }
+        if local.holdsLock, ledger.candidates.first?.session == local.session { return .master(on: server) }
+        return joinOrLock(ledger, local)
+    }
+
+    // MARK: An operation whose master is gone
+
+    private func takeOver(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger) -> Step {
+        guard case .leadsTo = seen.router else {
+            let why = "an operation was left unfinished, and this host's router is silent"
+            return local.server == nil ? .wait(why) : .withdraw(why)
+        }
+        if local.holdsLock, local.server == ledger.server { return .master(on: ledger.server) }
+        return joinOrLock(ledger, local)
+    }
+
+    private func joinOrLock(_ ledger: Ledger, _ local: LocalStatus) -> Step {
+        guard local.server == ledger.server, let session = local.session,
+            ledger.candidates.contains(where: { $0.session == session })
+        else { return .scan(on: ledger.server) }
+        guard ledger.candidates.first?.session == session else {
+            return .wait("\(ledger.candidates.first?.agent ?? "another agent") goes on with the operation")
+        }
+        return .lock(on: ledger.server)
+    }
+
+    // MARK: Following
+
+    private func follow(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger, master: LedgerRow) -> Step {
+        let mine = ledger.rows.contains {
+            $0.signal == .folo(host: local.agent) && $0.session == local.session && local.server == ledger.server
+        }
+        let done = ledger.has(.fook(host: local.agent))
+        if !mine && !done { return .follow(on: ledger.server) }
+        guard let kind = ledger.kind, let target = target(ledger) else {
+            return .wait("\(master.agent) is operation master")
+        }
+        if kind == .failover, !promoted(seen, target, ledger) { return .wait("\(master.agent) promotes \(target)") }
+        if kind == .failover, !turned(seen, to: target) {
+            return local.routerFailed ? .wait("this host's router cannot be turned") : .route(to: target)
+        }
+        if !done { return kind == .failover || ledger.masterDone ? .confirmFollower : .wait("\(master.agent) works") }
+        return .wait("\(master.agent) brings the other server back")
+    }
+
+    /// Whether the local router leads to this server and will do so after its next restart.
+    func turned(_ seen: Observation, to id: ServerID) -> Bool {
+        seen.routed == id && (seen.destinations == nil || seen.destinations?.first == configuration.servers[id])
+    }
+
+    /// The new primary replicates from nobody, and this operation put that on record. Without the record an empty
+    /// channel says only that somebody took it away.
+    private func promoted(_ seen: Observation, _ target: ServerID, _ ledger: Ledger) -> Bool {
+        guard let facts = seen.facts(target) else { return false }
+        return facts.channels.isEmpty && recorded(facts, ledger)
+    }
+
+    private func recorded(_ facts: ServerFacts, _ ledger: Ledger) -> Bool {
+        guard let promotion = facts.promotion, let begun = ledger.begun else { return false }
+        return promotion.primary == facts.uuid && promotion.epoch >= begun.epoch
+    }
+
+    private func target(_ ledger: Ledger) -> ServerID? {
+        guard let socket = ledger.target else { return nil }
+        return ServerID.allCases.first { configuration.servers[$0].description == socket }
+    }
+
+    // MARK: Leading
+
+    private func lead(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus, _ ledger: Ledger) -> Step {
+        guard let kind = ledger.kind, ledger.target != nil else {
+            guard let (kind, server) = wanted(seen, diagnosis), server == ledger.server else {
+                return .abort("state \(diagnosis.state.rawValue) asks for no operation: \(diagnosis.summary)")
+            }
+            let waiting = Set(ledger.candidates.map(\.agent)).subtracting(ledger.followers).subtracting([local.agent])
+            let age = ledger.master?.age ?? 0
+            if !waiting.isEmpty, age < Self.followerGrace {
+                return .wait("for \(waiting.sorted().joined(separator: ", ")) to follow")
+            }
+            if ledger.followers.isEmpty, age < Self.lonelyGrace { return .wait("for followers") }
+            if kind == .failover, let old = seen.facts(server.other), let new = seen.facts(server),
+                ledger.routes.contains(where: { $0.key != local.agent && $0.value == old.uuid }),
+                new.executed.isSubset(of: old.executed)
+            {
+                // Only some routers have moved, nothing was written behind them, and the primary lives: going back
+                // costs a router's restart, a promotion would cost everybody's connections.
+                return local.routerFailed
+                    ? .abort("only some routers have moved, and this host's cannot be turned back")
+                    : .route(to: server.other)
+            }
+            if kind == .failover, let why = mustNotLeaveBehind(seen, ledger, local, target: server) {
+                return .abort(why)
+            }
+            return .announce(kind, target: server)
+        }
+        guard let target = target(ledger), target == ledger.server else {
+            return .abort("TARG \(ledger.target ?? "") is not the server that the ledger lies on")
+        }
+        switch kind {
+        case .failover: return leadFailover(seen, local, ledger, target: target)
+        case .recover:
+            if let facts = seen.facts(target.other), facts.rebuilding == nil,
+                seen.routed == target.other || ledger.routes.values.contains(facts.uuid)
+            {
+                return .abort("routers lead to \(target.other): its data must not be replaced")
+            }
+            return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, local, ledger)
+        }
+    }
+
+    private func leadFailover(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger, target: ServerID) -> Step {
+        let old = target.other
+        guard let new = seen.facts(target) else { return .wait("\(target) does not answer") }
+        if promoted(seen, target, ledger) {
+            // An old primary that is open and no replica may still be written to by a router that has not turned; once
+            // every follower has confirmed, it is opened again as a replica by `terminate`.
+            if let facts = seen.facts(old), !facts.superReadOnly, facts.rebuilding == nil, facts.channels.isEmpty {
+                return .fence(old)
+            }
+            if new.readOnly || new.superReadOnly { return .open(target) }
+            if !turned(seen, to: target), !local.routerFailed { return .route(to: target) }
+            return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, local, ledger)
+        }
+        if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
+        if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
+        guard let facts = seen.facts(old) else {
+            return .wait("\(old) \(seen[old].reason); what it holds cannot be fetched before it is back")
+        }
+        let routes = Set(ledger.routes.values)
+        if !routes.contains(new.uuid), seen.routed != target, !recorded(new, ledger) {
+            return .abort("no agent's router leads to \(target) any more")
+        }
+        if let why = mustNotLeaveBehind(seen, ledger, local, target: target) { return .abort(why) }
+        if !facts.superReadOnly { return .fence(old) }
+        let missing = facts.executed.subtracting(new.executed)
+        if missing.isEmpty { return .promote(target, undrained: "") }
+        // Time alone is no reason to leave anything behind: only an applier that has stopped at an error is.
+        guard case .broken = new.channels[0].health else { return .drain(from: old, to: target) }
+        return .promote(target, undrained: missing.description)
+    }
+
+    /// Why a promotion that cannot fetch everything must not happen; nil if it may, or if everything can be fetched.
+    /// An applier that has stopped at a conflict leaves a choice: the service is where every agent's router has gone,
+    /// and the old primary's surplus is saved and listed. If some router still leads to the old primary, or nobody else
+    /// can say where the others lead, nobody may choose.
+    private func mustNotLeaveBehind(
+        _ seen: Observation, _ ledger: Ledger, _ local: LocalStatus, target: ServerID
+    ) -> String? {
+        guard let new = seen.facts(target), let old = seen.facts(target.other), let channel = new.channels.first,
+            case .broken = channel.health
+        else { return nil }
+        let missing = old.executed.subtracting(new.executed)
+        guard !missing.isEmpty else { return nil }
+        let what = "\(target) cannot apply \(missing) of \(target.other)"
+        if ledger.routes.values.contains(old.uuid) {
+            return "\(what), and some routers still lead to \(target.other): "
+                + "point them all to one server, or repair replication on \(target)"
+        }
+        let others = Set(ledger.routes.filter { $0.value == new.uuid }.keys).subtracting([local.agent])
+        let absent = configuration.agents.filter { $0 != local.agent && !others.contains($0) }
+        if !absent.isEmpty || others.isEmpty {
+            return "\(what), and it is not known where the routers of "
+                + (absent.isEmpty ? "other hosts" : absent.joined(separator: ", ")) + " lead"
+        }
+        return nil
+    }
+
+    /// The next step towards a running replica; nil when it runs.
+    static func bringBack(_ seen: Observation, _ ledger: Ledger, primary: ServerID) -> Step? {
+        let replica = primary.other
+        guard let source = seen.facts(primary) else { return .wait("\(primary) does not answer") }
+        guard let facts = seen.facts(replica) else { return .wait("\(replica) \(seen[replica].reason)") }
+        if let marker = facts.rebuilding {
+            return .rebuild(replica, from: primary, why: "the copy of \(marker.source) is unfinished")
+        }
+        let surplus = facts.executed.subtracting(source.executed)
+        let purged = source.purged.subtracting(facts.executed)
+        switch facts.channels.first?.health {
+        case .running?:
+            return nil
+        case .broken(let error)?:
+            // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
+            // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
+            return .rebuild(replica, from: primary, why: error)
+        case .disconnected(let error)?:
+            if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {
+                return .abort("\(replica) does not reach \(primary): \(error)")
+            }
+            return .wait("\(replica) does not reach \(primary): \(error)")
+        case .stopped?, .interrupted?, nil:
+            // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
+            // it is lost.
+            if !surplus.subtracting(surplus.from(uuid: source.uuid)).isEmpty {
+                return .rebuild(replica, from: primary, why: "it holds \(surplus), which \(primary) lacks")
+            }
+            if !purged.isEmpty {
+                return .rebuild(replica, from: primary, why: "\(primary) has purged \(purged), which it lacks")
+            }
+            return .resume(replica, from: primary)
+        }
+    }
+
+    private func finish(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger) -> Step {
+        let uuid = seen.facts(ledger.server)?.uuid
+        if !ledger.masterDone { return .confirmMaster }
+        let done = ledger.rows.last { if case .maok = $0.signal { true } else { false } }?.age ?? 0
+        // Configured agents that took no part at all count as missing too.
+        let absent = configuration.agents.filter { $0 != local.agent && !ledger.followers.contains($0) }
+        let open = ledger.unfinished + (ledger.kind == .failover ? absent : [])
+        let waiting = open.filter { agent in
+            let grace =
+                absent.contains(agent)
+                ? Self.absentGrace : ledger.isAlive(agent) ? Self.confirmGrace : Self.deadGrace
+            return done < grace
+        }
+        if !waiting.isEmpty { return .wait("for FOOK of \(waiting.joined(separator: ", "))") }
+        let keepClosed = ledger.kind == .failover && open.contains { ledger.lastSeen($0) != uuid }
+        return .terminate(missing: open, keepClosed: keepClosed)
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded down.
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}
