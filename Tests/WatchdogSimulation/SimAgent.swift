@@ -36,6 +36,8 @@ final class SimAgent {
     var looking = false
     var ops: [Op] = []
     var busy = false
+    /// A step was under way when the last decision was made: it knows nothing of what that one has changed.
+    var decidedBusy = false
     var failures = 0
     var quietUntil: Int64 = 0
     var leaseUntil: Int64?

@@ -146,6 +146,7 @@ extension SimWorld {
             pongA: agents[agent].pong[0].map { $0 - offset }, pongB: agents[agent].pong[1].map { $0 - offset },
             routerClosed: agents[agent].router.state == .closed)
         var standing = agents[agent].lastStanding
+        agents[agent].decidedBusy = agents[agent].busy
         if !agents[agent].busy {
             standing = LocalStatus(agent: agents[agent].name)
             // A session whose server does not answer the question for the lock is given up.

@@ -4,7 +4,7 @@ import Watchdog
 extension SimWorld {
     /// - Returns: whether something was begun, so that the next look should come at once.
     func begin(_ step: Step, _ agent: Int, _ observation: TimedObservation) -> Bool {
-        guard !agents[agent].busy else { return false }
+        guard !agents[agent].decidedBusy else { return false }
         if case .wait = step, story == nil { return true }
         let local = agents[agent]
         if story != nil, step != local.lastStep {
@@ -118,6 +118,7 @@ extension SimWorld {
     private func send(_ agent: Int) {
         guard let op = agents[agent].ops.first else {
             agents[agent].busy = false
+            agents[agent].failures = 0
             return
         }
         agents[agent].ops.removeFirst()
@@ -204,10 +205,7 @@ extension SimWorld {
 
     func proceed(_ agent: Int, _ fine: Bool) {
         guard agents[agent].busy else { return }
-        if fine {
-            agents[agent].failures = 0
-            return send(agent)
-        }
+        if fine { return send(agent) }
         release(agent)
         agents[agent].ops = []
         agents[agent].busy = false

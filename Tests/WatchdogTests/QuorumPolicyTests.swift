@@ -264,6 +264,37 @@ import Testing
         #expect(step(alive: [0, 1], executed: "1-9") == .terminate(missing: [], keepClosed: true))
     }
 
+    /// The server refuses an operation master without a row in its ledger, every time: it would hold the lock for nothing.
+    @Test func whoHoldsTheLockOfALeftOperationAnnouncesItselfFirst() {
+        func step(announced: Bool) -> Step {
+            var durable = DurableState()
+            (durable.epoch, durable.primary) = (2, Fixture.uuidB)
+            var scene = Scene(durable: durable)
+            scene.b = .up(
+                Self.primary {
+                    ($0.uuid, $0.serverID) = (Fixture.uuidB, 2)
+                    $0.promotion = Promotion(epoch: 2, primary: Fixture.uuidB)
+                    $0.quorum?.seesPrimary = AgentSet([0, 1, 2])
+                    $0.ledger = [
+                        LedgerRow(
+                            id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 3, session: 8, alive: false),
+                        LedgerRow(
+                            id: 2, signal: .oper(.recover), agent: "web2", epoch: 3, session: 8, alive: false),
+                    ]
+                    if announced {
+                        $0.ledger?.append(
+                            LedgerRow(id: 3, signal: .scan(host: "web1"), agent: "web1", epoch: 0, session: 9))
+                    }
+                })
+            scene.a = .downHard("refused")
+            var local = LocalStatus(agent: "web1")
+            (local.server, local.session, local.holdsLock) = (.b, 9, true)
+            return scene.look(100, local).step
+        }
+        #expect(step(announced: true) == .master(on: .b))
+        #expect(step(announced: false) == .scan(on: .b))
+    }
+
     /// An agent without a memory beside a primary whose replica is away: it does not know which of the two it sees, and
     /// what an earlier operation left there is not its business.
     @Test func whoDoesNotKnowThePrimaryClearsNothing() {

@@ -112,7 +112,11 @@ extension QuorumPolicy {
             return local.server == nil
                 ? .wait("an operation was left, and its primary is silent") : .withdraw("not sure")
         }
-        if local.holdsLock, local.server == ledger.server { return .master(on: ledger.server) }
+        // One without a row of its own here would be refused as operation master: it has to be announced first.
+        if local.holdsLock, local.server == ledger.server, ledger.rows.contains(where: { $0.session == local.session })
+        {
+            return .master(on: ledger.server)
+        }
         return joinOrLock(ledger, local)
     }
 

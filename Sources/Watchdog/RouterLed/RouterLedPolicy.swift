@@ -131,7 +131,11 @@ package struct RouterLedPolicy: Sendable {
             let why = "an operation was left unfinished, and this host's router is silent"
             return local.server == nil ? .wait(why) : .withdraw(why)
         }
-        if local.holdsLock, local.server == ledger.server { return .master(on: ledger.server) }
+        // One without a row of its own here would be refused as operation master: it has to be announced first.
+        if local.holdsLock, local.server == ledger.server, ledger.rows.contains(where: { $0.session == local.session })
+        {
+            return .master(on: ledger.server)
+        }
         return joinOrLock(ledger, local)
     }
 
