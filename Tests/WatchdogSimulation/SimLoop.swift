@@ -169,8 +169,8 @@ extension SimWorld {
         agents[agent].orders = agents[agent].policy.decide(observation, standing)
         agents[agent].observation = observation
         // A lease on one server says nothing of a router that is still being closed on its path to the other.
-        if !agents[agent].policy.lapsed, agents[agent].policy.leaseUntil > now - offset,
-            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].policy.leaseOn
+        if !agents[agent].policy.lease.hasLapsed, agents[agent].policy.lease.until > now - offset,
+            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].policy.lease.server
         {
             agents[agent].controls = true
         }
@@ -205,9 +205,9 @@ extension SimWorld {
                 agents[agent].written = durable
                 agents[agent].disk = durable
             }
-            let until = agents[agent].policy.leaseUntil
+            let until = agents[agent].policy.lease.until
             agents[agent].leaseUntil =
-                orders.router == .close || agents[agent].policy.needsNoLease || breakage == .noLease
+                orders.router == .close || agents[agent].policy.lease.isNeedless || breakage == .noLease
                 ? nil : until == .min ? now : until + agents[agent].born
             let wait = setLocks(agent, orders.locks, take: false)
             if orders.router == .close { stopRouter(agent) }
@@ -216,7 +216,7 @@ extension SimWorld {
             let wait = setLocks(agent, orders.locks, take: true)
             agenda.add(now + wait, .carry(agent, life: life, 2))
         default:
-            let leased = now - agents[agent].born < agents[agent].policy.leaseUntil || breakage == .noLease
+            let leased = now - agents[agent].born < agents[agent].policy.lease.until || breakage == .noLease
             if case .point(let id) = orders.router, leased, observation.seen.facts(id) != nil {
                 turnRouter(agent, to: id)
             }

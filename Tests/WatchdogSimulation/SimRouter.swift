@@ -13,7 +13,7 @@ extension SimWorld {
         agents[agent].router.process += 1
         tell("\(agents[agent].name) closes its router")
         agenda.add(
-            now + (dice.chance(10) ? dice.within(500...rules.closeLimit) : dice.within(40...300)),
+            now + (dice.chance(10) ? dice.within(500...QuorumRules.closeLimit) : dice.within(40...300)),
             .routerStopped(agent, agents[agent].router.process))
     }
 

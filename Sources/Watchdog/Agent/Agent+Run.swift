@@ -60,6 +60,11 @@ extension Agent {
         case .quorum:
             let loop = try QuorumLoop(configuration: configuration, logger: logger, lease: current.lease)
             logger.notice("watching", metadata: metadata)
+            if let why = SupervisorLimit.current.objection(QuorumRules(configuration)) {
+                logger.error(
+                    "router.bound = true is not what this host does",
+                    metadata: ["why": "\(why)", "remedy": "WatchdogSec=3s in the agent's unit (Packaging/systemd)"])
+            }
             lease = await loop.untilCancelled(or: leaving)
         }
         guard !Task.isCancelled, var new = next.withLock({ $0 }) else { return nil }

@@ -104,7 +104,7 @@ extension QuorumPolicy {
             return (.reopen(primary), nil)
         }
         // Votes that cannot be seen may exist; those who cast them hold nothing here once their sessions are over.
-        guard let since = majoritySince,
+        guard let since = lease.majoritySince,
             assessment.now - since >= rules.sessionTimeout + rules.interval + rules.probeTimeout
         else { return (nil, "\(primary.other) cannot be asked: waiting for a lasting majority on \(primary)") }
         return (.reopen(primary), nil)

@@ -147,13 +147,13 @@ actor QuorumLoop {
         let primary = policy.primary
         writes.aim(at: primary.flatMap { seen.facts($0)?.readOnly == false ? $0 : nil })
         leaseGuard.set(
-            orders.router == .close || policy.needsNoLease
-                ? nil : started.advanced(by: .milliseconds(policy.leaseUntil)))
+            orders.router == .close || policy.lease.isNeedless
+                ? nil : started.advanced(by: .milliseconds(policy.lease.until)))
         await giveBack(orders.locks)
         if orders.router == .close { await controller.close() }
         await take(orders.locks)
         // Disk and locks may have taken their time: the lease was reckoned before.
-        if case .point(let id) = orders.router, clock() < policy.leaseUntil, let uuid = seen.facts(id)?.uuid {
+        if case .point(let id) = orders.router, clock() < policy.lease.until, let uuid = seen.facts(id)?.uuid {
             await controller.point(to: id, uuid: uuid)
         }
         report(observation, orders)

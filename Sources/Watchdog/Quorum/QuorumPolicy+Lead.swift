@@ -98,9 +98,7 @@ extension QuorumPolicy {
         _ assessment: Assessment, _ local: LocalStatus, _ master: LedgerRow, _ promised: AgentSet, _ old: ServerID
     ) -> Step? {
         if broken.contains(.noFenceWait) { return nil }
-        let since =
-            promisedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
-        promisedSince = (master.epoch, since)
+        let waited = timers.fence.elapsed(in: master.epoch, now: assessment.now)
         // A promise alone says nothing of the router: one that was made for a switchover leaves it open until the old
         // primary is closed. A vote does.
         let votes = assessment.quorum(old.other)?.votes ?? AgentSet()
@@ -120,7 +118,7 @@ extension QuorumPolicy {
                 "\(missing) did not follow, and nothing proves that their routers are closed: "
                     + "set router.bound, use semi-synchronous replication, or give a fence_command")
         }
-        let left = since + rules.fenceWait - assessment.now
+        let left = rules.fenceWait - waited
         return left > 0 ? .wait("\(left) ms until the routers of \(missing) are closed") : nil
     }
 
@@ -131,9 +129,7 @@ extension QuorumPolicy {
             guard new.quorum?.lossAccepted == true else { return .abort("\(target) cannot apply \(left): \(why)") }
             return .promoteWithoutSource(target, reason: "an operator accepts the loss of \(left)")
         }
-        let since = applyingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
-        applyingSince = (master.epoch, since)
-        if assessment.now - since > rules.drainTimeout {
+        if timers.apply.elapsed(in: master.epoch, now: assessment.now) > rules.drainTimeout {
             return .abort("\(target) has not applied \(left.count) received transactions in time")
         }
         return .applyRelayLog(target)
@@ -159,15 +155,14 @@ extension QuorumPolicy {
         _ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ old: ServerFacts, _ new: ServerFacts
     ) -> Step {
         let target = ledger.server
-        let since = plannedSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
-        plannedSince = (master.epoch, since)
+        let waited = timers.planned.elapsed(in: master.epoch, now: assessment.now)
         guard new.quorum?.switchoverAsked == true else {
             return .abort("\(target.other) answers again, and nobody asks for a switchover")
         }
         guard assessment.isComplete, old.channels.isEmpty else {
             return .abort("\(target.other) is not the primary it should be")
         }
-        if assessment.now - since > Self.plannedLimit {
+        if waited > Self.plannedLimit {
             return .abort("\(target) did not catch up within \(Self.plannedLimit) ms")
         }
         if case .broken(let why) = new.channels[0].health { return .abort("\(target): \(why)") }
@@ -211,18 +206,15 @@ extension QuorumPolicy {
         }
         if master.epoch == assessment.facts(target)?.promotion?.epoch { return .open(target) }
         if rules.isMajority(assessment.quorum(target)?.seesPrimary ?? AgentSet()) { return .open(target) }
-        let since = openingSince.flatMap { $0.epoch == master.epoch ? $0.at : nil } ?? assessment.now
-        openingSince = (master.epoch, since)
-        return assessment.now - since < Self.confirmGrace
+        return timers.opening.elapsed(in: master.epoch, now: assessment.now) < Self.confirmGrace
             ? .wait("for a majority that sees \(target) as it should be")
             : .terminate(missing: ledger.unfinished, keepClosed: true)
     }
 
     private mutating func finish(_ assessment: Assessment, _ ledger: Ledger) -> Step {
-        let since = doneSince.flatMap { $0.epoch == ledger.epoch ? $0.at : nil } ?? assessment.now
-        doneSince = (ledger.epoch, since)
+        let waited = timers.confirmation.elapsed(in: ledger.epoch, now: assessment.now)
         let waiting = ledger.unfinished.filter { ledger.isAlive($0) }
-        if !waiting.isEmpty, assessment.now - since < Self.confirmGrace {
+        if !waiting.isEmpty, waited < Self.confirmGrace {
             return .wait("for FOOK of \(waiting.joined(separator: ", "))")
         }
         return .terminate(missing: ledger.unfinished, keepClosed: true)

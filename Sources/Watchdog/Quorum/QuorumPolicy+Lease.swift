@@ -7,12 +7,12 @@ extension QuorumPolicy {
     mutating func renewLease(_ assessment: Assessment) {
         let asked = assessment.observation.askedAt
         guard let primary = assessment.primary else { return }
-        if leaseOn != nil, leaseOn != primary, !hasFailoverAttempt(assessment) { leaseUntil = .min }
-        if leaseOn == nil, !rules.bound, durable.promise == nil {
+        if lease.server != nil, lease.server != primary, !hasFailoverAttempt(assessment) { lease.end() }
+        if lease.server == nil, !rules.bound, durable.promise == nil {
             // A router that outlives its agent was open all the while: an agent that has just been started does not
             // close it before it could have found out.
-            leaseOn = primary
-            leaseUntil = assessment.now + rules.sessionTimeout + rules.interval + rules.lease
+            lease.keepOpen(
+                to: primary, until: assessment.now + rules.sessionTimeout + rules.interval + rules.lease)
         }
         noteMajority(assessment, primary)
 
@@ -45,28 +45,25 @@ extension QuorumPolicy {
             !broken.contains(.noLease)
         {
             // Somebody leads a failover: what others hold here may be about to go.
-            if lapsed { return }
+            if lease.hasLapsed { return }
         }
         // Locks of those who have turned away may be left over for a while: they keep a router open, they do not
         // reopen one.
-        if lapsed, !broken.contains(.staleLocksReopen) {
-            guard let since = majoritySince, since + rules.sessionTimeout + rules.interval <= asked else { return }
+        if lease.hasLapsed, !broken.contains(.staleLocksReopen) {
+            guard let since = lease.majoritySince, since + rules.sessionTimeout + rules.interval <= asked else {
+                return
+            }
         }
         grant(primary, asked)
     }
 
     private mutating func noteMajority(_ assessment: Assessment, _ primary: ServerID) {
-        if let quorum = assessment.quorum(primary), rules.isMajority(quorum.seesPrimary) {
-            if majoritySince == nil { majoritySince = assessment.observation.askedAt }
-        } else {
-            majoritySince = nil
-        }
+        let seen = assessment.quorum(primary).map { rules.isMajority($0.seesPrimary) } ?? false
+        lease.noteMajority(seen, askedAt: assessment.observation.askedAt)
     }
 
     private mutating func grant(_ id: ServerID, _ asked: Int64) {
-        leaseUntil = leaseOn == id ? max(leaseUntil, asked + rules.lease) : asked + rules.lease
-        leaseOn = id
-        lapsed = false
+        lease.grant(on: id, until: asked + rules.lease)
     }
 
     /// The target of a failover that this agent follows: its router may go there before the server is open.
@@ -88,38 +85,36 @@ extension QuorumPolicy {
     private func hasFailoverAttempt(_ assessment: Assessment) -> Bool { early(assessment) != nil }
 
     func hasLease(_ id: ServerID, _ assessment: Assessment) -> Bool {
-        leaseOn == id && assessment.now < leaseUntil || broken.contains(.noLease)
+        lease.isHeld(on: id, at: assessment.now) || broken.contains(.noLease)
     }
 
     /// What becomes of the router. A vote for silence rests on a closed router, and voids the lease.
     mutating func router(_ assessment: Assessment, _ locks: Orders.Locks) -> Orders.Router {
-        needsNoLease = false
+        lease.need()
         if let target = early(assessment) {
-            return assessment.now < leaseUntil ? .point(to: target) : .close
+            return assessment.now < lease.until ? .point(to: target) : .close
         }
-        guard let primary = assessment.primary else { return leaseUntil > assessment.now ? .keep : .close }
+        guard let primary = assessment.primary else { return lease.until > assessment.now ? .keep : .close }
         switch assessment.evidence {
         case .dead:
             // Its process is gone, and it starts closed: the way leads nowhere. It is not opened again without a
             // look at the replica.
-            lapsed = true
-            leaseUntil = .min
-            needsNoLease = true
+            lease.giveUp(needless: true)
             return .keep
         case .silent, .stalled:
             guard assessment.facts(primary.other) != nil else { break }
-            lapsed = true
-            leaseUntil = .min
+            lease.giveUp(needless: false)
             return broken.contains(.voteWithOpenRouter) ? .keep : .close
         case .incomplete, nil: break
         }
         guard hasLease(primary, assessment) else {
-            lapsed = true
+            lease.lapse()
             return .close
         }
         // A lease that nothing was seen for yet keeps a router as it is, it opens none; but not one that leads to the
         // server which was replaced while this agent was away.
-        guard let facts = assessment.facts(primary), facts.uuid == durable.primary, locks.vote == nil, !lapsed else {
+        guard let facts = assessment.facts(primary), facts.uuid == durable.primary, locks.vote == nil, !lease.hasLapsed
+        else {
             if case .leadsTo(let uuid) = assessment.observation.seen.router, uuid != durable.primary { return .close }
             return .keep
         }

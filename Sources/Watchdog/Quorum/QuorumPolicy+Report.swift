@@ -1,9 +1,6 @@
 import MySQLWire
 
 extension QuorumRules {
-    /// Longest time for closing a router, in milliseconds.
-    static let closeLimit: Int64 = 2_000
-
     init(_ configuration: Configuration) {
         self.init(
             agents: configuration.agents, own: configuration.agents.firstIndex(of: configuration.agent.name) ?? 0,

@@ -17,24 +17,14 @@ package struct QuorumPolicy: Sendable {
 
     // What is remembered from look to look, and lost with the process.
     var tracks = PerServer<Track>()
-    package internal(set) var leaseOn: ServerID?
-    package internal(set) var leaseUntil: Int64 = .min
-    /// The router may not be reopened on the word of locks that could be left over.
-    package internal(set) var lapsed = true
-    /// The router leads to a process that is gone, and that starts closed.
-    package internal(set) var needsNoLease = false
-    var majoritySince: Int64?
+    package internal(set) var lease = RouterLease()
+    var timers = OperationTimers()
     private var lists = ListWatch()
     /// The server whose promotion this look has found on record there, and the look before had not.
     var freshlyPromoted: ServerID?
     var waitingSince: Int64?
     /// What those who followed this agent's attempt knew to be lost: it does not begin another for nothing.
     var refusal: String?
-    var promisedSince: (epoch: UInt64, at: Int64)?
-    var plannedSince: (epoch: UInt64, at: Int64)?
-    var applyingSince: (epoch: UInt64, at: Int64)?
-    var openingSince: (epoch: UInt64, at: Int64)?
-    var doneSince: (epoch: UInt64, at: Int64)?
     private var pressure: (what: Pressure, since: Int64)?
 
     /// What is going on that makes the agent look often.

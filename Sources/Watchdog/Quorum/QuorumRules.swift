@@ -14,8 +14,9 @@ package struct QuorumRules: Sendable, Hashable {
     /// wait_timeout of the sessions that hold an agent's locks.
     package var sessionTimeout: Int64 = 3_000
     package var lease: Int64 = 3_000
-    package var closeLimit: Int64 = 2_000
-    /// WatchdogSec of the agent's unit.
+    /// Longest time for closing a router.
+    package static let closeLimit: Int64 = 2_000
+    /// WatchdogSec= of every agent's unit, at most (`SupervisorLimit`).
     package var supervisor: Int64 = 3_000
     /// Silence after which a server that nobody refuses for counts as down.
     package var downAfter: Int64
@@ -61,7 +62,7 @@ package struct QuorumRules: Sendable, Hashable {
     package var majority: Int { agents.count / 2 + 1 }
     package func isMajority(_ set: AgentSet) -> Bool { set.count >= majority }
     package var everybody: AgentSet { AgentSet(agents.indices) }
-    package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + closeLimit + interval }
+    package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + Self.closeLimit + interval }
     package var name: String { agents[own] }
     package func index(_ agent: String) -> Int? { agents.firstIndex(of: agent) }
 }
