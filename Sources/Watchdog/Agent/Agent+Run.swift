@@ -27,7 +27,7 @@ extension Agent {
                 return Watch(configuration: configuration, lock: before.lock)
             }
             let lock = try HostLock.take(directory: directory, cluster: configuration.cluster)
-            if configuration.mode == .quorum { _ = try DurableStateFile(directory: directory).read() }
+            _ = try DurableStateFile(directory: directory, mode: configuration.mode).read()
             return Watch(configuration: configuration, lock: lock)
         }
     }
@@ -53,7 +53,7 @@ extension Agent {
         var lease: ContinuousClock.Instant?
         switch configuration.mode {
         case .routerLed:
-            let loop = RouterLedLoop(configuration: configuration, logger: logger)
+            let loop = try RouterLedLoop(configuration: configuration, logger: logger)
             logger.notice("watching", metadata: metadata)
             await loop.untilCancelled(or: leaving)
             await loop.leave()

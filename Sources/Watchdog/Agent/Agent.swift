@@ -33,7 +33,7 @@ package struct Agent: Sendable {
         try WorkingDirectory(path: configuration.workingDirectory).checkExists()
         let lock = try HostLock.take(directory: configuration.workingDirectory, cluster: configuration.cluster)
         defer { withExtendedLifetime(lock) {} }
-        let loop = RouterLedLoop(configuration: configuration, logger: logger)
+        let loop = try RouterLedLoop(configuration: configuration, logger: logger)
         let deadline = Deadline.after(configuration.safety.operationTimeout)
         let result: Result<PassReport, AgentError>
         do {
@@ -50,11 +50,16 @@ package struct Agent: Sendable {
         if configuration.mode == .quorum { return await explain().status }
         let seen = await Observer(configuration: configuration, router: LocalRouter(configuration: configuration))
             .look()
-        let diagnosis = Diagnoser(configuration).diagnose(seen)
+        var diagnosis = Diagnoser(configuration).diagnose(seen)
         let policy = RouterLedPolicy(configuration)
-        let followed = FollowedEpoch(directory: configuration.workingDirectory)
+        var epoch: UInt64 = 0
+        do throws(AgentError) {
+            epoch = try FollowedEpoch(directory: configuration.workingDirectory).epoch
+        } catch {
+            diagnosis.evidence.append("what this agent remembers is not known: \(error.message)")
+        }
         let ledger = policy.activeLedger(seen)
-        let step = policy.nextStep(seen, diagnosis, LocalStatus(agent: configuration.agent.name, epoch: followed.epoch))
+        let step = policy.nextStep(seen, diagnosis, LocalStatus(agent: configuration.agent.name, epoch: epoch))
         let underWay = ledger?.kind != nil
         return StatusReport(
             state: diagnosis.state, exitStatus: underWay ? 1 : diagnosis.exitStatus, cluster: configuration.cluster,

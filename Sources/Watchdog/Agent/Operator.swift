@@ -11,7 +11,7 @@ extension Agent {
         var durable = DurableState()
         var forgotten: String?
         do {
-            durable = try DurableStateFile(directory: configuration.workingDirectory).read()
+            durable = try DurableStateFile(directory: configuration.workingDirectory, mode: .quorum).read()
         } catch {
             forgotten = error.message
         }

@@ -16,8 +16,13 @@ actor DurableStateWriter {
 /// `DurableState` on disk: lines of `key=value`, written whole or not at all, and synced.
 struct DurableStateFile: Sendable {
     let path: String
+    private let mode: Configuration.Mode
 
-    init(directory: String) { path = "\(directory)/repl-watchdog.quorum" }
+    /// Each mode has a file of its own: what they keep by `epoch` is not the same.
+    init(directory: String, mode: Configuration.Mode) {
+        self.mode = mode
+        path = "\(directory)/" + (mode == .quorum ? "repl-watchdog.quorum" : "repl-watchdog.state")
+    }
 
     /// - Returns: an empty memory if there is no file.
     /// - Throws: if there is one that cannot be read as a whole: an agent that has forgotten its promises must not vote.
@@ -38,13 +43,14 @@ struct DurableStateFile: Sendable {
             if count == 0 { break }
             bytes += buffer[..<count]
         }
-        guard let durable = Self.parse(String(decoding: bytes, as: UTF8.self)) else {
-            throw AgentError(
-                .workingDirectory,
-                "\(path) is damaged: what this agent has promised is not known. Stop the agent for a minute, see with "
-                    + "'status' on another host that no operation is under way, and remove the file")
-        }
-        return durable
+        let text = String(decoding: bytes, as: UTF8.self)
+        if let durable = Self.parse(text) ?? (mode == .routerLed ? Self.former(text) : nil) { return durable }
+        let remedy =
+            mode == .quorum
+            ? "what this agent has promised is not known. Stop the agent for a minute, see with 'status' on another host "
+                + "that no operation is under way, and remove the file"
+            : "which promotion this host's router has followed is not known. See where the router leads, and remove the file"
+        throw AgentError(.workingDirectory, "\(path) is damaged: \(remedy)")
     }
 
     func write(_ durable: DurableState) throws(AgentError) {
@@ -65,6 +71,16 @@ struct DurableStateFile: Sendable {
             "promise=" + (durable.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end",
         ]
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// What router-led mode wrote before: one line. In quorum mode it would be a file that was cut short.
+    static func former(_ text: String) -> DurableState? {
+        guard text.hasPrefix("epoch="), text.hasSuffix("\n"),
+            let epoch = UInt64(text.dropFirst("epoch=".count).dropLast())
+        else { return nil }
+        var state = DurableState()
+        state.epoch = epoch
+        return state
     }
 
     static func parse(_ text: String) -> DurableState? {

@@ -67,7 +67,7 @@ actor QuorumLoop {
         leaseGuard.set(lease)
         writes = WriteProbe(configuration)
         lastStanding = LocalStatus(agent: configuration.agent.name)
-        let file = DurableStateFile(directory: configuration.workingDirectory)
+        let file = DurableStateFile(directory: configuration.workingDirectory, mode: .quorum)
         durableFile = DurableStateWriter(file)
         written = try file.read()
         policy = QuorumPolicy(

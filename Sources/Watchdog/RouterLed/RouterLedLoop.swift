@@ -24,7 +24,7 @@ actor RouterLedLoop {
 
     private static let patience = 3
 
-    init(configuration: Configuration, logger: Logger) {
+    init(configuration: Configuration, logger: Logger) throws(AgentError) {
         self.configuration = configuration
         self.logger = logger
         let router = LocalRouter(configuration: configuration)
@@ -33,7 +33,7 @@ actor RouterLedLoop {
         policy = RouterLedPolicy(configuration)
         executor = Executor(configuration: configuration, router: router, logger: logger)
         participation = Participation(configuration: configuration, executor: executor, logger: logger)
-        memory = FollowedEpoch(directory: configuration.workingDirectory)
+        memory = try FollowedEpoch(directory: configuration.workingDirectory)
     }
 
     /// What one round came to.
