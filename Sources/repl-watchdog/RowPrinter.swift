@@ -1,3 +1,4 @@
+import MySQLDump
 import MySQLWire
 import Watchdog
 

@@ -102,15 +102,15 @@ import Testing
 
     @Test func jsonIsReadAsItIsWritten() throws {
         let text = "ü \"\\\n\u{1}\u{7F}\u{1F300}"
-        #expect(JSONText.parse(Array(JSONText.quote(text).utf8)) == .string(text))
-        let document = JSONText.parse(Array(#" {"a": [1, -2.5e3, null, true, "\u00fc\/"], "b": {}} "#.utf8))
+        #expect(JSON.parse(Array(JSON.quote(text).utf8)) == .string(text))
+        let document = JSON.parse(Array(#" {"a": [1, -2.5e3, null, true, "\u00fc\/"], "b": {}} "#.utf8))
         #expect(document?["a"]?.array?.count == 5)
         #expect(document?["a"]?.array?.first?.unsigned == 1)
         #expect(document?["a"]?.array?.last == .string("ü/"))
         for bad in ["", "{", "[1,]", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "\"\\ud800\"", "nul", "1 2", "\"a\nb\""] {
-            #expect(JSONText.parse(Array(bad.utf8)) == nil, "\(bad)")
+            #expect(JSON.parse(Array(bad.utf8)) == nil, "\(bad)")
         }
-        #expect(JSONText.parse(Array((String(repeating: "[", count: 5000)).utf8)) == nil)
+        #expect(JSON.parse(Array((String(repeating: "[", count: 5000)).utf8)) == nil)
     }
 }
 

@@ -101,7 +101,7 @@ actor DumpFileReader {
         guard let digest = try SHA256Stream.digest(of: fd, path: path) else {
             throw DumpError(.unsupported, "OpenSSL makes no SHA-256")
         }
-        guard digest.map({ JSONText.hex($0) }).joined() == claims.sha256 else {
+        guard digest.map({ Hex.digits($0) }).joined() == claims.sha256 else {
             throw incomplete("its SHA-256 is not the manifest's")
         }
     }

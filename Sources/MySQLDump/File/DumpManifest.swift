@@ -69,8 +69,8 @@ struct DumpManifest {
     private func object(_ fields: [(String, String)]) -> String {
         "{" + fields.map { "\(quoted($0.0)): \($0.1)" }.joined(separator: ", ") + "}"
     }
-    private func quoted(_ text: String) -> String { JSONText.quote(text) }
-    private func hex(_ bytes: [UInt8]) -> String { bytes.map { JSONText.hex($0) }.joined() }
+    private func quoted(_ text: String) -> String { JSON.quote(text) }
+    private func hex(_ bytes: [UInt8]) -> String { bytes.map { Hex.digits($0) }.joined() }
 }
 
 /// What `verify` and `import` compare a file with.
@@ -93,7 +93,7 @@ struct ManifestClaims: Equatable {
     static func read(besides dump: String) throws(DumpError) -> ManifestClaims? {
         let path = DumpManifest.path(besides: dump)
         guard let bytes = try FileSystem.read(path, limit: DumpManifest.longest) else { return nil }
-        guard let document = JSONText.parse(bytes), document["format"]?.unsigned == UInt64(DumpManifest.format),
+        guard let document = JSON.parse(bytes), document["format"]?.unsigned == UInt64(DumpManifest.format),
             let claims = ManifestClaims(document)
         else {
             throw DumpError(
@@ -104,7 +104,7 @@ struct ManifestClaims: Equatable {
         return claims
     }
 
-    private init?(_ document: JSONText.Value) {
+    private init?(_ document: JSON) {
         guard let sha256 = document["sha256"]?.string, sha256.utf8.count == 64,
             let fileBytes = document["file_bytes"]?.unsigned, let gtid = document["gtid_executed"]?.string,
             let bytes = document["text_bytes"]?.unsigned,

@@ -1,3 +1,4 @@
+import MySQLDump
 import MySQLWire
 
 /// How a pass ended.

@@ -1,3 +1,4 @@
+import MySQLDump
 import MySQLWire
 
 /// One thing that `check` has looked at, and what came of it.

@@ -1,4 +1,5 @@
 import Glibc
+import MySQLDump
 import MySQLWire
 
 /// Probes in words and as JSON. Pure.

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import MySQLDump
 import MySQLWire
 
 /// The agent's log: one line per event, on standard error, in text or as JSON.

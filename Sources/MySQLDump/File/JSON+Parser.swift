@@ -1,42 +1,16 @@
-/// Just as much of JSON (RFC 8259) as a manifest needs.
-enum JSONText {
-    indirect enum Value: Equatable {
-        case null
-        case bool(Bool)
-        /// As it stands in the text.
-        case number(String)
-        case string(String)
-        case array([Value])
-        case object([String: Value])
-
-        subscript(_ key: String) -> Value? {
-            if case .object(let fields) = self { return fields[key] }
-            return nil
-        }
-        var string: String? { if case .string(let text) = self { text } else { nil } }
-        var unsigned: UInt64? { if case .number(let text) = self { UInt64(text) } else { nil } }
-        var array: [Value]? { if case .array(let items) = self { items } else { nil } }
+/// Reads JSON (RFC 8259): a key that comes twice, text that is no UTF-8 and half of a surrogate pair are refused.
+extension JSON {
+    package subscript(_ key: String) -> JSON? {
+        guard case .object(let fields) = self else { return nil }
+        return fields.first { $0.0 == key }?.1
     }
 
-    static func quote(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F: out += "\\u00" + hex(UInt8(scalar.value))
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
-    }
-
-    /// Two digits.
-    static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+    package var string: String? { if case .string(let text) = self { text } else { nil } }
+    package var unsigned: UInt64? { if case .literal(let text) = self { UInt64(text) } else { nil } }
+    package var array: [JSON]? { if case .array(let items) = self { items } else { nil } }
 
     /// - Returns: nil if it is no JSON, or nested deeper than `depth`.
-    static func parse(_ bytes: [UInt8], depth: Int = 16) -> Value? {
+    static func parse(_ bytes: [UInt8], depth: Int = 16) -> JSON? {
         var parser = Parser(bytes: bytes)
         guard let value = parser.value(depth) else { return nil }
         parser.space()
@@ -59,30 +33,30 @@ enum JSONText {
             return true
         }
 
-        mutating func value(_ depth: Int) -> Value? {
+        mutating func value(_ depth: Int) -> JSON? {
             space()
             guard depth > 0, let byte else { return nil }
             switch byte {
             case UInt8(ascii: "{"): return object(depth)
             case UInt8(ascii: "["): return list(depth)
             case UInt8(ascii: "\""): return text().map { .string($0) }
-            case UInt8(ascii: "n"): return take("null") ? .null : nil
+            case UInt8(ascii: "n"): return take("null") ? .literal("null") : nil
             case UInt8(ascii: "t"): return take("true") ? .bool(true) : nil
             case UInt8(ascii: "f"): return take("false") ? .bool(false) : nil
             default: return number()
             }
         }
 
-        private mutating func number() -> Value? {
+        private mutating func number() -> JSON? {
             let start = position
             while let byte, "+-.eE0123456789".utf8.contains(byte) { position += 1 }
             guard position > start else { return nil }
-            return .number(String(decoding: bytes[start..<position], as: UTF8.self))
+            return .literal(String(decoding: bytes[start..<position], as: UTF8.self))
         }
 
-        private mutating func list(_ depth: Int) -> Value? {
+        private mutating func list(_ depth: Int) -> JSON? {
             position += 1
-            var items: [Value] = []
+            var items: [JSON] = []
             space()
             if take("]") { return .array(items) }
             while let item = value(depth - 1) {
@@ -94,18 +68,18 @@ enum JSONText {
             return nil
         }
 
-        private mutating func object(_ depth: Int) -> Value? {
+        private mutating func object(_ depth: Int) -> JSON? {
             position += 1
-            var fields: [String: Value] = [:]
+            var fields: [(String, JSON)] = []
+            var keys: Set<String> = []
             space()
             if take("}") { return .object(fields) }
             while true {
                 space()
                 guard byte == UInt8(ascii: "\""), let key = text() else { return nil }
                 space()
-                guard take(":"), let item = value(depth - 1), fields.updateValue(item, forKey: key) == nil else {
-                    return nil
-                }
+                guard take(":"), keys.insert(key).inserted, let item = value(depth - 1) else { return nil }
+                fields.append((key, item))
                 space()
                 if take("}") { return .object(fields) }
                 guard take(",") else { return nil }

@@ -1,20 +1,24 @@
 import MySQLWire
 
-/// JSON as text, keys in the order given. The encoder of FoundationEssentials would bring its own weight into the
+/// JSON as text, keys in the order given. The coders of FoundationEssentials would bring their own weight into the
 /// static binary for these few documents.
-package enum JSON: Sendable, CustomStringConvertible {
-    case null
-    case bool(Bool)
-    case number(Int64)
+package enum JSON: Sendable, CustomStringConvertible, Equatable {
+    /// A number, true, false or null, as it stands in the text.
+    case literal(String)
     case string(String)
     case array([JSON])
     case object([(String, JSON)])
 
+    package static let null = JSON.literal("null")
+    package static func bool(_ value: Bool) -> JSON { .literal(value ? "true" : "false") }
+    package static func number(_ value: Int64) -> JSON { .literal("\(value)") }
+
+    /// Fields in the same order.
+    package static func == (one: JSON, other: JSON) -> Bool { one.description == other.description }
+
     package var description: String {
         switch self {
-        case .null: "null"
-        case .bool(let value): value ? "true" : "false"
-        case .number(let value): "\(value)"
+        case .literal(let text): text
         case .string(let text): Self.quote(text)
         case .array(let items): "[" + items.map(\.description).joined(separator: ",") + "]"
         case .object(let fields):
