@@ -19,6 +19,10 @@ struct SharedServer: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
         try await withServer(kind, options: options) { server in
+            defer {
+                // What a test saw of it is easier to understand then.
+                if server.pid == nil { Issue.record("the suite's server has ended: \(server.errorLog.suffix(2_000))") }
+            }
             try await Self.$server.withValue(server) { try await function() }
         }
     }
