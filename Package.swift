@@ -63,22 +63,26 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // Numbers by seed, for everything that is random and must be run again.
+        .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
         // Starts and stops the real servers and routers of the tests.
         .target(
-            name: "TestBed", dependencies: ["MySQLWire", "COpenSSL", "CLinux"], path: "Tests/TestBed",
+            name: "TestBed", dependencies: ["MySQLWire", "COpenSSL", "CLinux", "SeededRandom"], path: "Tests/TestBed",
             swiftSettings: settings),
         // The demo's writer: inserts through a router and keeps what was acknowledged.
         .executableTarget(
             name: "demo-writer", dependencies: ["MySQLWire"], path: "Tests/DemoWriter", swiftSettings: settings),
         // Faults at random for a given time, and the figures; Scripts/chaos runs it.
-        .executableTarget(name: "chaos", dependencies: ["TestBed"], path: "Tests/Chaos", swiftSettings: settings),
+        .executableTarget(
+            name: "chaos", dependencies: ["TestBed", "SeededRandom"], path: "Tests/Chaos", swiftSettings: settings),
         .testTarget(
             name: "MySQLWireTests", dependencies: ["MySQLWire", "TestBed", "COpenSSL"], swiftSettings: settings),
         .testTarget(
             name: "MySQLDumpTests", dependencies: ["MySQLDump", "MySQLWire", "TestBed"], swiftSettings: settings),
         // Quorum mode against modelled servers, hosts and networks.
         .target(
-            name: "WatchdogSimulation", dependencies: ["Watchdog", "MySQLWire"], path: "Tests/WatchdogSimulation",
+            name: "WatchdogSimulation", dependencies: ["Watchdog", "MySQLWire", "SeededRandom"],
+            path: "Tests/WatchdogSimulation",
             // One thread per history: the checks at run time cost a sixth of a million histories. The tests, built for
             // debugging, keep them.
             swiftSettings: settings + [
@@ -89,7 +93,7 @@ let package = Package(
         .testTarget(
             name: "WatchdogTests",
             dependencies: [
-                "Watchdog", "MySQLDump", "MySQLWire", "repl-watchdog", "WatchdogSimulation",
+                "Watchdog", "MySQLDump", "MySQLWire", "repl-watchdog", "WatchdogSimulation", "SeededRandom",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

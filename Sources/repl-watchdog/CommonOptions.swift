@@ -48,7 +48,7 @@ struct CommonOptions: ParsableArguments {
     }
 
     /// A configuration for what only quorum mode has.
-    func councilConfiguration() throws -> Configuration {
+    func quorumConfiguration() throws -> Configuration {
         let configuration = try configuration()
         guard configuration.mode == .quorum else {
             Output.complain("\(config): this needs mode = \"quorum\"")

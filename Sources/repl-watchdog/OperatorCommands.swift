@@ -12,13 +12,14 @@ struct ExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let agent = Agent(configuration: try common.councilConfiguration(), logger: try common.logger())
+        let agent = Agent(configuration: try common.quorumConfiguration(), logger: try common.logger())
         let (status, conditions) = await agent.explain()
         try Output.line(status.text())
         try Output.line("a failover, condition by condition:")
         for condition in conditions {
             try Output.line(
-                PrintableText.line("  \(condition.holds ? "yes" : "no ")  \(condition.name): \(condition.text)"))
+                PrintableText.line(
+                    "  \(condition.holds ? "yes" : "no ")  \(condition.code.rawValue): \(condition.text)"))
         }
         throw ExitCode(status.exitStatus)
     }
@@ -27,7 +28,7 @@ struct ExplainCommand: AsyncParsableCommand {
 /// Runs something that an operator asks for and prints how it went.
 private func ask(_ common: CommonOptions, _ body: (Agent) async throws(AgentError) -> String) async throws {
     signal(SIGPIPE, SIG_IGN)
-    let agent = Agent(configuration: try common.councilConfiguration(), logger: try common.logger())
+    let agent = Agent(configuration: try common.quorumConfiguration(), logger: try common.logger())
     let answer: String
     do throws(AgentError) {
         answer = try await body(agent)

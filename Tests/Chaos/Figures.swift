@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SeededRandom
 import TestBed
 
 /// What the project measures itself by: how long nobody can write after each kind of fault, and what watching costs.

@@ -1,4 +1,5 @@
 import Foundation
+import SeededRandom
 import TestBed
 
 /// Faults at random, or some chosen ones in turn, for a given time.

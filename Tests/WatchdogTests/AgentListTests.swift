@@ -19,7 +19,7 @@ import Testing
                 $0.quorum?.listCounts = [list.digest: ListCount(votes: votes)]
             })
         for _ in 0..<3 { _ = scene.look() }
-        let condition = scene.explain()["lists"]
+        let condition = scene.explain()[.lists]
         let wants = { if case .scan = scene.look().step { true } else { false } }()
         #expect(wants == condition?.holds)
         return condition

@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import Watchdog
@@ -7,9 +8,9 @@ import Testing
 /// cluster is whole again or the agents say why they leave it alone.
 @Suite struct ChaosModelTests {
     private func history(seed: UInt64, conflicts: Int) -> ModelCluster {
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         var model = ModelCluster(agents: 3)
-        model.random = Seeded(state: seed &+ 1)
+        model.random = SeededGenerator(seed: seed &+ 1)
         model.conflicts = conflicts
         model.acknowledged = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
         for _ in 0..<400 {

@@ -1,4 +1,5 @@
 import MySQLWire
+import SeededRandom
 
 @testable import Watchdog
 
@@ -42,7 +43,7 @@ struct ModelCluster {
     var saved = GTIDSet()
     /// How often an applier that meets transactions beside its own stops at a conflict, in per cent.
     var conflicts = 0
-    var random = Seeded(state: 0)
+    var random = SeededGenerator(seed: 0)
     /// What must never happen, in words.
     var violations: [String] = []
 

@@ -16,7 +16,7 @@ import Testing
         let seen = Observation(a: scene.a, b: scene.b, router: .noAnswer(""))
         let diagnosis = scene.policy.diagnosis(TimedObservation(seen: seen, askedAt: scene.now, now: scene.now))
         let conditions = scene.explain()
-        return (conditions["loss"]?.holds, conditions["data"]?.holds, diagnosis.summary)
+        return (conditions[.loss]?.holds, conditions[.data]?.holds, diagnosis.summary)
     }
 
     @Test func theReplicaAloneAcknowledges() {

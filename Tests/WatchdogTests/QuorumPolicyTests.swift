@@ -38,10 +38,10 @@ import Testing
                     pongA: a.facts == nil ? nil : pongA, pongB: now, routerClosed: routerClosed), local)
         }
 
-        func explain() -> [String: FailoverCondition] {
+        func explain() -> [FailoverCondition.Code: FailoverCondition] {
             let observation = TimedObservation(
                 seen: Observation(a: a, b: b, router: .noAnswer("")), askedAt: now, now: now, pongB: now)
-            return Dictionary(uniqueKeysWithValues: policy.explanation(observation).conditions.map { ($0.name, $0) })
+            return Dictionary(uniqueKeysWithValues: policy.explanation(observation).conditions.map { ($0.code, $0) })
         }
     }
 
@@ -354,12 +354,12 @@ import Testing
         _ = scene.look()
         died(&scene, votes: [0])
         _ = scene.look()
-        let quorum = try #require(scene.explain()["quorum"])
+        let quorum = try #require(scene.explain()[.quorum])
         #expect(!quorum.holds)
         #expect(
             quorum.text
                 == "1 of 3 agents have lost a (web1), 2 are needed; no vote from web2, web3")
-        #expect(scene.explain()["loss"]?.holds == true)
+        #expect(scene.explain()[.loss]?.holds == true)
     }
 
     /// A replica that acknowledges and cannot apply is about to be rebuilt: leave is given before it is taken away, and is
@@ -395,7 +395,7 @@ import Testing
                 $0.channels[0].retrieved = GTIDSet("\(Fixture.uuidA):5-13") ?? GTIDSet()
             })
         _ = scene.look()
-        let condition = try #require(scene.explain()["applier"])
+        let condition = try #require(scene.explain()[.applier])
         #expect(
             !condition.holds && condition.text.contains("3 transactions (\(Fixture.uuidA):11-13)"), "\(condition.text)")
     }

@@ -1,18 +1,7 @@
+import SeededRandom
 import Testing
 
 @testable import Watchdog
-
-/// A generator that gives the same numbers for the same seed, so that a failure can be run again.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
 
 @Suite struct RouterLedPolicyTests {
     /// The primary has crashed and come back, every router has gone to the replica.
@@ -24,7 +13,7 @@ struct Seeded: RandomNumberGenerator {
     }
 
     private func run(_ model: inout ModelCluster, seed: UInt64, loop: Int = 4000, killing: Int? = nil) {
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         var victim = killing
         for _ in 0..<loop {
             model.round(Int.random(in: model.agents.indices, using: &random))
@@ -146,7 +135,7 @@ struct Seeded: RandomNumberGenerator {
         var model = crashed(agents: 3)
         // web3 follows, but its router is still on the old primary, and it dies before it turns.
         model.agents[2].routed = .a
-        var random = Seeded(state: 4)
+        var random = SeededGenerator(seed: 4)
         while !model.written.contains(where: { $0.signal == .folo(host: "web3") }) {
             model.round(Int.random(in: 0..<3, using: &random))
         }

@@ -125,7 +125,7 @@ extension QuorumPolicy {
         guard !durable.foreign.isEmpty else { return nil }
         let left = dissenting(quorum, \.votes)
         return FailoverCondition(
-            name: "lists", holds: left.isEmpty,
+            code: .lists, holds: left.isEmpty,
             text: left.isEmpty
                 ? "agents go by two lists, and both majorities agree"
                 : "agents go by two lists: no majority of \(left.joined(separator: "; ")); give every agent the same list"

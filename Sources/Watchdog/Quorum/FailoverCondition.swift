@@ -1,11 +1,33 @@
 /// One condition of an automatic failover.
 package struct FailoverCondition: Sendable, Hashable {
-    package var name: String
+    /// Which of them, as `explain` names it.
+    package enum Code: String, Sendable, CaseIterable {
+        /// The replica answers.
+        case replica
+        /// The primary is lost, as this agent sees it.
+        case lost
+        /// A majority of the agents has lost it.
+        case quorum
+        /// Agents that go by another list agree.
+        case lists
+        /// The replica is a whole copy.
+        case copy
+        /// The replica can apply what it received.
+        case applier
+        /// The same GTIDs mean the same rows on both servers.
+        case data
+        /// No operator has paused the agents.
+        case pause
+        /// The last failover is long enough ago, and there were not too many within a day.
+        case blockPeriod = "block period"
+        /// Nothing is lost, or no more than is allowed.
+        case loss
+    }
+
+    package var code: Code
     package var holds: Bool
     /// What was seen, in words.
     package var text: String
-    /// Must hold before a failover attempt begins, and not only before the promotion.
-    var before = true
 }
 
 extension QuorumPolicy {
@@ -18,33 +40,33 @@ extension QuorumPolicy {
         guard let facts = assessment.facts(replica), let quorum = facts.quorum else {
             return [
                 FailoverCondition(
-                    name: "replica", holds: false, text: "\(replica) \(assessment.observation.seen[replica].reason)")
+                    code: .replica, holds: false, text: "\(replica) \(assessment.observation.seen[replica].reason)")
             ]
         }
         var conditions = [lost(assessment, primary), votes(quorum, primary)]
         if let condition = listsCondition(quorum) { conditions.append(condition) }
         conditions.append(
             FailoverCondition(
-                name: "copy", holds: facts.rebuilding == nil,
+                code: .copy, holds: facts.rebuilding == nil,
                 text: facts.rebuilding == nil ? "\(replica) is a whole copy" : "\(replica) is a half-made copy"))
         if case .broken(let why)? = facts.channels.first?.health, !assessment.recorded(replica) {
             let left = facts.channels.reduce(GTIDSet()) { $0.union($1.retrieved) }.subtracting(facts.executed)
             conditions.append(
                 FailoverCondition(
-                    name: "applier", holds: quorum.lossAccepted,
+                    code: .applier, holds: quorum.lossAccepted,
                     text: "\(replica) cannot apply what it received"
                         + (left.isEmpty ? "" : ", \(left.count) transactions (\(left))") + ": \(why)"))
         }
         if !quorum.filtered.isEmpty, !assessment.recorded(replica) {
             conditions.append(
                 FailoverCondition(
-                    name: "data", holds: quorum.lossAccepted,
+                    code: .data, holds: quorum.lossAccepted,
                     text: "\(replica) may lack rows whose GTIDs it has: \(quorum.filtered)"))
         }
         let unfinished = assessment.ledger?.server == replica && assessment.ledger?.kind != nil
         conditions.append(
             FailoverCondition(
-                name: "pause", holds: !quorum.control.paused || unfinished || quorum.failoverAsked,
+                code: .pause, holds: !quorum.control.paused || unfinished || quorum.failoverAsked,
                 text: quorum.control.paused ? "paused by an operator (resume)" : "not paused"))
         conditions.append(flapping(quorum.control, unfinished || quorum.failoverAsked))
         conditions.append(loss(assessment, facts))
@@ -60,14 +82,14 @@ extension QuorumPolicy {
             case .incomplete: "\(primary) came back without transactions that it had"
             case nil: "\(primary): \(assessment.observation.seen[primary].reason)"
             }
-        return FailoverCondition(name: "lost", holds: assessment.evidence != nil, text: text)
+        return FailoverCondition(code: .lost, holds: assessment.evidence != nil, text: text)
     }
 
     private func votes(_ quorum: QuorumFacts, _ primary: ServerID) -> FailoverCondition {
         let who = quorum.votes.names(rules.agents)
         let missing = rules.everybody.subtracting(quorum.votes).names(rules.agents)
         return FailoverCondition(
-            name: "quorum", holds: rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
+            code: .quorum, holds: rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
             text: "\(who.count) of \(rules.agents.count) agents have lost \(primary)"
                 + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))") + ", \(rules.majority) are needed"
                 + (missing.isEmpty ? "" : "; no vote from \(missing.joined(separator: ", "))"))
@@ -77,12 +99,12 @@ extension QuorumPolicy {
         let lifted = unfinished || control.acknowledged >= durable.epoch
         if let age = control.lastFailover, age < rules.blockPeriod {
             return FailoverCondition(
-                name: "block period", holds: lifted,
+                code: .blockPeriod, holds: lifted,
                 text: "the last failover is \(age / 1000) s old, the next may come after \(rules.blockPeriod / 1000) s"
                     + (lifted ? ": lifted" : " (ack lifts it)"))
         }
         return FailoverCondition(
-            name: "block period", holds: lifted || control.failoversToday < rules.failoversPerDay,
+            code: .blockPeriod, holds: lifted || control.failoversToday < rules.failoversPerDay,
             text: "\(control.failoversToday) failovers within a day, \(rules.failoversPerDay) are allowed")
     }
 
@@ -95,10 +117,10 @@ extension QuorumPolicy {
     }
 
     func loss(missing: GTIDSet, sync: Bool, accepted: Bool) -> FailoverCondition {
-        if broken.contains(.noLossCheck) { return FailoverCondition(name: "loss", holds: true, text: "") }
+        if broken.contains(.noLossCheck) { return FailoverCondition(code: .loss, holds: true, text: "") }
         if missing.isEmpty, sync {
             return FailoverCondition(
-                name: "loss", holds: true, text: "replication was semi-synchronous: nothing acknowledged is lost")
+                code: .loss, holds: true, text: "replication was semi-synchronous: nothing acknowledged is lost")
         }
         let what =
             missing.isEmpty
@@ -106,7 +128,7 @@ extension QuorumPolicy {
             : "\(missing.count) transactions are known to be lost: \(missing)"
         let allowed = rules.maxLost > 0 && missing.count <= rules.maxLost
         return FailoverCondition(
-            name: "loss", holds: allowed || accepted,
+            code: .loss, holds: allowed || accepted,
             text: "\(what); max_lost_transactions = \(rules.maxLost)" + (accepted ? ", accepted by an operator" : ""))
     }
 }

@@ -26,7 +26,7 @@ extension QuorumPolicy {
             rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
             assessment.evidence != nil, quorum.votes.contains(rules.own)
         {
-            if let why = conditions(assessment).first(where: { !$0.holds && $0.before })?.text { return (nil, why) }
+            if let why = conditions(assessment).first(where: { !$0.holds })?.text { return (nil, why) }
             if let refusal, !quorum.lossAccepted { return (nil, refusal) }
             return (.failover(replica), nil)
         }

@@ -12,7 +12,7 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
         var facts: ServerFacts? { primary.flatMap { seen.facts($0) } }
         var isOpen: Bool { facts.map { !$0.readOnly && !$0.superReadOnly } ?? false }
         var isPaused: Bool { facts?.quorum?.control.paused == true }
-        var isLost: Bool { conditions.first { $0.name == "lost" }?.holds == true }
+        var isLost: Bool { conditions.first { $0.code == .lost }?.holds == true }
     }
 
     /// How it is carried out.

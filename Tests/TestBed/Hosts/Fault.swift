@@ -1,4 +1,5 @@
 import Foundation
+import SeededRandom
 import Synchronization
 
 /// Something that goes wrong in a cluster of hosts, with the number it has in the project's list of scenarios.
@@ -159,18 +160,5 @@ public struct Fault: Sendable, CustomStringConvertible {
             await pause(duration)
             try network.heal()
         }
-    }
-}
-
-/// The same numbers for the same seed, on every machine (SplitMix64).
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-    public init(seed: UInt64) { state = seed }
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
