@@ -61,7 +61,9 @@ struct ServerSettingsProbe {
             : try await ServerProbe.facts(connection, cluster: configuration.cluster, deadline: deadline)
         var settings = ServerSettings(facts: facts)
         for row in try await rows("SHOW GLOBAL VARIABLES", "read the settings") {
-            if let name = row.string(0), let value = row.string(1) { settings.variables[name.lowercased()] = value }
+            if let name = row.string("Variable_name"), let value = row.string("Value") {
+                settings.variables[name.lowercased()] = value
+            }
         }
         settings.privileges = Set(
             try await rows(
@@ -112,7 +114,9 @@ struct ServerSettingsProbe {
             WHERE host <> '' AND channel_name NOT IN ('group_replication_applier', 'group_replication_recovery')
             """, "read how replication is set up"
         ).map { row in
-            .init(autoPosition: row.string(0) == "1", heartbeat: row.string(1).flatMap { Double($0) } ?? 0)
+            .init(
+                autoPosition: row.string("auto_position") == "1",
+                heartbeat: row.string("heartbeat_interval").flatMap { Double($0) } ?? 0)
         }
         await connection.close()
         return settings

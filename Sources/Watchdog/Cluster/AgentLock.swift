@@ -48,13 +48,13 @@ enum AgentLock {
     ) async throws(MySQLError) -> Bool {
         let found = try await run(
             """
-            SELECT processlist_id, CONCAT(IFNULL(processlist_user, ''), '@', IFNULL(processlist_host, ''))
+            SELECT processlist_id AS id, CONCAT(IFNULL(processlist_user, ''), '@', IFNULL(processlist_host, '')) AS account
             FROM performance_schema.threads
             WHERE processlist_id = IS_USED_LOCK(\(SQLText.literal(name))) AND NOT processlist_user <=> \(me)
             """, "see who holds the lock \(name)")
-        guard let row = found.rows.first, let id = row.int(0) else { return false }
+        guard let row = found.rows.first, let id = row.int("id") else { return false }
         let metadata: Logger.Metadata = [
-            "lock": "\(name)", "session": "\(id)", "account": "\(PrintableText.line(row.string(1) ?? ""))",
+            "lock": "\(name)", "session": "\(id)", "account": "\(PrintableText.line(row.string("account") ?? ""))",
         ]
         do throws(MySQLError) {
             _ = try await run("KILL \(id)", "end a session that holds a lock of the agents")

@@ -125,33 +125,67 @@ struct QuorumProbe: Sendable {
             WHERE table_schema IN ('ongoing_failover', 'ongoing_rebuild', 'repl_watchdog'))
         """
 
-    private func sql(_ recorded: Bool, _ members: Set<String>, _ known: Known? = nil) -> String {
-        """
-        SELECT \(locks.column(.seesPrimary)), \(locks.column(.unreachable)), \(locks.column(.dead)), \(locks.column(.async)),
-            \(locks.column(.here)), \(locks.presenceColumn),
-            \(AgentLock.held(QuorumLocks.switchover(cluster))),
+    /// The columns of the one statement, by which they are read.
+    private enum Column: String, CaseIterable {
+        case seesPrimary, unreachable, dead, async, here, present, switchover, request, operation
+        case uuid, flags, executed, purged, variables, semiSync, startsClosed, receiver, tables, history, control
+        case channels, ledgerRows, filters
+    }
+
+    private func expression(_ column: Column, _ recorded: Bool, _ members: Set<String>, _ known: Known?) -> String {
+        switch column {
+        case .seesPrimary: locks.column(.seesPrimary)
+        case .unreachable: locks.column(.unreachable)
+        case .dead: locks.column(.dead)
+        case .async: locks.column(.async)
+        case .here: locks.column(.here)
+        case .present: locks.presenceColumn
+        case .switchover: AgentLock.held(QuorumLocks.switchover(cluster))
+        case .request:
+            """
             \(AgentLock.held(QuorumLocks.failover(cluster))) + 2 * \(AgentLock.held(QuorumLocks.loss(cluster)))
-                + 4 * \(AgentLock.held(QuorumLocks.resume(cluster))),
-            \(AgentLock.held(LedgerSchema.operationLock(cluster))),
-            @@server_uuid, CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ',
-                @@global.super_read_only), @@global.gtid_executed, @@global.gtid_purged,
-            \(known?.variables ?? Self.variables),
+                + 4 * \(AgentLock.held(QuorumLocks.resume(cluster)))
+            """
+        case .operation: AgentLock.held(LedgerSchema.operationLock(cluster))
+        case .uuid: "@@server_uuid"
+        case .flags:
+            "CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ', @@global.super_read_only)"
+        case .executed: "@@global.gtid_executed"
+        case .purged: "@@global.gtid_purged"
+        case .variables: known?.variables ?? Self.variables
+        case .semiSync:
+            """
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
                 WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
-                    'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status')),
-            \(known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted),
+                    'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status'))
+            """
+        case .startsClosed: known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted
+        case .receiver:
+            """
             (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
-                FROM performance_schema.replication_connection_status),
-            \(known?.tables ?? Self.tables),
-            \(recorded ? "\(Self.history(members)), \(Self.control)" : "NULL, NULL"),
-            (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration),
-            \(recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"),
+                FROM performance_schema.replication_connection_status)
+            """
+        case .tables: known?.tables ?? Self.tables
+        case .history: recorded ? Self.history(members) : "NULL"
+        case .control: recorded ? Self.control : "NULL"
+        case .channels: "(SELECT COUNT(*) FROM performance_schema.replication_connection_configuration)"
+        case .ledgerRows: recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"
+        case .filters:
+            """
             (SELECT COUNT(*) FROM performance_schema.replication_applier_filters)
                 + (SELECT COUNT(*) FROM performance_schema.replication_applier_global_filters)
-        FROM \(AgentLock.own)
-        """
+            """
+        }
     }
+
+    private func sql(_ recorded: Bool, _ members: Set<String>, _ known: Known? = nil) -> String {
+        let columns = Column.allCases.map { "\(expression($0, recorded, members, known)) AS `\($0.rawValue)`" }
+        return "SELECT \(columns.joined(separator: ",\n    "))\nFROM \(AgentLock.own)"
+    }
+
+    private static func text(_ row: Row?, _ column: Column) -> String? { row?.string(column.rawValue) }
+    private static func number(_ row: Row?, _ column: Column) -> Int64? { row?.int(column.rawValue) }
 
     /// - Parameter known: the plain form of the look, for a server that greets no new session.
     func facts(
@@ -170,9 +204,10 @@ struct QuorumProbe: Sendable {
             answer = try await connection.query(
                 sql(false, about.members, known), purpose: "read the server's state", deadline: deadline)
         }
-        let words = answer.rows.first?.string(10)?.split(separator: " ") ?? []
-        guard let row = answer.rows.first, let uuid = row.string(9), words.count == 4, let id = UInt64(words[0]),
-            let executed = GTIDSet(row.string(11) ?? ""), let purged = GTIDSet(row.string(12) ?? "")
+        let words = Self.text(answer.rows.first, .flags)?.split(separator: " ") ?? []
+        guard let row = answer.rows.first, let uuid = Self.text(row, .uuid), words.count == 4,
+            let id = UInt64(words[0]),
+            let executed = GTIDSet(Self.text(row, .executed) ?? ""), let purged = GTIDSet(Self.text(row, .purged) ?? "")
         else {
             throw MySQLError(
                 .protocolViolation, phase: .reply, server: connection.address.description,
@@ -181,19 +216,19 @@ struct QuorumProbe: Sendable {
         var facts = ServerFacts(
             uuid: uuid.lowercased(), serverID: id, version: version, gtidMode: words[1] == "ON",
             readOnly: words[2] == "1", superReadOnly: words[3] == "1", executed: executed, purged: purged,
-            operationLocked: row.int(8) == 1)
-        if row.int(20) != 0 {
+            operationLocked: Self.number(row, .operation) == 1)
+        if Self.number(row, .channels) != 0 {
             facts.channels = try await connection.query(
                 Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
             ).rows.map { ReplicationChannel($0) }
         }
         var quorum = quorum(row)
-        let tables = Set((row.string(17) ?? "").lowercased().split(separator: ",").map(String.init))
+        let tables = Set((Self.text(row, .tables) ?? "").lowercased().split(separator: ",").map(String.init))
         quorum.control = try await readTables(
             connection, tables, recorded ? row : nil, about.members, into: &facts, &quorum, deadline: deadline)
         quorum.recorded = tables.isSuperset(of: LedgerSchema.standingTables) && quorum.misshapen.isEmpty
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
-        quorum.here = QuorumLocks.set(row.string(4))
+        quorum.here = QuorumLocks.set(Self.text(row, .here))
         quorum.filtered = known?.filtered ?? Self.filters(row)
         if quorum.semiSync.clients > 1 {
             // A connection of before, that nobody has noticed to be dead, counts as well: two may be one replica.
@@ -212,27 +247,27 @@ struct QuorumProbe: Sendable {
 
     private func quorum(_ row: Row) -> QuorumFacts {
         var quorum = QuorumFacts()
-        quorum.seesPrimary = QuorumLocks.set(row.string(0))
-        quorum.unreachable = QuorumLocks.set(row.string(1))
-        quorum.dead = QuorumLocks.set(row.string(2))
-        quorum.async = QuorumLocks.set(row.string(3))
-        quorum.switchoverAsked = row.int(6) == 1
-        let asked = row.int(7) ?? 0
+        quorum.seesPrimary = QuorumLocks.set(Self.text(row, .seesPrimary))
+        quorum.unreachable = QuorumLocks.set(Self.text(row, .unreachable))
+        quorum.dead = QuorumLocks.set(Self.text(row, .dead))
+        quorum.async = QuorumLocks.set(Self.text(row, .async))
+        quorum.switchoverAsked = Self.number(row, .switchover) == 1
+        let asked = Self.number(row, .request) ?? 0
         quorum.failoverAsked = asked & 1 != 0
         quorum.lossAccepted = asked & 2 != 0
         quorum.resumeAsked = asked & 4 != 0
-        quorum.semiSync = SemiSync(variables: row.string(13), status: row.string(14))
-        quorum.bootsClosed = row.string(15) == "ON"
-        quorum.receiverMark = StableHash.of(row.string(16) ?? "")
+        quorum.semiSync = SemiSync(variables: Self.text(row, .variables), status: Self.text(row, .semiSync))
+        quorum.bootsClosed = Self.text(row, .startsClosed) == "ON"
+        quorum.receiverMark = StableHash.of(Self.text(row, .receiver) ?? "")
         return quorum
     }
 
     /// What makes a replica's data differ although it lacks no GTID.
     /// https://dev.mysql.com/doc/refman/8.4/en/replication-options-replica.html
     private static func filters(_ row: Row) -> String {
-        let set = SemiSync.pairs(row.string(13))
+        let set = SemiSync.pairs(Self.text(row, .variables))
         var found: [String] = []
-        if let count = row.int(22), count > 0 { found.append("replication filters") }
+        if let count = Self.number(row, .filters), count > 0 { found.append("replication filters") }
         for name in ["replica_skip_errors", "slave_skip_errors"] {
             if let value = set[name], !["OFF", ""].contains(value.uppercased()) { found.append("\(name) = \(value)") }
         }
@@ -249,7 +284,7 @@ struct QuorumProbe: Sendable {
         into facts: inout ServerFacts, _ quorum: inout QuorumFacts, deadline: Deadline
     ) async throws(MySQLError) -> Control {
         // After the locks: whoever is not among the voters now does not belong to a failover attempt of before.
-        if record.map({ $0.int(21) != 0 }) ?? tables.contains("ongoing_failover.status"),
+        if record.map({ Self.number($0, .ledgerRows) != 0 }) ?? tables.contains("ongoing_failover.status"),
             let rows = try await own(
                 "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &quorum.misshapen, deadline
             )
@@ -262,9 +297,12 @@ struct QuorumProbe: Sendable {
                 .first
         {
             facts.rebuilding = RebuildMarker(
-                source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
+                source: row.string("source") ?? "", epoch: UInt64(row.string("epoch") ?? "") ?? 0,
+                saved: row.string("saved") ?? "")
         }
-        if let record { return Self.note(record.string(18), record.string(19), members, &facts, &quorum) }
+        if let record {
+            return Self.note(Self.text(record, .history), Self.text(record, .control), members, &facts, &quorum)
+        }
         var parts: [String?] = []
         for (table, expression) in [("history", Self.history(members)), ("control", Self.control)] {
             let name = "repl_watchdog.\(table)"
@@ -360,7 +398,7 @@ struct QuorumProbe: Sendable {
     private func strangers(
         _ connection: MySQLConnection, _ row: Row, deadline: Deadline
     ) async throws(MySQLError) -> [String: String] {
-        let others = QuorumLocks.set(row.string(5)).subtracting(QuorumLocks.set(row.string(4)))
+        let others = QuorumLocks.set(Self.text(row, .present)).subtracting(QuorumLocks.set(Self.text(row, .here)))
         guard !others.isEmpty else { return [:] }
         var out: [String: String] = [:]
         for name in others.names(locks.agents) {

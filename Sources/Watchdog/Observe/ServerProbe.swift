@@ -56,12 +56,14 @@ struct ServerProbe: Sendable {
         }
         let variables = try await connection.query(
             """
-            SELECT @@server_uuid, @@server_id, @@gtid_mode, @@global.read_only, @@global.super_read_only,
-                @@global.gtid_executed, @@global.gtid_purged, \(AgentLock.held(LedgerSchema.operationLock(cluster)))
+            SELECT @@server_uuid AS uuid, @@server_id AS id, @@gtid_mode AS gtid_mode,
+                @@global.read_only AS read_only, @@global.super_read_only AS super_read_only,
+                @@global.gtid_executed AS executed, @@global.gtid_purged AS purged,
+                \(AgentLock.held(LedgerSchema.operationLock(cluster))) AS operation
             FROM \(AgentLock.own)
             """, purpose: "read the server's state", deadline: deadline)
-        guard let row = variables.rows.first, let uuid = row.string(0), let id = row.int(1),
-            let executed = GTIDSet(row.string(5) ?? ""), let purged = GTIDSet(row.string(6) ?? "")
+        guard let row = variables.rows.first, let uuid = row.string("uuid"), let id = row.int("id"),
+            let executed = GTIDSet(row.string("executed") ?? ""), let purged = GTIDSet(row.string("purged") ?? "")
         else {
             throw MySQLError(
                 .protocolViolation, phase: .reply, server: connection.address.description,
@@ -69,8 +71,9 @@ struct ServerProbe: Sendable {
         }
         var facts = ServerFacts(
             uuid: uuid.lowercased(), serverID: UInt64(clamping: id), version: version,
-            gtidMode: row.string(2) == "ON", readOnly: row.int(3) == 1, superReadOnly: row.int(4) == 1,
-            executed: executed, purged: purged, operationLocked: row.int(7) == 1)
+            gtidMode: row.string("gtid_mode") == "ON", readOnly: row.int("read_only") == 1,
+            superReadOnly: row.int("super_read_only") == 1, executed: executed, purged: purged,
+            operationLocked: row.int("operation") == 1)
         facts.channels = try await connection.query(
             Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
         ).rows.map { ReplicationChannel($0) }
@@ -105,7 +108,8 @@ struct ServerProbe: Sendable {
             let row = rows.first
         {
             facts.rebuilding = RebuildMarker(
-                source: row.string(0) ?? "", epoch: UInt64(row.string(1) ?? "") ?? 0, saved: row.string(2) ?? "")
+                source: row.string("source") ?? "", epoch: UInt64(row.string("epoch") ?? "") ?? 0,
+                saved: row.string("saved") ?? "")
         }
         if tables.contains("repl_watchdog.history"),
             let rows = try await table(
@@ -119,7 +123,9 @@ struct ServerProbe: Sendable {
                 """, "read the history", deadline)
         {
             let found = rows.map {
-                Promotion(epoch: UInt64($0.string(0) ?? "") ?? 0, primary: ($0.string(1) ?? "").lowercased())
+                Promotion(
+                    epoch: UInt64($0.string("epoch") ?? "") ?? 0,
+                    primary: ($0.string("primary_uuid") ?? "").lowercased())
             }
             facts.promotion = found.first
             facts.ownPromotion = found.dropFirst().first

@@ -23,7 +23,9 @@ struct StuckCommits: Sendable {
         let answer = try await connection.query(sql, purpose: "see whether commits hang", deadline: deadline)
         var found = StuckCommits()
         for row in answer.rows {
-            if let id = row.string(0).flatMap({ UInt64($0) }), let time = row.int(1) { found.waits[id] = time }
+            if let id = row.string("processlist_id").flatMap({ UInt64($0) }), let time = row.int("processlist_time") {
+                found.waits[id] = time
+            }
         }
         return found
     }

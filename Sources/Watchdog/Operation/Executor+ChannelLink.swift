@@ -22,7 +22,7 @@ extension Executor {
                     session.connection,
                     "SELECT name, value FROM repl_watchdog.control WHERE name LIKE '\(ChannelLink.prefix)%'",
                     "read the settings of the former channel", .after(.seconds(8)))
-                let entries = (rows ?? []).map { (name: $0.string(0) ?? "", value: $0.string(1) ?? "") }
+                let entries = (rows ?? []).map { (name: $0.string("name") ?? "", value: $0.string("value") ?? "") }
                 // Empty where the server has no certificate that it could show.
                 let certificate = try await session.run(
                     """

@@ -22,9 +22,10 @@ extension Executor {
         var key: String { "\(schema).\(name)" }
 
         init?(_ row: Row) {
-            guard let schema = row.string(0), let name = row.string(1), let definer = row.string(2),
-                let sqlMode = row.string(3), let characterSet = row.string(4), let collation = row.string(5),
-                let timeZone = row.string(6)
+            guard let schema = row.string("EVENT_SCHEMA"), let name = row.string("EVENT_NAME"),
+                let definer = row.string("DEFINER"), let sqlMode = row.string("SQL_MODE"),
+                let characterSet = row.string("CHARACTER_SET_CLIENT"),
+                let collation = row.string("COLLATION_CONNECTION"), let timeZone = row.string("TIME_ZONE")
             else { return nil }
             (self.schema, self.name, self.definer) = (schema, name, definer)
             (self.sqlMode, self.characterSet, self.collation, self.timeZone) = (

@@ -49,8 +49,9 @@ extension Executor {
     ) async throws(MySQLError) -> [Holder] {
         try await connection.query(
             """
-            SELECT t.processlist_id, CONCAT(IFNULL(t.processlist_user, ''), '@', IFNULL(t.processlist_host, '')),
-                GROUP_CONCAT(DISTINCT g.object_type)
+            SELECT t.processlist_id AS id,
+                CONCAT(IFNULL(t.processlist_user, ''), '@', IFNULL(t.processlist_host, '')) AS account,
+                GROUP_CONCAT(DISTINCT g.object_type) AS locks
             FROM performance_schema.metadata_locks g
                 JOIN performance_schema.threads t ON t.thread_id = g.owner_thread_id
             WHERE t.type = 'FOREGROUND' AND t.processlist_id <> CONNECTION_ID()
@@ -63,7 +64,7 @@ extension Executor {
             GROUP BY 1, 2
             """, purpose: "see whose locks stand in the way", deadline: deadline
         ).rows.compactMap { row in
-            row.int(0).map { Holder(id: $0, account: row.string(1) ?? "", locks: row.string(2) ?? "") }
+            row.int("id").map { Holder(id: $0, account: row.string("account") ?? "", locks: row.string("locks") ?? "") }
         }
     }
 

@@ -44,13 +44,15 @@ extension Executor {
     private func cloneSide(_ session: ServerSession) async throws(MySQLError) -> CloneCondition.Side {
         let row = try await session.run(
             """
-            SELECT CONCAT_WS(' ', @@version_compile_os, @@version_compile_machine, @@innodb_page_size), COUNT(*)
+            SELECT CONCAT_WS(' ', @@version_compile_os, @@version_compile_machine, @@innodb_page_size) AS platform,
+                COUNT(*) AS others
             FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'
                 AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
             """, "see whether the server can be cloned"
         ).rows.first
         return CloneCondition.Side(
-            version: session.version, platform: row?.string(0) ?? "", otherTables: Int(row?.int(1) ?? 0))
+            version: session.version, platform: row?.string("platform") ?? "", otherTables: Int(row?.int("others") ?? 0)
+        )
     }
 
     private func activateClone(_ session: ServerSession) async throws(MySQLError) {
@@ -195,14 +197,15 @@ extension Executor {
     ) async throws(AgentError) {
         let status = try await onServer(what) { () async throws(MySQLError) in
             try await session.run(
-                "SELECT STATE, ERROR_NO, REPLACE(GTID_EXECUTED, '\\n', '') FROM performance_schema.clone_status",
+                "SELECT STATE, ERROR_NO, REPLACE(GTID_EXECUTED, '\\n', '') AS executed FROM performance_schema.clone_status",
                 "see how the clone ended"
             ).rows.first
         }
-        guard status?.string(0) == "Completed", status?.int(1) == 0 else {
+        guard status?.string("STATE") == "Completed", status?.int("ERROR_NO") == 0 else {
             throw AgentError(
                 .refused,
-                "\(what): the clone is not complete (\(status?.string(0) ?? "no state"), error \(status?.int(1) ?? -1))"
+                "\(what): the clone is not complete (\(status?.string("STATE") ?? "no state"), "
+                    + "error \(status?.int("ERROR_NO") ?? -1))"
             )
         }
         try await onServer(what) { () async throws(MySQLError) in
@@ -217,6 +220,6 @@ extension Executor {
         }
         logger.notice(
             "cloned",
-            metadata: ["server": "\(name(replica))", "gtid_executed": "\(status?.string(2) ?? "")"])
+            metadata: ["server": "\(name(replica))", "gtid_executed": "\(status?.string("executed") ?? "")"])
     }
 }
