@@ -92,17 +92,23 @@ import Testing
         }
     }
 
+    /// The ledger session of an agent that holds the operation lock on server a.
+    private func operationMaster(on server: MySQLServer) async throws -> LedgerSession {
+        let session = try #require(
+            try await LedgerSession.open(
+                server.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
+                deadline: .after(.seconds(10))))
+        try await session.scan(seen: "")
+        #expect(try await session.takeOperationLock())
+        return session
+    }
+
     /// An operation master that waited for the lock on the other server while others promoted that one.
     @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
             let executor = backends.executor(.quorum)
-            let master = try #require(
-                try await LedgerSession.open(
-                    a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
-                    deadline: .after(.seconds(10))))
-            try await master.scan(seen: "")
-            #expect(try await master.takeOperationLock())
+            let master = try await operationMaster(on: a)
             try await b.sql("STOP REPLICA; RESET REPLICA ALL; CREATE TABLE shop.t (id INT PRIMARY KEY)")
             for statement in LedgerSchema.createHistory { try await b.sql(statement) }
             try await b.sql(
@@ -127,12 +133,7 @@ import Testing
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
             let executor = backends.executor(.quorum)
-            let master = try #require(
-                try await LedgerSession.open(
-                    a.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
-                    deadline: .after(.seconds(10))))
-            try await master.scan(seen: "")
-            #expect(try await master.takeOperationLock())
+            let master = try await operationMaster(on: a)
             try await b.sql("STOP REPLICA; CREATE TABLE shop.own (id INT PRIMARY KEY)")
             for (closed, why) in [(false, "it is not closed any more"), (true, "which a (")] {
                 if closed { try await b.sql("SET GLOBAL super_read_only = ON") }

@@ -248,8 +248,7 @@ final class SimWorld {
 
     /// What a server holds and the other lacks, but for what the other made itself.
     func errant(_ mine: Int) -> GTIDSet {
-        let surplus = servers[mine].executed.subtracting(servers[1 - mine].executed)
-        return surplus.subtracting(surplus.from(uuid: servers[1 - mine].uuid))
+        servers[mine].executed.errant(beside: servers[1 - mine].executed, of: servers[1 - mine].uuid)
     }
 
     private func holdsMore(_ mine: Int, _ theirs: Int) -> Bool {

@@ -46,5 +46,9 @@ import Testing
     @Test func keepsOneServersPart() throws {
         let set = try #require(GTIDSet("\(a):1-3,\(b):7,\(b):tag:1"))
         #expect(set.from(uuid: b.uppercased()).description == "\(b):7,\(b):tag:1")
+        let source = set.subtracting(set.from(uuid: b))
+        #expect(set.errant(beside: source, of: b).isEmpty)
+        #expect(set.errant(beside: source, of: "cccccccc-0000-0000-0000-000000000003") == set.from(uuid: b))
+        #expect(source.errant(beside: set, of: b).isEmpty)
     }
 }

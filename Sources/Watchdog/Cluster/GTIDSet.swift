@@ -123,6 +123,14 @@ package struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
         return out
     }
 
+    /// What a server that has this set holds and its source lacks, but for what the source itself made: that may wait there
+    /// for an acknowledgement, or be missing in a set that was read a moment earlier.
+    /// - Parameter uuid: server_uuid of the source.
+    package func errant(beside source: GTIDSet, of uuid: String) -> GTIDSet {
+        let surplus = subtracting(source)
+        return surplus.subtracting(surplus.from(uuid: uuid))
+    }
+
     package func union(_ other: GTIDSet) -> GTIDSet {
         if other.entries.isEmpty || entries == other.entries { return self }
         if entries.isEmpty { return other }

@@ -107,9 +107,7 @@ extension QuorumPolicy {
                     + "there makes it differ from \(primary)")
         }
         if other.rebuilding == nil {
-            // What the primary made itself may have reached the replica after the primary was asked.
-            let surplus = other.executed.subtracting(facts.executed)
-            diagnosis.errant = surplus.subtracting(surplus.from(uuid: facts.uuid))
+            diagnosis.errant = other.executed.errant(beside: facts.executed, of: facts.uuid)
             if !diagnosis.errant.isEmpty {
                 diagnosis.evidence.append(
                     "\(replica) holds transactions that \(primary) lacks: \(diagnosis.errant); a failover would make "

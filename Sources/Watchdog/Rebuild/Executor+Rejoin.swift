@@ -26,7 +26,7 @@ extension Executor {
     private func refuseErrant(
         _ replica: ServerID, _ state: ServerFacts, from primary: ServerID, _ what: String
     ) async throws(AgentError) {
-        // Routers may write to either server where they lead.
+        // In router-led mode both servers take writes.
         guard configuration.mode == .quorum else { return }
         guard state.superReadOnly else { throw AgentError(.refused, "\(what): it is not closed any more: look again") }
         let source = try await withSession(primary, what) { session async throws(AgentError) in
@@ -34,8 +34,7 @@ extension Executor {
                 try await session.facts(cluster: configuration.cluster)
             }
         }
-        let surplus = state.executed.subtracting(source.executed)
-        let errant = surplus.subtracting(surplus.from(uuid: source.uuid))
+        let errant = state.executed.errant(beside: source.executed, of: source.uuid)
         guard errant.isEmpty else {
             throw AgentError(.refused, "\(what): it holds \(errant), which \(name(primary)) lacks: look again")
         }

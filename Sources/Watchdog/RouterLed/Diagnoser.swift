@@ -145,10 +145,9 @@ package struct Diagnoser: Sendable {
         }
 
         guard let source = seen.facts(primary) else { return Diagnosis(.unknown, []) }
-        let surplus = facts.executed.subtracting(source.executed)
         // While replication runs the replica may have been asked a moment later than the primary; while it does not,
         // the replica stands still.
-        let lost = surplus.from(uuid: source.uuid)
+        let lost = facts.executed.subtracting(source.executed).from(uuid: source.uuid)
         if health != .running, !lost.isEmpty, facts.rebuilding == nil, seen.routed != replica {
             return Diagnosis(
                 .ambiguous, primary: primary,
@@ -162,7 +161,9 @@ package struct Diagnoser: Sendable {
             diagnosis.closed.append(id)
             diagnosis.evidence.append("\(name(id)) is read-only")
         }
-        if facts.rebuilding == nil { diagnosis.errant = surplus.subtracting(lost) }
+        if facts.rebuilding == nil {
+            diagnosis.errant = facts.executed.errant(beside: source.executed, of: source.uuid)
+        }
         if !diagnosis.errant.isEmpty {
             diagnosis.evidence.append(
                 "\(name(replica)) holds transactions that \(name(primary)) lacks: \(diagnosis.errant)")

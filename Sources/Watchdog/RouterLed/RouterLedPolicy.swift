@@ -315,7 +315,7 @@ package struct RouterLedPolicy: Sendable {
         case .stopped?, .interrupted?, nil:
             // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
             // it is lost.
-            if !surplus.subtracting(surplus.from(uuid: source.uuid)).isEmpty {
+            if !facts.executed.errant(beside: source.executed, of: source.uuid).isEmpty {
                 return .rebuild(replica, from: primary, why: "it holds \(surplus), which \(primary) lacks")
             }
             if !purged.isEmpty {
