@@ -261,7 +261,7 @@ extension SimWorld {
     private func isMissed(_ server: Int) -> Bool {
         let know = agents.filter {
             $0.policy.durable.primary == servers[server].uuid
-                && !$0.policy.durable.executed.isSubset(of: servers[server].executed)
+                && !$0.policy.durable.executed.union($0.policy.copied.set).isSubset(of: servers[server].executed)
         }
         return know.count >= rules.majority
     }

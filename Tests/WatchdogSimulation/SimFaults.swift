@@ -361,6 +361,7 @@ extension SimWorld {
         for tx in lost + (servers[server].channel?.relay ?? []) {
             if let mark = tx.mark, !elsewhere.contains(mark) { oracle.gone.insert(mark) }
         }
+        for tx in lost { oracle.forgotten = oracle.forgotten.union(tx.gtid) }
         servers[server].channel?.relay = []
         servers[server].channel?.retrieved = GTIDSet()
         servers[server].forgetful = true

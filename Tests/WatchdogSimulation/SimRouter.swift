@@ -85,6 +85,8 @@ extension SimWorld {
         else { return }
         oracle.acknowledged.insert(mark)
         oracle.count += 1
+        // Another transaction has this number too. That the server may not be opened where that is known, `open` sees to.
+        if tx.gtid.isSubset(of: oracle.forgotten) { oracle.gone.insert(mark) }
         if let opened = oracle.opened, opened != server {
             oracle.violations.append(
                 "\(servers[server].id) acknowledged \(tx.gtid) to \(agents[agent].name) after \(servers[opened].id) "
@@ -128,6 +130,8 @@ struct Oracle {
     var declared = Marks()
     /// What a lying disk took with it and nobody else holds.
     var gone = Marks()
+    /// The numbers of what a lying disk has forgotten.
+    var forgotten = GTIDSet()
     /// An operator took the loss of a promotion.
     var accepted = false
     var errant = false

@@ -475,6 +475,31 @@ import Testing
         #expect(orders.locks.seesPrimary == nil && orders.locks.vote == .dead)
     }
 
+    /// It would give the numbers of what it has lost to other transactions.
+    @Test func aPrimaryThatLacksWhatItsReplicaHadIsNotOpenedWithoutTheReplica() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downHard("refused")
+        scene.b = .up(
+            Self.replica(receiver: .connecting) {
+                $0.channels[0].retrieved = GTIDSet("\(Fixture.uuidA):1-11") ?? GTIDSet()
+            })
+        _ = scene.look()
+        scene.b = .downSoft("silent")
+        func sees(_ executed: String) -> ServerID? {
+            var scene = scene
+            scene.a = .up(
+                Self.primary {
+                    $0.readOnly = true
+                    $0.superReadOnly = true
+                    $0.executed = GTIDSet("\(Fixture.uuidA):\(executed)") ?? GTIDSet()
+                })
+            return scene.look().locks.seesPrimary
+        }
+        #expect(sees("1-10") == nil)
+        #expect(sees("1-11") == .a)
+    }
+
     @Test func agentsOfAnotherConfigurationAreNamedWithTheDifference() {
         var scene = Scene()
         let other = "repl-watchdog protocol=2 agents=00000000 servers=11111111 safety=22222222"

@@ -55,9 +55,9 @@ struct Assessment: Sendable {
         if let facts = seen.facts(primary) {
             let complete = durable.executed.isSubset(of: facts.executed)
             let current = (facts.promotion?.epoch ?? 0) >= durable.epoch
-            let ahead = Self.lost(seen.facts(primary.other), facts)
+            let lacks = Self.lost(seen.facts(primary.other), facts, policy.copied)
             isComplete =
-                facts.rebuilding == nil && (complete && current && !ahead || policy.broken.contains(.staleServerOpened))
+                facts.rebuilding == nil && (complete && current && !lacks || policy.broken.contains(.staleServerOpened))
             if ambiguity != nil {
                 evidence = nil
             } else if !isComplete, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {
@@ -72,13 +72,18 @@ struct Assessment: Sendable {
         }
     }
 
-    /// The replica holds transactions that the primary itself made and lacks now. Only of a closed one: an open primary
-    /// that waits for an acknowledgement does not list what its replica already has.
-    private static func lost(_ replica: ServerFacts?, _ primary: ServerFacts) -> Bool {
-        guard primary.readOnly || primary.superReadOnly, let replica, replica.rebuilding == nil,
-            replica.channels.first?.health != .running
+    /// The replica holds, or was seen to hold, transactions that the primary itself made and lacks now. Only of a closed
+    /// one: an open primary that waits for an acknowledgement does not list what its replica already has. While replication
+    /// runs, what the two say was not asked in one instant.
+    private static func lost(_ replica: ServerFacts?, _ primary: ServerFacts, _ copied: CopiedTransactions) -> Bool {
+        guard primary.readOnly || primary.superReadOnly, replica?.channels.first?.health != .running
         else { return false }
-        return !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
+        if let replica, replica.rebuilding == nil,
+            !replica.executed.from(uuid: primary.uuid).isSubset(of: primary.executed)
+        {
+            return true
+        }
+        return !copied.set.from(uuid: primary.uuid).isSubset(of: primary.executed)
     }
 
     /// A server that shuts down in order refuses new connections and ends its clients' long before its replica has lost

@@ -18,6 +18,8 @@ package struct QuorumPolicy: Sendable {
     // What is remembered from look to look, and lost with the process.
     var tracks = PerServer<Track>()
     package internal(set) var lease = RouterLease()
+    /// The primary's own transactions that its replica was seen to hold, whether the primary was seen to have them or not.
+    package private(set) var copied = CopiedTransactions()
     var timers = OperationTimers()
     private var lists = ListWatch()
     /// The server whose promotion this look has found on record there, and the look before had not.
@@ -70,6 +72,7 @@ package struct QuorumPolicy: Sendable {
     /// What to do after a look.
     package mutating func decide(_ observation: TimedObservation, _ local: LocalStatus) -> Orders {
         learn(observation)
+        copied.note(observation.seen, primary: durable.primary, uuids: durable.uuids)
         durable.foreign = lists.after(observation, durable.foreign, everybody: rules.everybody)
         track(observation)
         endPromise(observation)
