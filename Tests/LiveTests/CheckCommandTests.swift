@@ -4,7 +4,7 @@ import Testing
 
 /// `check` as an operator runs it, on a host of a real house.
 @Suite struct CheckCommandTests {
-    @Test(.timeLimit(.minutes(3))) func whatAnOperatorGotWrongIsNamedAndItsRemedyMendsIt() async throws {
+    @Test(.timeLimit(.minutes(6))) func whatAnOperatorGotWrongIsNamedAndItsRemedyMendsIt() async throws {
         try await withHostCluster { cluster in
             try cluster.startAgents()
             let primary = try await cluster.settled(hold: .zero, within: .seconds(60))

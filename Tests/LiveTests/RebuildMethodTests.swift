@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3))) func aReplicaIsClonedWhereThatIsAllowed() async throws {
+    @Test(.timeLimit(.minutes(6))) func aReplicaIsClonedWhereThatIsAllowed() async throws {
         try await withBackends(2) { backends in
             let b = backends.cluster.b
             try await breakReplication(backends)
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3))) func aCloneThatFailsIsFollowedByADump() async throws {
+    @Test(.timeLimit(.minutes(6))) func aCloneThatFailsIsFollowedByADump() async throws {
         try await withBackends(1) { backends in
             let a = backends.cluster.a
             try await breakReplication(backends)

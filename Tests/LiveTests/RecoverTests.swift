@@ -107,7 +107,6 @@ import Testing
     @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let executor = backends.executor(.quorum)
             let master = try await operationMaster(on: a)
             try await b.sql("STOP REPLICA; RESET REPLICA ALL; CREATE TABLE shop.t (id INT PRIMARY KEY)")
             for statement in LedgerSchema.createHistory { try await b.sql(statement) }
@@ -118,7 +117,7 @@ import Testing
                 """)
             let before = try await b.gtidExecuted()
             let refused = await #expect(throws: AgentError.self) {
-                try await executor.rebuild(.b, from: .a, why: "test", epoch: 1, reopen: false, ledger: master)
+                try await backends.carryOut(.rebuild(.b, from: .a, why: "test"), .quorum, over: master)
             }
             #expect("\(try #require(refused))".contains("it was promoted in epoch 7"))
             #expect(try await b.gtidExecuted() == before)
@@ -132,13 +131,12 @@ import Testing
     @Test func replicationDoesNotBeginOverWhatThePrimaryLacks() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let executor = backends.executor(.quorum)
             let master = try await operationMaster(on: a)
             try await b.sql("STOP REPLICA; CREATE TABLE shop.own (id INT PRIMARY KEY)")
             for (closed, why) in [(false, "it is not closed any more"), (true, "which a (")] {
                 if closed { try await b.sql("SET GLOBAL super_read_only = ON") }
                 let refused = await #expect(throws: AgentError.self) {
-                    try await executor.resume(.b, from: .a, ledger: master)
+                    try await backends.carryOut(.resume(.b, from: .a), .quorum, over: master)
                 }
                 #expect("\(try #require(refused))".contains(why))
                 #expect(

@@ -67,7 +67,6 @@ import Testing
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
             await a.kill()
-            let executor = backends.executor(.routerLed)
             func session(_ agent: String) async throws -> LedgerSession {
                 try #require(
                     try await LedgerSession.open(
@@ -84,13 +83,13 @@ import Testing
             let decided = try await newest()
             try await follower.write(.folo(host: "web2"), epoch: 1, seen: "")
             let refused = await #expect(throws: AgentError.self) {
-                try await executor.promoteWithoutSource(
-                    .b, reason: "test", acceptLoss: false, epoch: 1, heard: decided, ledger: master)
+                try await backends.carryOut(
+                    .promoteWithoutSource(.b, reason: "test"), .routerLed, over: master, heard: decided)
             }
             #expect("\(try #require(refused))".contains("web2 has followed meanwhile"))
             #expect(try await b.sql("SHOW DATABASES LIKE 'repl_watchdog'").isEmpty)
-            try await executor.promoteWithoutSource(
-                .b, reason: "test", acceptLoss: false, epoch: 1, heard: try await newest(), ledger: master)
+            try await backends.carryOut(
+                .promoteWithoutSource(.b, reason: "test"), .routerLed, over: master, heard: try await newest())
             #expect(
                 try await b.sql("SELECT epoch, primary_uuid, reason FROM repl_watchdog.history") == [
                     ["1", try await b.serverUUID(), "test"]
@@ -105,7 +104,6 @@ import Testing
     @Test func theEndOfAnOperationFencesADeposedServerWhoseCommitsHang() async throws {
         try await withBackends(1, options: HostCluster.semiSyncOptions) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let executor = backends.executor(.quorum)
             func session(_ server: MySQLServer, _ id: ServerID) async throws -> LedgerSession {
                 try #require(
                     try await LedgerSession.open(
@@ -133,7 +131,8 @@ import Testing
             #expect(try await master.takeOperationLock())
             let seen = Observation(a: .up(try await facts(a)), b: .up(try await facts(b)), router: .noAnswer(""))
             #expect(seen.facts(.a)?.ledger != nil)
-            try await executor.finish(seen, primary: .b, missing: [], ledger: master)
+            try await backends.carryOut(
+                .terminate(missing: [], keepClosed: true), .quorum, over: master, seen: seen, primary: .b)
             await master.close()
 
             #expect(try await a.sql("SELECT COUNT(*) FROM ongoing_failover.status") == [["0"]])

@@ -11,7 +11,7 @@ extension RealServerTests {
         private let limit = Deadline.after(.seconds(120))
 
         /// In a moment that comes by itself, and in one under the lock of all tables.
-        @Test(.timeLimit(.minutes(2)), arguments: [2, 0]) func theDumpHoldsExactlyItsGTIDSet(
+        @Test(.timeLimit(.minutes(6)), arguments: [2, 0]) func theDumpHoldsExactlyItsGTIDSet(
             _ quietSeconds: Int
         ) async throws {
             var chosen = DumpOptions()
@@ -99,7 +99,7 @@ extension RealServerTests {
             return try #require(found)
         }
 
-        @Test(.timeLimit(.minutes(1))) func theWaitForTheLockIsBounded() async throws {
+        @Test(.timeLimit(.minutes(6))) func theWaitForTheLockIsBounded() async throws {
             try await withServer(name: "locked") { server in
                 try await server.sql(
                     "CREATE DATABASE shop; CREATE TABLE shop.t (a int); INSERT INTO shop.t VALUES (1);")
@@ -137,7 +137,7 @@ extension RealServerTests {
 
         /// DDL in the middle of a dump: it waits where definitions can be locked, and ends the dump where they cannot.
         /// A table that is renamed between being listed and being read would otherwise be missed without a word.
-        @Test(.timeLimit(.minutes(2)), arguments: [true, false]) func ddlDuringADumpNeverGoesUnnoticed(
+        @Test(.timeLimit(.minutes(6)), arguments: [true, false]) func ddlDuringADumpNeverGoesUnnoticed(
             _ mayLock: Bool
         ) async throws {
             try await withServer(name: "ddl") { server in
@@ -183,7 +183,7 @@ extension RealServerTests {
 
         /// What ends a snapshot without a word is seen before a dump is called whole; and a taker that is slower than the
         /// server's patience loses nothing.
-        @Test(.timeLimit(.minutes(2))) func aSnapshotThatEndedIsNoticed() async throws {
+        @Test(.timeLimit(.minutes(6))) func aSnapshotThatEndedIsNoticed() async throws {
             try await withServer(name: "ended") { server in
                 try await server.sql(
                     """

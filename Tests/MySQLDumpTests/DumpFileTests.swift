@@ -124,7 +124,7 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
 }
 
 @Suite struct ItemChannelTests {
-    @Test(.timeLimit(.minutes(1))) func theSenderWaitsForTheReceiver() async throws {
+    @Test(.timeLimit(.minutes(6))) func theSenderWaitsForTheReceiver() async throws {
         let channel = ItemChannel(limit: 100)
         let item = StreamItem.statement([UInt8](repeating: 65, count: 60))
         let sender = Task {
@@ -140,7 +140,7 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
         #expect(received == 50)
     }
 
-    @Test(.timeLimit(.minutes(1))) func afterTheReceiverIsGoneTheSenderFails() async throws {
+    @Test(.timeLimit(.minutes(6))) func afterTheReceiverIsGoneTheSenderFails() async throws {
         let channel = ItemChannel(limit: 1)
         let sender = Task { while true { try await channel.send(.statement("SELECT 1")) } }
         _ = try await channel.receive()
@@ -148,7 +148,7 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
         await #expect(throws: DumpError.self) { try await sender.value }
     }
 
-    @Test(.timeLimit(.minutes(1))) func anErrorReachesTheReceiverBehindWhatWasSent() async throws {
+    @Test(.timeLimit(.minutes(6))) func anErrorReachesTheReceiverBehindWhatWasSent() async throws {
         let channel = ItemChannel()
         try await channel.send(.statement("SELECT 1"))
         channel.finish(.failure(DumpError(.mismatch, "broken")))
@@ -156,7 +156,7 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
         await #expect(throws: DumpError.self) { _ = try await channel.receive() }
     }
 
-    @Test(.timeLimit(.minutes(1))) func cancellingEndsAWait() async throws {
+    @Test(.timeLimit(.minutes(6))) func cancellingEndsAWait() async throws {
         let channel = ItemChannel()
         let receiver = Task { try await channel.receive() }
         receiver.cancel()

@@ -64,7 +64,7 @@ extension RealServerTests {
             ANALYZE TABLE dense, negative, big, gaps, twofold, collated, japanese, bytes, exact, days, downwards, uniqueonly, nokey, approximate, choice;
             """
 
-        @Test(.timeLimit(.minutes(2))) func thereIsNeitherGapNorOverlap() async throws {
+        @Test(.timeLimit(.minutes(6))) func thereIsNeitherGapNorOverlap() async throws {
             try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
                 let (source, target) = (servers[0], servers[1])
                 try await source.sql(tables)

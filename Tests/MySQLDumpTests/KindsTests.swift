@@ -58,7 +58,7 @@ extension RealServerTests {
             }
         }
 
-        @Test(.timeLimit(.minutes(2))) func tablesAreTheSame() async throws {
+        @Test(.timeLimit(.minutes(6))) func tablesAreTheSame() async throws {
             try await carry([
                 // The column behind the key is nullable only where it was made in strict mode.
                 Kind(
@@ -117,7 +117,7 @@ extension RealServerTests {
         }
 
         /// Names are compared exactly, and what people keep in the server's own schemas is theirs.
-        @Test(.timeLimit(.minutes(2))) func whatLiesBesideTheServersOwnIsCarried() async throws {
+        @Test(.timeLimit(.minutes(6))) func whatLiesBesideTheServersOwnIsCarried() async throws {
             let schemas = ["MySQL", "Sys", "ndbinfo", "NDBINFO"]
             try await carry([
                 Kind(
@@ -164,7 +164,7 @@ extension RealServerTests {
         }
 
         /// A target's schemas that are read-only, and its second passwords, do not outlive the copy.
-        @Test(.timeLimit(.minutes(1))) func aTargetsOwnLocksAndPasswordsGo() async throws {
+        @Test(.timeLimit(.minutes(6))) func aTargetsOwnLocksAndPasswordsGo() async throws {
             try await withServers([(.mysql, "source"), (.mysql, "copy")]) { servers in
                 let accounts = "CREATE USER rot IDENTIFIED BY 'new';"
                 try await servers[0].sql("CREATE DATABASE shop; CREATE TABLE shop.t (a INT PRIMARY KEY); \(accounts)")
@@ -185,7 +185,7 @@ extension RealServerTests {
         }
 
         /// Names, comments and types are printed as UTF-8, bodies as their authors wrote them.
-        @Test(.timeLimit(.minutes(2))) func objectsOfOtherClientsAreTheSame() async throws {
+        @Test(.timeLimit(.minutes(6))) func objectsOfOtherClientsAreTheSame() async throws {
             func objects(_ schema: String, _ word: String) -> (sql: String, probes: [String]) {
                 (
                     """
@@ -234,7 +234,7 @@ extension RealServerTests {
         }
 
         /// What its server cannot show, or no server takes, is named; the rows arrive.
-        @Test(.timeLimit(.minutes(2))) func oneBrokenObjectCostsNoRows() async throws {
+        @Test(.timeLimit(.minutes(6))) func oneBrokenObjectCostsNoRows() async throws {
             try await carry([
                 Kind(
                     name: "broken objects",

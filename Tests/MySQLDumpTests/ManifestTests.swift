@@ -124,7 +124,7 @@ import Testing
         func discard() { discarded = true }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aDiskThatIsStuckIsGivenUpAndTheRestGoesOn() async throws {
+    @Test(.timeLimit(.minutes(6))) func aDiskThatIsStuckIsGivenUpAndTheRestGoesOn() async throws {
         let channel = ItemChannel(limit: 1 << 30)
         let file = SideFile(path: "/nowhere", patience: .milliseconds(300), limit: 1000, writer: StuckDisk())
         let tee = TeeSink(target: channel, file: file)
@@ -138,7 +138,7 @@ import Testing
         #expect(error.message.contains("took nothing"))
     }
 
-    @Test(.timeLimit(.minutes(1))) func aDiskThatIsFullEndsTheFileOnly() async throws {
+    @Test(.timeLimit(.minutes(6))) func aDiskThatIsFullEndsTheFileOnly() async throws {
         try await withFolder { folder in
             let channel = ItemChannel(limit: 1 << 30)
             let file = SideFile(path: folder + "/none/d.sql.gz", patience: .seconds(30))

@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func membersStandInTheOrderOfTheirBlocks() async throws {
+    @Test(.timeLimit(.minutes(6))) func membersStandInTheOrderOfTheirBlocks() async throws {
         try await withFolder { folder in
             let path = folder + "/members.gz"
             let blocks = blocks()
@@ -73,7 +73,7 @@ import Testing
     }
 
     /// A full disk is said, soon and at the end, and nobody waits for ever.
-    @Test(.timeLimit(.minutes(1))) func aFullDiskIsReported() async throws {
+    @Test(.timeLimit(.minutes(6))) func aFullDiskIsReported() async throws {
         let fd = open("/dev/full", O_WRONLY)
         defer { close(fd) }
         let writer = MemberWriter(fd: fd, workers: 2)
@@ -88,7 +88,7 @@ import Testing
         #expect(throws: SystemError(number: ENOSPC)) { _ = try writer.drain().get() }
     }
 
-    @Test(.timeLimit(.minutes(1))) func afterCancelNothingIsWritten() async throws {
+    @Test(.timeLimit(.minutes(6))) func afterCancelNothingIsWritten() async throws {
         try await withFolder { folder in
             let path = folder + "/members.gz"
             let fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)

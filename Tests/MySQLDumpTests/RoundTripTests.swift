@@ -36,7 +36,7 @@ extension RealServerTests {
             net_write_timeout = 1, character_set_server = 'utf8mb3';
             """
 
-        @Test(.timeLimit(.minutes(3))) func everythingComesThroughEveryWay() async throws {
+        @Test(.timeLimit(.minutes(6))) func everythingComesThroughEveryWay() async throws {
             try await withServers([(.mysql, "source"), (.mysql, "copy"), (.mysql, "import")]) { servers in
                 let (source, copied, imported) = (servers[0], servers[1], servers[2])
                 try await fill(source)

@@ -12,7 +12,7 @@ extension RealServerTests {
 
         /// A SELECT that runs for long, a transaction that stays open, a row that is written all the time: with FLUSH
         /// TABLES WITH READ LOCK the writers stood behind the SELECT, and later readers of its table too.
-        @Test(.timeLimit(.minutes(2))) func writersDoNotWaitForWhatADumpWaitsFor() async throws {
+        @Test(.timeLimit(.minutes(6))) func writersDoNotWaitForWhatADumpWaitsFor() async throws {
             try await withServer(name: "pause") { server in
                 try await server.sql(
                     """
@@ -66,7 +66,7 @@ extension RealServerTests {
         }
 
         /// The lock of all tables: not even tried behind a transaction that stays open, ended behind a lock.
-        @Test(.timeLimit(.minutes(1))) func theLockOfAllTablesIsGivenUpInTime() async throws {
+        @Test(.timeLimit(.minutes(6))) func theLockOfAllTablesIsGivenUpInTime() async throws {
             try await withServer(name: "blink") { server in
                 try await server.sql(
                     """
@@ -106,7 +106,7 @@ extension RealServerTests {
         }
 
         /// The GTID of XA PREPARE is in gtid_executed, its rows are in no snapshot: a copy would lack them for good.
-        @Test(.timeLimit(.minutes(2))) func aPreparedTransactionIsWaitedForAndThenRefused() async throws {
+        @Test(.timeLimit(.minutes(6))) func aPreparedTransactionIsWaitedForAndThenRefused() async throws {
             try await withServer(name: "xa") { server in
                 try await server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (a int PRIMARY KEY);")
                 let manager = try await MySQLConnection.connect(server.rootOptions, deadline: limit)

@@ -1,7 +1,8 @@
 import Glibc
 import WatchdogSimulation
 
-/// simulate [--histories N] [--seed N] [--break RULE] [--toward RULE] [--check-rules N] [--findings N] [--jobs N]
+/// simulate [--histories N] [--seed N] [--break RULE] [--toward RULE] [--leave-out COMMAND] [--repeat COMMAND]
+///     [--swap COMMAND] [--check-rules N] [--check-commands N] [--findings N] [--jobs N]
 @main
 struct Simulate {
     struct Options {
@@ -9,8 +10,11 @@ struct Simulate {
         var seed: UInt64 = 1
         var breaking: String?
         var toward: String?
+        var alteration: Alteration?
         /// Break every rule in turn, each for at most so many histories.
         var checkRules: UInt64?
+        /// Leave out, repeat and swap every command in turn, each for at most so many histories.
+        var checkCommands: UInt64?
         var findings = 1
         var jobs = 2
     }
@@ -18,6 +22,7 @@ struct Simulate {
     static func main() async {
         guard let options = parse() else { exit(64) }
         if let limit = options.checkRules { await checkRules(options, limit) }
+        if let limit = options.checkCommands { await checkCommands(options, limit) }
         let began = ContinuousClock.now
         let sum = await run(options)
         let seconds = max(0.001, began.duration(to: .now) / .seconds(1))
@@ -42,13 +47,14 @@ struct Simulate {
                 group.addTask {
                     Histories.run(
                         start..<max(start, end), breaking: options.breaking, toward: options.toward,
-                        findings: options.findings)
+                        altering: options.alteration, findings: options.findings)
                 }
             }
             for await result in group {
                 sum.histories += result.histories
                 sum.acknowledged += result.acknowledged
                 sum.promotions += result.promotions
+                sum.planned += result.planned
                 sum.held += result.held
                 sum.findings += result.findings
             }
@@ -83,6 +89,63 @@ struct Simulate {
         exit(missed == 0 ? 0 : 1)
     }
 
+    /// One command after the other. Left out, it must be missed, or stand in the list of those that are not, with the
+    /// reason; done twice, it must do no harm; what comes of a swap is shown.
+    private static func checkCommands(_ options: Options, _ limit: UInt64) async -> Never {
+        var wrong = 0
+        let usual = Histories.run(options.seed..<options.seed + limit)
+        for kind in Alteration.Kind.allCases {
+            await withTaskGroup(of: (String, Histories.Result).self) { group in
+                var names = Alteration.names[...]
+                func next() {
+                    guard let name = names.popFirst() else { return }
+                    group.addTask {
+                        let seeds = options.seed..<options.seed + limit
+                        return (name, Histories.run(seeds, altering: Alteration(kind, name), findings: 1))
+                    }
+                }
+                for _ in 0..<options.jobs { next() }
+                for await (name, result) in group {
+                    let (line, isWrong) = verdict(kind, name, result, usual)
+                    print(line)
+                    // Each as it comes, into a file as well.
+                    fflush(nil)
+                    if isWrong { wrong += 1 }
+                    next()
+                }
+            }
+        }
+        print("\(wrong) unexpected")
+        exit(wrong == 0 ? 0 : 1)
+    }
+
+    /// A command without which fewer primaries are replaced, or more is left to an operator, is missed as well.
+    private static func verdict(
+        _ kind: Alteration.Kind, _ name: String, _ result: Histories.Result, _ usual: Histories.Result
+    ) -> (String, Bool) {
+        var finding = result.findings.first.map {
+            "caught in history \(result.histories), seed \($0.seed): \($0.violation)"
+        }
+        if finding == nil, result.promotions * 10 < usual.promotions * 9 {
+            finding = "caught: \(result.promotions) promotions instead of \(usual.promotions)"
+        }
+        if finding == nil, result.planned * 10 < usual.planned * 7 {
+            finding = "caught: \(result.planned) switchovers instead of \(usual.planned)"
+        }
+        if finding == nil, result.held * 10 > usual.held * 11 + 100 {
+            finding = "caught: \(result.held) histories are left to an operator instead of \(usual.held)"
+        }
+        let missed = "not caught in \(result.histories) histories"
+        switch kind {
+        case .leaveOut:
+            let reason = Histories.harmless[name]
+            let isWrong = (finding == nil) == (reason == nil)
+            return ("\(kind.rawValue) \(name): \(finding ?? missed)\(reason.map { " (\($0))" } ?? "")", isWrong)
+        case .repeat: return ("\(kind.rawValue) \(name): \(finding ?? "harmless")", finding != nil)
+        case .swap: return ("\(kind.rawValue) \(name): \(finding ?? missed)", false)
+        }
+    }
+
     private static func parse() -> Options? {
         var options = Options()
         var arguments = CommandLine.arguments.dropFirst()[...]
@@ -96,11 +159,18 @@ struct Simulate {
                 }
                 if option == "--break" { options.breaking = value } else { options.toward = value }
                 continue
+            case "--leave-out", "--repeat", "--swap":
+                guard let kind = Alteration.Kind(rawValue: String(option.dropFirst(2))),
+                    let alteration = Alteration(kind, value)
+                else { return complain("no command '\(value)': \(Alteration.names.joined(separator: ", "))") }
+                options.alteration = alteration
+                continue
             case "--histories": options.histories = number ?? 0
             case "--seed": options.seed = number ?? 0
             case "--jobs": options.jobs = Int(clamping: min(64, max(1, number ?? 1)))
             case "--findings": options.findings = Int(clamping: number ?? 1)
             case "--check-rules": options.checkRules = number
+            case "--check-commands": options.checkCommands = number
             default: return complain("no option \(option)")
             }
             if number == nil { return complain("\(option) needs a number, not '\(value)'") }

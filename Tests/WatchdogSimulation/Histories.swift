@@ -12,6 +12,8 @@ public enum Histories {
         public var histories = 0
         public var acknowledged = 0
         public var promotions = 0
+        /// How many of them were switchovers.
+        public var planned = 0
         /// Histories at whose end an operator has to decide, and every agent says so.
         public var held = 0
         public var findings: [Finding] = []
@@ -21,11 +23,12 @@ public enum Histories {
 
     /// One history; told in full if wanted.
     static func play(
-        _ seed: UInt64, breakage: QuorumPolicy.Breakage?, toward: QuorumPolicy.Breakage?, tell: Bool
+        _ seed: UInt64, breakage: QuorumPolicy.Breakage?, toward: QuorumPolicy.Breakage?, alteration: Alteration? = nil,
+        tell: Bool
     ) -> SimWorld {
         var dice = Dice(seed: seed &* 31 &+ 7)
         let plan = Plan.random(&dice, toward: toward ?? breakage)
-        let world = SimWorld(seed: seed, plan: plan, breakage: breakage, tell: tell)
+        let world = SimWorld(seed: seed, plan: plan, breakage: breakage, alteration: alteration, tell: tell)
         world.run()
         return world
     }
@@ -34,20 +37,23 @@ public enum Histories {
     /// - Parameters:
     ///   - rule: a rule of the protocol that is broken on purpose.
     ///   - toward: a rule whose troubles come often, broken or not.
+    ///   - alteration: what is done to every plan.
     public static func run(
-        _ seeds: Range<UInt64>, breaking rule: String? = nil, toward: String? = nil, findings limit: Int = 3
+        _ seeds: Range<UInt64>, breaking rule: String? = nil, toward: String? = nil,
+        altering alteration: Alteration? = nil, findings limit: Int = 3
     ) -> Result {
         let breakage = rule.flatMap { QuorumPolicy.Breakage(rawValue: $0) }
         let toward = toward.flatMap { QuorumPolicy.Breakage(rawValue: $0) }
         var result = Result()
         for seed in seeds {
-            let world = play(seed, breakage: breakage, toward: toward, tell: false)
+            let world = play(seed, breakage: breakage, toward: toward, alteration: alteration, tell: false)
             result.histories += 1
             result.acknowledged += world.oracle.count
             result.promotions += world.oracle.promotions.count
+            result.planned += world.oracle.planned
             if world.oracle.held != nil { result.held += 1 }
             guard let violation = world.oracle.violations.first else { continue }
-            let told = play(seed, breakage: breakage, toward: toward, tell: true)
+            let told = play(seed, breakage: breakage, toward: toward, alteration: alteration, tell: true)
             result.findings.append(
                 Finding(seed: seed, violation: violation, story: ["\(told.plan)"] + (told.story ?? []) + told.state()))
             if result.findings.count >= limit { return result }

@@ -34,7 +34,11 @@ final class SimAgent {
     var silent = [false, false]
     var began: Int64 = 0
     var looking = false
-    var ops: [Op] = []
+    /// What is left of the plan, and what puts things back where it fails.
+    var commands: [Command] = []
+    var onFailure: [Command] = []
+    var isUndoing = false
+    var found = Found()
     var busy = false
     /// A step was under way when the last decision was made: it knows nothing of what that one has changed.
     var decidedBusy = false
@@ -48,6 +52,16 @@ final class SimAgent {
     /// This process has seen a reason for its router's path, or has had it closed. One that was just started has not:
     /// what an earlier life left open stays so for a while.
     var controls = true
+
+    /// What a command has found and a later one of its plan needs (`CommandRunner`).
+    struct Found {
+        var openedForLedger: Bool?
+        var source: GTIDSet?
+        var isStopped = false
+        var wasOpen = false
+        var isRebuildable = false
+        var marker: RebuildMarker?
+    }
 
     struct Router {
         enum State: Equatable {
@@ -79,49 +93,12 @@ final class SimAgent {
     }
 }
 
-/// An effect that is under way, with the sessions that it goes over.
+/// A command that is under way, with the session that its plan goes over.
 struct Flight {
-    var op: Op
+    var command: Command
     var agent: Int
     var life: Int
     var ledgerSession: (server: ServerID, session: Int)?
-    /// Since when it waits at the server for a lock.
+    /// Since when it waits at the server, or is at work there.
     var since: Int64?
-}
-
-/// One effect of a step. Each is one statement, or one command; the reply of each can be lost.
-enum Op {
-    case join(ServerID)
-    case allowWriting
-    case signal(Signal, epoch: UInt64, unique: Bool, witness: GTIDSet, sync: Bool)
-    case takeLock
-    case leave
-    case guardTake(ServerID)
-    case guardRelease(ServerID)
-    case close(ServerID)
-    case pause(Int64)
-    case stopReceiver(ServerID)
-    case startApplier(ServerID)
-    case stopReplication(ServerID, acceptLoss: Bool)
-    case checkOther(ServerID)
-    case record(ServerID, epoch: UInt64, heard: UInt64?)
-    case resetChannel(ServerID)
-    case checkReopen(ServerID)
-    case checkMajority(ServerID)
-    case unlock(ServerID, promoted: Bool, first: Bool)
-    /// After the look that chose it something may have been committed there: seen once more, but on a fresh copy.
-    case replicate(ServerID, copied: Bool)
-    case save(ServerID)
-    case wipe(ServerID, epoch: UInt64)
-    /// Not done while its majority is missing.
-    case disableSemiSyncByMajority
-    case copy(ServerID)
-    case clear(ServerID)
-    case dropLedger(ServerID, close: Bool)
-    case startReplica(ServerID)
-    case refuseIfPromoted(known: UInt64)
-    case disableSemiSync(ServerID)
-    case enableSemiSync(ServerID)
-    case disableSemiSyncOnReplica(ServerID)
-    case powerOff(ServerID, epoch: UInt64)
 }

@@ -2,41 +2,38 @@ import Watchdog
 
 /// What a statement does on a server. Each returns whether it succeeded; nothing here looks at what the agent believes.
 extension SimWorld {
-    func effect(_ op: Op, _ agent: Int, _ ledgerSession: (server: ServerID, session: Int)?, sameLife: Bool) -> Bool {
-        switch op {
+    func effect(
+        _ command: Command, _ agent: Int, _ ledgerSession: (server: ServerID, session: Int)?, sameLife: Bool
+    ) -> Bool {
+        switch command {
         case .join(let id): return sameLife && join(agent, id)
         case .leave:
             if sameLife { agents[agent].ledgerSession = nil }
             return true
-        case .pause: return true
-        case .disableSemiSync(let id), .enableSemiSync(let id), .disableSemiSyncOnReplica(let id):
-            return overPost(op, agent, id)
-        case .powerOff(let id, let epoch):
-            let done = dice.chance(75)
-            if done, servers[index(id)].up {
-                tell("the fence command turns \(id) off")
-                servers[index(id)].crash()
-            }
-            if sameLife { agents[agent].fenced = (epoch, done) }
-            return true
+        case .disableSemiSyncIfAgreed(let id), .enableSemiSyncIfOpen(let id), .disableSemiSyncIfClosed(let id):
+            return overLockSession(command, agent, id)
+        case .persistClosedIfAllowed: return true
+        case .runFenceCommand(let id, let epoch): return turnOff(id, agent, epoch, sameLife: sameLife)
         default: break
         }
         guard let ledgerSession else { return false }
         let home = index(ledgerSession.server)
-        switch op {
-        case .guardRelease:
+        if breakage == .openWithoutLock, let done = openWithoutLock(command, agent, home) { return done }
+        switch command {
+        case .unlockServer:
             if sameLife { agents[agent].guest = nil }
             if servers[1 - home].guest?.session == ledgerSession.session { servers[1 - home].guest = nil }
             return true
-        // Over the session that holds the lock on the other server.
-        case .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear:
-            return abroad(op, agent, home, ledgerSession.session)
+        case .requireFenced(let id):
+            let server = servers[index(id)]
+            guard server.running, reaches(agent, id), server.superReadOnly, server.readOnly else { return false }
+            if sameLife { agents[agent].found.source = server.executed }
+            return true
+        case .requireRoom, .requireCopyable, .noteRebuild: return true
         default: break
         }
-        if case .unlock(_, let promoted, let first) = op, breakage == .openWithoutLock {
-            guard servers[home].running, reaches(agent, ledgerSession.server) else { return false }
-            servers[home].superReadOnly = false
-            return first || open(home, promoted)
+        if let other = abroadServer(command, home) {
+            return abroad(command, agent, home, other, ledgerSession.session, sameLife: sameLife)
         }
         // Everything else goes over the ledger session.
         guard servers[home].running, reaches(agent, ledgerSession.server),
@@ -45,21 +42,66 @@ extension SimWorld {
             return false
         }
         servers[home].sessions[ledgerSession.session]?.heard = now
-        switch op {
-        case .allowWriting:
+        return overLedger(command, agent, home, ledgerSession.session, sameLife: sameLife)
+    }
+
+    /// The server whose session a command goes over, where that is not the ledger's.
+    private func abroadServer(_ command: Command, _ home: Int) -> Int? {
+        switch command {
+        case .fenceWrites(let id), .clearStaleLedger(let id), .closeServer(let id), .stopReplication(let id),
+            .resetChannel(let id), .disableSemiSync(let id), .requireNoFailover(let id, _),
+            .requireNothingErrant(let id, _), .nameSource(let id, _), .startReplication(let id, _),
+            .requireRebuildable(let id, _), .saveData(let id, _, _), .markForRebuild(let id, _),
+            .copyData(let id, _, _), .removeMarker(let id, _), .reopenUnmarked(let id):
+            index(id) == home ? nil : index(id)
+        default: nil
+        }
+    }
+
+    private func overLedger(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
+        let server = servers[home]
+        switch command {
+        case .endReadLocks, .endBackups, .liftDelay, .wakeEvents, .persistClosed, .awaitRelayLog: return true
+        case .allowLedgerWrites:
+            if sameLife { agents[agent].found.openedForLedger = server.superReadOnly }
+            server.superReadOnly = false
+            if server.ledger == nil { server.ledger = [] }
+            return true
+        case .forbidLedgerWrites:
+            guard let opened = agents[agent].found.openedForLedger else { return true }
+            if opened, server.readOnly, server.ledger?.isEmpty != false { server.superReadOnly = true }
+            if sameLife { agents[agent].ledgerSession = nil }
+            return true
+        case .writeSignal(let entry): return write(entry, agent, home, session)
+        case .takeOperationLock:
+            if server.guest == nil, server.lock == nil { server.lock = session }
+            return true
+        case .requireOperationLock: return server.lock == session || breakage == .electionWithoutLock
+        case .releaseOperationLock:
+            if server.lock == session { server.lock = nil }
+            return true
+        case .lockServer(let id): return sameLife && take(id, agent, home, session)
+        default: return atHome(command, agent, home, session, sameLife: sameLife)
+        }
+    }
+
+    private func turnOff(_ id: ServerID, _ agent: Int, _ epoch: UInt64, sameLife: Bool) -> Bool {
+        let done = dice.chance(75)
+        if done, servers[index(id)].up {
+            tell("the fence command turns \(id) off")
+            servers[index(id)].crash()
+        }
+        if sameLife { agents[agent].fenced = (epoch, done) }
+        return true
+    }
+
+    private func openWithoutLock(_ command: Command, _ agent: Int, _ home: Int) -> Bool? {
+        switch command {
+        case .liftSuperReadOnly, .liftReadOnly:
+            guard servers[home].running, reaches(agent, servers[home].id) else { return false }
             servers[home].superReadOnly = false
-            if servers[home].ledger == nil { servers[home].ledger = [] }
-            return true
-        case .signal(let signal, let epoch, let unique, let witness, let sync):
-            return write(signal, epoch, unique, witness, sync, agent, home, ledgerSession.session)
-        case .takeLock:
-            if servers[home].guest != nil { return true }
-            if servers[home].lock == nil || servers[home].lock == ledgerSession.session {
-                servers[home].lock = ledgerSession.session
-            }
-            return true
-        case .guardTake(let id): return sameLife && take(id, agent, home, ledgerSession.session)
-        default: return athome(op, agent, home, ledgerSession.session)
+            return command.name == .liftSuperReadOnly || open(home)
+        default: return nil
         }
     }
 
@@ -80,10 +122,10 @@ extension SimWorld {
         return true
     }
 
-    private func write(
-        _ signal: Signal, _ epoch: UInt64, _ unique: Bool, _ witness: GTIDSet, _ sync: Bool, _ agent: Int, _ home: Int,
-        _ session: Int
-    ) -> Bool {
+    private func write(_ entry: LedgerEntry, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
+        let (signal, epoch) = (entry.signal, entry.epoch)
+        var unique = false
+        if case .mast = signal { unique = true }
         guard !servers[home].superReadOnly, let rows = servers[home].ledger else { return false }
         // Of an operation that is over nothing is written any more.
         switch signal {
@@ -96,7 +138,6 @@ extension SimWorld {
             guard led else { return false }
         }
         if unique {
-            guard servers[home].lock == session || breakage == .electionWithoutLock else { return false }
             let masts = servers[home].ledger?.filter { if case .mast = $0.signal { true } else { false } } ?? []
             guard !masts.contains(where: { $0.epoch == epoch }) else { return false }
             if masts.contains(where: { servers[home].sessions[Int($0.session)] != nil && $0.session != UInt64(session) }
@@ -111,7 +152,7 @@ extension SimWorld {
         servers[home].ledger?.append(
             LedgerRow(
                 id: nextRow, signal: signal, agent: agents[agent].name, epoch: epoch, session: UInt64(session),
-                age: now + jump, witnessed: witness, sync: sync))
+                age: now + jump, witnessed: entry.witness.executed, sync: entry.witness.sync))
         nextRow += 1
         tell("\(agents[agent].name) writes \(signal) (epoch \(epoch)) on \(servers[home].id)")
         return true
@@ -130,65 +171,95 @@ extension SimWorld {
 
     // MARK: On the server of the ledger
 
-    private func athome(_ op: Op, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
-        guard servers[home].lock == session || breakage == .electionWithoutLock else {
-            return false
-        }
-        switch op {
+    private func atHome(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
+        let server = servers[home]
+        guard server.lock == session || breakage == .electionWithoutLock else { return false }
+        switch command {
         case .stopReceiver:
-            servers[home].channel?.receiverWanted = false
-            servers[home].channel?.connected = false
-            servers[home].semiSync = false
-            return true
-        case .startApplier:
-            servers[home].channel?.applierWanted = true
-            return true
-        case .stopReplication(_, let acceptLoss):
-            servers[home].readOnly = true
-            servers[home].superReadOnly = false
-            servers[home].channel?.receiverWanted = false
-            servers[home].channel?.connected = false
-            servers[home].channel?.applierWanted = false
-            let dropped = breakage == .relayLogDropped
-            guard let channel = servers[home].channel else { return true }
-            oracle.accepted = acceptLoss
-            let recorded = servers[home].promotion?.primary == servers[home].uuid
-            if !channel.relay.isEmpty, !acceptLoss, !dropped, !recorded {
-                servers[home].channel?.receiverWanted = true
-                servers[home].channel?.applierWanted = true
+            server.channel?.receiverWanted = false
+            server.channel?.connected = false
+        case .startApplier: server.channel?.applierWanted = true
+        case .catchUp(_, let old):
+            guard servers[index(old)].running, reaches(agent, old) else { return false }
+            resume(server)
+        case .allowRecord: (server.readOnly, server.superReadOnly) = (true, false)
+        case .stopReplication: halt(server)
+        case .resumeReplication: resume(server)
+        case .requireDrained:
+            guard let source = agents[agent].found.source, source.isSubset(of: server.executed),
+                server.channel?.relay.isEmpty != false
+            else {
+                resume(server)
                 return false
             }
-            return true
-        case .record(_, let epoch, let heard): return record(home, epoch, heard)
-        case .resetChannel:
-            servers[home].channel = nil
-            return true
-        case .checkMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).seesPrimary)
-        case .unlock(_, let promoted, let first):
-            if first {
-                if !promoted { servers[home].semiSync = plan.semiSync }
-                servers[home].superReadOnly = false
-                return true
+            if sameLife { agents[agent].found.isStopped = true }
+        case .requireApplied(_, let epoch, let accepted):
+            oracle.accepted = accepted
+            let isRecorded = server.promotion.map { $0.primary == server.uuid && $0.epoch >= epoch } ?? false
+            guard server.channel?.relay.isEmpty != false || accepted || isRecorded || breakage == .relayLogDropped
+            else {
+                resume(server)
+                return false
             }
-            return open(home, promoted)
-        case .dropLedger(_, let close):
-            servers[home].ledger = nil
-            guard close else { return true }
-            // The server waits for commits that wait for an acknowledgement before it closes, and the agent not for ever.
-            guard servers[home].waiting.isEmpty else { return false }
-            // Setting super_read_only sets read_only too.
-            (servers[home].superReadOnly, servers[home].readOnly) = (true, true)
-            return true
-        case .disableSemiSyncByMajority:
+            if sameLife { agents[agent].found.isStopped = true }
+        case .disableSemiSync: letGo(home)
+        case .recordPromotion(_, let epoch, _, let heard):
+            // Its own commit would wait for an acknowledgement.
+            guard !server.semiSync, !server.superReadOnly, agents[agent].found.isStopped || !sameLife else {
+                return false
+            }
+            return record(home, epoch, heard)
+        case .resetChannel: return reset(server)
+        case .requireNotPromoted(let known):
+            return server.promotion.map { $0.primary != server.uuid || $0.epoch <= known } ?? true
+        case .enableSemiSync: server.semiSync = plan.semiSync
+        case .requireMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).seesPrimary)
+        case .liftSuperReadOnly: server.superReadOnly = false
+        case .liftReadOnly: return open(home)
+        case .clearLedger: server.ledger = nil
+        case .closeServer: return close(server)
+        case .disableSemiSyncWhenAgreed:
             disableSemiSync(home)
-            return !servers[home].semiSync
-        case .refuseIfPromoted(let known):
-            return servers[home].promotion.map { $0.primary != servers[home].uuid || $0.epoch <= known } ?? true
-        case .startReplica:
-            servers[home].channel?.receiverWanted = true
-            servers[home].channel?.applierWanted = true
-            return true
+            return !server.semiSync
         default: return false
+        }
+        return true
+    }
+
+    /// The server waits for commits that wait for an acknowledgement before it closes, and the agent not for ever.
+    private func close(_ server: SimServer) -> Bool {
+        guard server.waiting.isEmpty else { return false }
+        // Setting super_read_only sets read_only too.
+        (server.superReadOnly, server.readOnly) = (true, true)
+        return true
+    }
+
+    private func halt(_ server: SimServer) {
+        server.channel?.receiverWanted = false
+        server.channel?.connected = false
+        server.channel?.applierWanted = false
+    }
+
+    /// RESET REPLICA ALL is refused while replication runs.
+    private func reset(_ server: SimServer) -> Bool {
+        if let channel = server.channel, channel.receiverWanted || channel.applierWanted { return false }
+        server.channel = nil
+        return true
+    }
+
+    private func resume(_ server: SimServer) {
+        server.channel?.receiverWanted = true
+        server.channel?.applierWanted = true
+    }
+
+    /// Semi-synchronous replication ends: what waited for an acknowledgement is committed, and its clients are told.
+    private func letGo(_ server: Int) {
+        servers[server].semiSync = false
+        let waiting = servers[server].waiting
+        servers[server].waiting = []
+        for entry in waiting {
+            servers[server].commit(entry.tx)
+            told(entry.host, entry.connection, server, entry.tx)
         }
     }
 
@@ -199,7 +270,6 @@ extension SimWorld {
         if let heard, servers[home].ledger?.contains(where: { $0.follows(in: epoch, after: heard) }) == true {
             return false
         }
-        servers[home].semiSync = false
         let known = (servers[home].ledger ?? []).filter { $0.epoch == epoch }.reduce(GTIDSet()) {
             $0.union($1.witnessed)
         }
@@ -212,6 +282,7 @@ extension SimWorld {
             oracle.violations.append("a promotion of epoch \(epoch) after one of epoch \(last)")
         }
         oracle.promotions.append(epoch)
+        if heard == nil { oracle.planned += 1 }
         oracle.unopened = home
         let tx = Tx(mark: nil, gtid: servers[home].nextGTID(), promotion: promotion)
         servers[home].binlog.append(tx)
@@ -220,11 +291,12 @@ extension SimWorld {
         return true
     }
 
-    private func open(_ home: Int, _ promoted: Bool) -> Bool {
+    private func open(_ home: Int) -> Bool {
+        let isFailover = servers[home].ledger?.contains { $0.signal == .oper(.failover) } == true
         servers[home].readOnly = false
         tell("\(servers[home].id) is open")
         if servers[home].rebuilding != nil { oracle.violations.append("a half-made copy was opened") }
-        if !promoted, servers[1 - home].open,
+        if !isFailover, servers[1 - home].open,
             servers[1 - home].promotion?.epoch ?? 0 > servers[home].promotion?.epoch ?? 0
         {
             oracle.violations.append(
@@ -232,7 +304,7 @@ extension SimWorld {
         }
         oracle.opened = home
         // An operation that was called off with the promotion on record already ends with opening it "again".
-        let promoted = promoted || oracle.unopened == home
+        let promoted = isFailover || oracle.unopened == home
         oracle.unopened = nil
         var declared = oracle.declared
         declared.formUnion(oracle.gone)
@@ -268,88 +340,115 @@ extension SimWorld {
 
     // MARK: On the other server
 
-    private func abroad(_ op: Op, _ agent: Int, _ home: Int, _ session: Int) -> Bool {
-        let away = 1 - home
-        let id = servers[away].id
-        guard servers[away].running, reaches(agent, id) else { return false }
-        if case .checkOther = op {
-            return servers[away].superReadOnly && servers[away].executed.isSubset(of: servers[home].executed)
-        }
-        guard servers[away].guest?.session == session else {
-            servers[away].closing = false
+    private func abroad(
+        _ command: Command, _ agent: Int, _ home: Int, _ away: Int, _ session: Int, sameLife: Bool
+    ) -> Bool {
+        let server = servers[away]
+        let id = server.id
+        guard server.running, reaches(agent, id) else { return false }
+        guard server.guest?.session == session else {
+            server.closing = false
             return false
         }
-        servers[away].guest?.heard = now
-        switch op {
-        case .close:
-            // Clients' sessions are ended first; what waits for an acknowledgement commits and nobody is told.
-            (servers[away].superReadOnly, servers[away].readOnly, servers[away].closing) = (true, true, false)
-            for host in agents.indices where agents[host].router.leads == id { agents[host].router.process += 1 }
-            restartMoves(id)
-            servers[away].semiSync = false
-            for entry in servers[away].waiting { servers[away].commit(entry.tx) }
-            servers[away].waiting = []
-            return true
-        case .checkReopen:
-            let facts = servers[away]
-            return facts.readOnly && quorum(away).votes.isEmpty
-                && Ledger.failoverAttempt(facts.ledger, on: id) == nil
-                && (facts.promotion?.primary != facts.uuid
-                    || facts.promotion?.epoch ?? 0 <= servers[home].promotion?.epoch ?? 0)
-        case .replicate(_, let copied):
-            guard copied || servers[away].superReadOnly && errant(away).isEmpty else { return false }
-            servers[away].semiSync = false
-            if servers[away].channel == nil {
-                servers[away].channel = SimServer.Channel(source: servers[home].id)
-            }
-            servers[away].channel?.receiverWanted = true
-            servers[away].channel?.applierWanted = true
-            servers[away].rebuilding = nil
-            return true
-        case .clear:
-            guard servers[away].waiting.isEmpty else { return false }
-            servers[away].ledger = nil
-            servers[away].superReadOnly = true
-            servers[away].readOnly = true
-            return true
-        case .save:
-            guard !lost() else { return false }
-            oracle.saved.formUnion(servers[away].data)
-            return true
-        case .wipe(_, let epoch):
-            if let promotion = servers[away].promotion, promotion.primary == servers[away].uuid,
-                promotion.epoch > servers[home].promotion?.epoch ?? 0
-            {
-                return false
-            }
-            var held = oracle.saved
-            held.formUnion(oracle.gone)
-            let kept = servers[away].data.missing(in: held, servers[home].data)
-            if !kept.isEmpty { oracle.violations.append("\(id) was wiped although it alone holds \(kept)") }
-            if servers[away].readOnly == false { oracle.violations.append("\(id) was wiped while it took writes") }
-            servers[away].rebuilding = RebuildMarker(source: servers[home].uuid, epoch: epoch, saved: "x")
-            servers[away].channel = nil
-            servers[away].data = Marks()
-            servers[away].executed = GTIDSet()
-            servers[away].nextOwn = 0
-            servers[away].binlog = []
-            servers[away].promotion = nil
-            servers[away].foreign = nil
-            return true
-        case .copy:
-            // It begins in a moment in which no commit is under way.
-            guard servers[home].running, reaches(agent, servers[home].id), servers[home].waiting.isEmpty else {
-                return false
-            }
-            servers[away].data = servers[home].data
-            servers[away].executed = servers[home].executed
-            servers[away].binlog = servers[home].binlog.filter { $0.gtid.isSubset(of: servers[home].executed) }
-            servers[away].promotion = servers[home].promotion
-            servers[away].foreign = servers[home].foreign
-            servers[away].ledger = nil
-            return true
+        server.guest?.heard = now
+        switch command {
+        case .fenceWrites:
+            if sameLife { agents[agent].found.wasOpen = !server.readOnly }
+            fence(away)
+        case .closeServer: return close(server)
+        case .clearStaleLedger:
+            guard server.waiting.isEmpty else { return false }
+            (server.readOnly, server.superReadOnly, server.ledger) = (true, false, nil)
+        case .stopReplication: halt(server)
+        case .resetChannel: return reset(server)
+        case .disableSemiSync: letGo(away)
+        case .requireNoFailover(_, let since):
+            return server.readOnly && quorum(away).votes.isEmpty && Ledger.failoverAttempt(server.ledger, on: id) == nil
+                && (server.promotion?.primary != server.uuid || server.promotion?.epoch ?? 0 <= since)
+        case .requireNothingErrant:
+            return server.superReadOnly && server.readOnly && servers[home].running
+                && reaches(agent, servers[home].id) && errant(away).isEmpty
+        case .nameSource:
+            guard server.channel == nil else { return true }
+            server.channel = SimServer.Channel(source: servers[home].id)
+            halt(server)
+        case .startReplication: resume(server)
+        case .removeMarker: (server.rebuilding, server.readOnly) = (nil, true)
+        case .reopenUnmarked: return true
+        case .requireRebuildable, .saveData, .markForRebuild, .copyData:
+            return rebuild(command, agent, home, away, sameLife: sameLife)
         default: return false
         }
+        return true
+    }
+
+    /// Clients' sessions are ended first; what waits for an acknowledgement commits and nobody is told.
+    private func fence(_ away: Int) {
+        let server = servers[away]
+        (server.superReadOnly, server.readOnly, server.closing) = (true, true, false)
+        for host in agents.indices where agents[host].router.leads == server.id { agents[host].router.process += 1 }
+        restartMoves(server.id)
+        server.semiSync = false
+        for entry in server.waiting { server.commit(entry.tx) }
+        server.waiting = []
+    }
+
+    private func rebuild(_ command: Command, _ agent: Int, _ home: Int, _ away: Int, sameLife: Bool) -> Bool {
+        let (server, source) = (servers[away], servers[home])
+        guard source.running, reaches(agent, source.id) else { return false }
+        switch command {
+        case .requireRebuildable:
+            let promoted = server.promotion.map { $0.primary == server.uuid ? $0.epoch : 0 } ?? 0
+            let known = source.promotion.map { $0.primary == source.uuid ? $0.epoch : 0 } ?? 0
+            let lost = server.executed.subtracting(source.executed).from(uuid: source.uuid)
+            guard source.rebuilding == nil, source.channel == nil, promoted <= known,
+                server.rebuilding != nil || lost.isEmpty
+            else { return false }
+            if sameLife { agents[agent].found.isRebuildable = true }
+        case .saveData(_, _, let epoch):
+            guard agents[agent].found.isRebuildable, !lost() else { return false }
+            var marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: "x")
+            if let former = server.rebuilding, !agents[agent].found.wasOpen {
+                marker = former
+            } else {
+                oracle.saved.formUnion(server.data)
+            }
+            if sameLife { agents[agent].found.marker = marker }
+        case .markForRebuild:
+            guard let marker = agents[agent].found.marker else { return false }
+            (server.readOnly, server.superReadOnly, server.rebuilding) = (true, false, marker)
+        case .copyData:
+            // It begins in a moment in which no commit is under way.
+            guard source.waiting.isEmpty else { return false }
+            server.data = source.data
+            server.executed = source.executed
+            server.binlog = source.binlog.filter { $0.gtid.isSubset(of: source.executed) }
+            server.promotion = source.promotion
+            server.foreign = source.foreign
+            server.ledger = nil
+        default: return false
+        }
+        return true
+    }
+
+    /// What is there goes, before the last of what replaces it has come.
+    /// - Returns: whether it could be begun.
+    func discard(_ away: Int, _ session: (server: ServerID, session: Int)?) -> Bool {
+        let (server, source) = (servers[away], servers[1 - away])
+        guard server.running, server.guest?.session == session?.session, session != nil else { return false }
+        var held = oracle.saved
+        held.formUnion(oracle.gone)
+        let kept = server.data.missing(in: held, source.data)
+        if !kept.isEmpty { oracle.violations.append("\(server.id) was wiped although it alone holds \(kept)") }
+        if server.readOnly == false { oracle.violations.append("\(server.id) was wiped while it took writes") }
+        if server.rebuilding == nil { oracle.violations.append("\(server.id) was wiped and nothing says so there") }
+        server.data = Marks()
+        server.executed = GTIDSet()
+        server.nextOwn = 0
+        server.binlog = []
+        server.promotion = nil
+        server.foreign = nil
+        return true
     }
 
     /// A router's connections to a server were ended, not its process: what was under way is not.
@@ -370,25 +469,19 @@ extension SimWorld {
         guard servers[server].semiSync, rules.isMajority(quorum(server).async) || breakage == .asyncUnrecorded else {
             return
         }
-        servers[server].semiSync = false
         tell("\(servers[server].id) goes on alone")
-        let waiting = servers[server].waiting
-        servers[server].waiting = []
-        for entry in waiting {
-            servers[server].commit(entry.tx)
-            told(entry.host, entry.connection, server, entry.tx)
-        }
+        letGo(server)
     }
 
-    private func overPost(_ op: Op, _ agent: Int, _ id: ServerID) -> Bool {
+    private func overLockSession(_ command: Command, _ agent: Int, _ id: ServerID) -> Bool {
         let server = index(id)
         guard agents[agent].pong[server] != nil, servers[server].running, reaches(agent, id),
             servers[server].seats[agent].open
         else { return false }
-        switch op {
-        case .disableSemiSync: disableSemiSync(server)
-        case .enableSemiSync: if !servers[server].readOnly { servers[server].semiSync = true }
-        case .disableSemiSyncOnReplica: if servers[server].superReadOnly { servers[server].semiSync = false }
+        switch command {
+        case .disableSemiSyncIfAgreed: disableSemiSync(server)
+        case .enableSemiSyncIfOpen: if !servers[server].readOnly { servers[server].semiSync = true }
+        case .disableSemiSyncIfClosed: if servers[server].superReadOnly { servers[server].semiSync = false }
         default: return false
         }
         return true

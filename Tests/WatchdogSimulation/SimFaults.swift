@@ -106,7 +106,7 @@ struct Plan {
             case .relayLogDropped: self = .behind
             case .staleServerOpened: self = .forgets
             case .openWithoutLock: self = .lateOpen
-            case .noLossCheck, .saveSkipped: self = .goneAndMore
+            case .noLossCheck: self = .goneAndMore
             case .epochReused: self = .oneAfterTheOther
             case .electionWithoutLock: self = .late
             }

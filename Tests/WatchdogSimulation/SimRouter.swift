@@ -123,6 +123,8 @@ struct Oracle {
     /// The server that was opened last.
     var opened: Int?
     var promotions: [UInt64] = []
+    /// How many of them were switchovers.
+    var planned = 0
     /// Promoted, and not yet open.
     var unopened: Int?
     var operations: UInt64 = 0

@@ -1,6 +1,6 @@
 import Watchdog
 
-/// Steps as the statements that the production code sends for them.
+/// Steps as the commands of their plans, each of which may be late, lost, or done while its sender is gone.
 extension SimWorld {
     /// - Returns: whether something was begun, so that the next look should come at once.
     func begin(_ step: Step, _ agent: Int, _ observation: TimedObservation) -> Bool {
@@ -11,119 +11,56 @@ extension SimWorld {
             if case .none(let why) = step { tell("\(local.name): \(why)") } else { tell("\(local.name): \(step)") }
         }
         agents[agent].lastStep = step
-        let ledger = observation.seen.activeLedger
-        let epoch = ledger?.master?.epoch ?? 0
-        let durable = local.policy.durable
-        func signal(_ signal: Signal, _ epoch: UInt64, unique: Bool = false) -> Op {
-            .signal(signal, epoch: epoch, unique: unique, witness: durable.executed, sync: durable.sync)
-        }
-        var ops: [Op] = []
         switch step {
         case .none:
             if local.ledgerSession != nil { agents[agent].ledgerSession = nil }
             return false
         case .wait: return true
-        case .scan, .lock, .master:
-            if now < local.quietUntil { return false }
-            switch step {
-            case .scan(let id): ops = [.join(id), .allowWriting, signal(.scan(host: local.name), 0)]
-            case .lock(let id): ops = [.join(id), .takeLock]
-            case .master(let id):
-                ops = [
-                    .join(id),
-                    signal(.mast(host: local.name), local.policy.nextEpochForMaster(observation.seen), unique: true),
-                ]
-            default: break
-            }
-        case .withdraw: ops = [.leave]
-        case .follow(let id): ops = [.join(id), signal(.folo(host: local.name), epoch)]
-        case .announce(let kind, let target):
-            ops = [signal(.oper(kind), epoch), signal(.targ(socket: Self.sockets[index(target)]), epoch)]
-        case .confirmMaster: ops = [signal(.maok(host: local.name), epoch)]
-        case .confirmFollower: ops = [signal(.fook(host: local.name), epoch)]
-        case .fence(let id): ops = [.guardTake(id), .close(id), .guardRelease(id)]
-        case .drain: ops = [.pause(150)]
-        case .stopReceiver(let id): ops = [.stopReceiver(id)]
-        case .applyRelayLog(let id): ops = [.startApplier(id), .pause(200)]
-        case .promoteWithoutSource(let id, _):
-            ops = [
-                .stopReplication(id, acceptLoss: observation.seen.facts(id)?.quorum?.lossAccepted == true),
-                .record(id, epoch: epoch, heard: ledger?.rows.last?.id), .resetChannel(id),
-            ]
-        case .promote(let id, _):
-            ops = [
-                .checkOther(id), .stopReplication(id, acceptLoss: false), .record(id, epoch: epoch, heard: nil),
-                .resetChannel(id),
-            ]
-        case .open(let id): ops = opening(id, observation, promoted: ledger?.kind == .failover, local.policy)
-        case .resume(let replica, _):
-            ops = [.guardTake(replica), .replicate(replica, copied: false), .guardRelease(replica)]
-        case .rebuild(let replica, _, _):
-            ops = [.disableSemiSyncByMajority, .guardTake(replica), .close(replica)]
-            if breakage != .saveSkipped { ops.append(.save(replica)) }
-            ops += [
-                .wipe(replica, epoch: epoch), .pause(300), .copy(replica), .replicate(replica, copied: true),
-                .guardRelease(replica),
-            ]
-        case .terminate:
-            if let other = local.ledgerSession?.server.other, other == local.policy.primary?.other,
-                let facts = observation.seen.facts(other), facts.ledger != nil
-            {
-                let fence: [Op] = facts.superReadOnly ? [] : [.close(other)]
-                ops = [.guardTake(other)] + fence + [.clear(other), .guardRelease(other)]
-            }
-            ops += [
-                .dropLedger(
-                    local.ledgerSession?.server ?? .a, close: local.ledgerSession?.server == local.policy.primary?.other
-                ), .leave,
-            ]
+        case .scan, .lock, .master: if now < local.quietUntil { return false }
         case .abort:
             agents[agent].quietUntil = now + 3_000
-            guard let ledgerSession = local.ledgerSession else { return false }
-            let known = ServerID.allCases.compactMap { observation.seen.facts($0)?.promotion?.epoch }.max() ?? 0
-            ops.append(.refuseIfPromoted(known: known))
-            if ledgerSession.server != local.policy.primary { ops.append(.startReplica(ledgerSession.server)) }
-            ops += [
-                .dropLedger(ledgerSession.server, close: ledgerSession.server == local.policy.primary?.other), .leave,
-            ]
-        case .disableSemiSync(let id): ops = [.disableSemiSync(id)]
-        case .enableSemiSync(let id): ops = [.enableSemiSync(id)]
-        case .disableSemiSyncOnReplica(let id): ops = [.disableSemiSyncOnReplica(id)]
-        case .fenceCommand(let id): ops = [.powerOff(id, epoch: epoch)]
+            if local.ledgerSession == nil { return false }
         // The model's servers start closed.
         case .route, .startClosed: return false
+        default: break
         }
-        agents[agent].ops = ops
+        let plan = OperationPlan(step, context(agent, observation.seen))
+        agents[agent].commands = alteration?.applied(to: plan.commands) ?? plan.commands
+        if breakage == .openWithoutLock, case .open = step {
+            agents[agent].commands = plan.commands.filter { $0.name == .liftSuperReadOnly || $0.name == .liftReadOnly }
+        }
+        agents[agent].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
+        agents[agent].isUndoing = false
+        agents[agent].found = SimAgent.Found()
         agents[agent].busy = true
         send(agent)
         return true
     }
 
-    private func opening(_ id: ServerID, _ observation: TimedObservation, promoted: Bool, _ policy: QuorumPolicy)
-        -> [Op]
-    {
-        let unlock: [Op] = [
-            .unlock(id, promoted: promoted, first: true), .unlock(id, promoted: promoted, first: false),
-        ]
-        if promoted { return unlock }
-        if breakage == .openWithoutLock { return unlock }
-        if observation.seen.facts(id.other) != nil {
-            return [.guardTake(id.other), .checkReopen(id)] + unlock + [.guardRelease(id.other)]
-        }
-        return [.checkMajority(id)] + unlock
+    private func context(_ agent: Int, _ seen: Observation) -> OperationContext {
+        let local = agents[agent]
+        var context = OperationContext(
+            agent: local.name, addresses: Self.addresses, rules: local.policy.rules, seen: seen,
+            ledger: seen.activeLedger, nextEpoch: local.policy.nextEpochForMaster(seen))
+        context.witness = Witness(executed: local.policy.durable.executed, sync: local.policy.durable.sync)
+        context.primary = local.policy.primary
+        context.joined = local.ledgerSession?.server
+        return context
     }
 
-    // MARK: One effect after the other
+    // MARK: One command after the other
 
     private func send(_ agent: Int) {
-        guard let op = agents[agent].ops.first else {
+        guard let command = agents[agent].commands.first else {
+            if agents[agent].isUndoing { return fail(agent) }
             agents[agent].busy = false
             agents[agent].failures = 0
             return
         }
-        agents[agent].ops.removeFirst()
+        agents[agent].commands.removeFirst()
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
-        let flight = Flight(op: op, agent: agent, life: agents[agent].life, ledgerSession: agents[agent].ledgerSession)
+        let flight = Flight(
+            command: command, agent: agent, life: agents[agent].life, ledgerSession: agents[agent].ledgerSession)
         let place: Int
         if let last = free.popLast() {
             place = last
@@ -141,23 +78,41 @@ extension SimWorld {
         if waits(place) { return agenda.add(now + 100, .deliver(place)) }
         let flight = flights[place]
         free.append(place)
-        let (op, agent, life) = (flight.op, flight.agent, flight.life)
+        let (command, agent, life) = (flight.command, flight.agent, flight.life)
         let sameLife = agents[agent].life == life
         let arrives = !lost() || dice.chance(50)
-        let fine = arrives && effect(op, agent, flight.ledgerSession, sameLife: sameLife)
+        let fine = arrives && effect(command, agent, flight.ledgerSession, sameLife: sameLife)
         guard sameLife else { return }
         let heard = fine && !lost()
+        if !heard { tell("\(agents[agent].name): \(command.name) \(fine ? "has no answer" : "fails")") }
         // Without an answer the session is given up; with an error for one it stays.
-        if fine, !heard, dice.chance(70) {
-            switch op {
-            case .guardTake, .close, .checkOther, .checkReopen, .replicate, .save, .wipe, .copy, .clear: break
-            default: agents[agent].ledgerSession = nil
-            }
+        if fine, !heard, dice.chance(70), goesOverLedger(command, flight.ledgerSession) {
+            agents[agent].ledgerSession = nil
         }
-        if case .pause(let time) = op {
-            agenda.add(now + time, .reply(agent, life: life, true))
+        let work: Int64 =
+            switch command {
+            case .catchUp: 150
+            case .awaitRelayLog: 200
+            default: 0
+            }
+        if fine, work > 0 {
+            agenda.add(now + work, .reply(agent, life: life, true))
         } else {
             agenda.add(now + (heard ? delay() : dice.within(5...1_500)), .reply(agent, life: life, heard))
+        }
+    }
+
+    /// Whether a command's answer comes over the ledger session, and not over that on the other server.
+    private func goesOverLedger(_ command: Command, _ session: (server: ServerID, session: Int)?) -> Bool {
+        guard let session else { return true }
+        switch command {
+        case .lockServer, .requireFenced, .requireRoom, .requireCopyable, .noteRebuild, .requireNoFailover,
+            .requireRebuildable, .saveData, .markForRebuild, .copyData, .removeMarker, .nameSource, .startReplication,
+            .requireNothingErrant, .fenceWrites, .clearStaleLedger:
+            return false
+        case .closeServer(let id), .stopReplication(let id), .resetChannel(let id), .disableSemiSync(let id):
+            return id == session.server
+        default: return true
         }
     }
 
@@ -167,15 +122,20 @@ extension SimWorld {
         let flight = flights[place]
         guard agents[flight.agent].life == flight.life else { return false }
         let (taken, limit): (Bool, Int64)
-        switch flight.op {
-        case .guardTake(let id):
+        switch flight.command {
+        case .lockServer(let id):
             let server = servers[index(id)]
             guard server.running, reaches(flight.agent, id) else { return false }
             taken = server.lock != nil || server.guest.map { $0.session != flight.ledgerSession?.session } == true
             limit = 12_000
-        case .close(let id):
+        case .fenceWrites(let id):
             return closes(place, servers[index(id)])
-        case .disableSemiSyncByMajority:
+        case .copyData(let id, _, _):
+            // The data that is there goes long before the last of the new has come.
+            guard flight.since == nil else { return now - (flight.since ?? now) < 300 }
+            flights[place].since = now
+            return discard(index(id), flight.ledgerSession)
+        case .disableSemiSyncWhenAgreed:
             guard let home = flight.ledgerSession.map({ index($0.server) }), servers[home].running else { return false }
             taken = servers[home].semiSync && !rules.isMajority(quorum(home).async)
             limit = 30_000
@@ -205,9 +165,15 @@ extension SimWorld {
 
     func proceed(_ agent: Int, _ fine: Bool) {
         guard agents[agent].busy else { return }
-        if fine { return send(agent) }
+        if fine || agents[agent].isUndoing { return send(agent) }
+        agents[agent].isUndoing = true
+        agents[agent].commands = agents[agent].onFailure
+        send(agent)
+    }
+
+    private func fail(_ agent: Int) {
         release(agent)
-        agents[agent].ops = []
+        agents[agent].isUndoing = false
         agents[agent].busy = false
         agents[agent].failures += 1
         if agents[agent].failures >= 3 {

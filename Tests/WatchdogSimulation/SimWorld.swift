@@ -44,10 +44,14 @@ final class SimWorld {
 
     let rules: QuorumRules
     let breakage: QuorumPolicy.Breakage?
+    let alteration: Alteration?
 
-    init(seed: UInt64, plan: Plan, breakage: QuorumPolicy.Breakage?, tell: Bool = false) {
+    init(
+        seed: UInt64, plan: Plan, breakage: QuorumPolicy.Breakage?, alteration: Alteration? = nil, tell: Bool = false
+    ) {
         dice = Dice(seed: seed)
         self.breakage = breakage
+        self.alteration = alteration
         self.plan = plan
         story = tell ? [] : nil
         firsts = Array(repeating: nil, count: plan.agents * 2)
@@ -116,7 +120,11 @@ final class SimWorld {
             fatalError("the model's configuration: \(error)")
         }
     }()
-    static let sockets = ["10.0.0.1:3306", "10.0.0.2:3306"]
+    static let addresses: PerServer<String> = {
+        var addresses = PerServer<String>()
+        (addresses[.a], addresses[.b]) = ("10.0.0.1:3306", "10.0.0.2:3306")
+        return addresses
+    }()
 
     private func begin() {
         for index in agents.indices {

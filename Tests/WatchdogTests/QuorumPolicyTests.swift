@@ -364,9 +364,10 @@ import Testing
 
     /// A replica that acknowledges and cannot apply is about to be rebuilt: leave is given before it is taken away, and is
     /// on disk by then. Without an operation it is not given.
-    @Test func leaveToGoOnAloneIsGivenBeforeARebuild() {
+    @Test(arguments: [true, false]) func leaveToGoOnAloneIsGivenBeforeARebuild(_ isMarked: Bool) {
         func leave(_ kind: OperationKind?, after time: Int64) -> (ServerID?, Bool) {
             var scene = Scene()
+            _ = scene.look()
             scene.a = .up(
                 Self.primary {
                     guard let kind else { return }
@@ -375,7 +376,15 @@ import Testing
                         LedgerRow(id: 2, signal: .oper(kind), agent: "web2", epoch: 3, session: 8),
                     ]
                 })
-            scene.b = .up(Self.replica { $0.channels[0].applierErrno = 1062 })
+            scene.b = .up(
+                Self.replica {
+                    // A rebuild that ended before its marker went leaves a half-made copy that replicates.
+                    if isMarked {
+                        $0.rebuilding = RebuildMarker(source: Fixture.uuidA, epoch: 1, saved: "x")
+                    } else {
+                        $0.channels[0].applierErrno = 1062
+                    }
+                })
             _ = scene.look()
             let orders = scene.look(time)
             return (orders.locks.async, scene.policy.durable.sync)

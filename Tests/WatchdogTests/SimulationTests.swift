@@ -19,8 +19,8 @@ import WatchdogSimulation
         }
     }
 
-    @Test func aBrokenRuleIsNoticed() {
-        let result = Histories.run(1..<2_001, breaking: "saveSkipped", findings: 1)
+    @Test func aCommandThatIsLeftOutIsNoticed() {
+        let result = Histories.run(1..<401, altering: Alteration(.leaveOut, "saveData"), findings: 1)
         #expect(!result.findings.isEmpty)
     }
 }

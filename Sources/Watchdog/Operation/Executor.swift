@@ -2,7 +2,7 @@ import Logging
 import MySQLDump
 import MySQLWire
 
-/// Carries one step out and verifies it. Every step can be done again: it looks first and skips what is done.
+/// What commands are made of: sessions, and statements that belong together.
 struct Executor: Sendable {
     let configuration: Configuration
     let router: LocalRouter
@@ -38,32 +38,6 @@ struct Executor: Sendable {
         } catch {
             session.connection.abort()
             throw error
-        }
-    }
-
-    /// Runs `body` with a session on the server that is not the ledger's, after the operation lock was taken there too
-    /// and the ledger session was seen, from outside, to hold it still. An agent that was frozen since it decided finds
-    /// its ledger session gone here; one that freezes later loses this session before anybody else takes the lock.
-    func guarding<Value>(
-        _ id: ServerID, _ ledger: LedgerSession, _ what: String,
-        _ body: (ServerSession) async throws(AgentError) -> Value
-    ) async throws(AgentError) -> Value {
-        try await withSession(id, what) { session async throws(AgentError) in
-            try await onServer(what) { () async throws(MySQLError) in
-                try await session.takeOver(cluster: configuration.cluster, logger: logger)
-            }
-            let holder = try await withSession(ledger.server, what) { other async throws(AgentError) in
-                try await onServer(what) { () async throws(MySQLError) in
-                    try await other.run(
-                        "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(configuration.cluster))))",
-                        "see who holds the operation lock"
-                    ).rows.first?.int(0)
-                }
-            }
-            guard holder == Int64(ledger.id) else {
-                throw AgentError(.refused, "\(what): the operation lock is not held any more, nothing was done")
-            }
-            return try await body(session)
         }
     }
 

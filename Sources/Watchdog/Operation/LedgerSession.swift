@@ -108,34 +108,30 @@ final class LedgerSession: Sendable {
 
     // MARK: Signals
 
-    /// Makes the ledger if need be and announces this agent. One writer at a time, so that the order of ids is the
-    /// order in which rows become visible: otherwise two agents could each see itself first.
-    func scan(seen: String, witness: Witness = Witness()) async throws(MySQLError) {
+    /// One announces itself at a time, so that the order of ids is the order in which rows become visible: otherwise two
+    /// agents could each see itself first.
+    func takeScanLock() async throws(MySQLError) {
         let name = LedgerSchema.scanLock(cluster)
         guard try await lock(name, wait: 5) else {
             throw MySQLError(
                 .timeout, phase: .reply, server: connection.address.description, purpose: "announce this agent",
                 message: "another agent holds \(name) for more than 5 s")
         }
-        var opened = false
-        do {
-            opened = try await allowWriting()
-            try await announce(seen, witness)
-            try await run("SELECT RELEASE_LOCK(\(SQLText.literal(name)))", "give the scan lock back")
-        } catch {
-            if opened { await forbidWriting() }
-            // A lock taken twice must be given back twice: with the session it goes for certain.
-            connection.abort()
-            throw error
-        }
+    }
+
+    /// Makes the ledger if need be, announces this agent, and gives the scan lock back.
+    func announce(_ entry: LedgerEntry) async throws(MySQLError) {
+        try await writeOrCreate(entry)
+        try await run(
+            "SELECT RELEASE_LOCK(\(SQLText.literal(LedgerSchema.scanLock(cluster))))", "give the scan lock back")
     }
 
     /// A table that is kept is written to as it is. Where there is none yet it is made, as for router-led mode,
     /// and one that is not the agents' own is put aside before.
-    private func announce(_ seen: String, _ witness: Witness) async throws(MySQLError) {
+    private func writeOrCreate(_ entry: LedgerEntry) async throws(MySQLError) {
         if keepsTables {
             do throws(MySQLError) {
-                return try await write(.scan(host: agent), epoch: 0, seen: seen, witness: witness)
+                return try await write(entry)
             } catch {
                 guard let number = error.number else { throw error }
                 if LedgerSchema.otherShape.contains(number) {
@@ -148,30 +144,19 @@ final class LedgerSession: Sendable {
             }
         }
         for statement in LedgerSchema.create { try await run(statement, "make the ledger") }
-        try await write(.scan(host: agent), epoch: 0, seen: seen, witness: witness)
+        try await write(entry)
     }
 
-    /// Writes MAST. The unique key on the epoch refuses a second one.
-    func master(epoch: UInt64, seen: String, witness: Witness = Witness()) async throws(MySQLError) {
-        try await write(.mast(host: agent), epoch: epoch, seen: seen, master: true, witness: witness)
-    }
-
-    /// What the writer knows of the primary: what it was last seen to have executed, and whether that is all.
-    struct Witness: Sendable {
-        var executed = GTIDSet()
-        var sync = false
-    }
-
-    func write(
-        _ signal: Signal, epoch: UInt64, seen: String, master: Bool = false, witness: Witness = Witness()
-    ) async throws(MySQLError) {
+    /// - Parameter master: the row is MAST: the unique key on the epoch refuses a second one.
+    func write(_ entry: LedgerEntry, master: Bool = false) async throws(MySQLError) {
+        let (signal, epoch, witness) = (entry.signal, entry.epoch, entry.witness)
         let condition = keepsTables ? Self.condition(signal, epoch) : nil
         let written = try await run(
             """
             INSERT INTO ongoing_failover.status (event, agent, epoch, seen, session, agent_lock, master_epoch, at,
                 witnessed, sync)
             SELECT \(SQLText.literal(signal.description)), \(SQLText.literal(agent)), \(epoch),
-                \(SQLText.literal(seen)), CONNECTION_ID(),
+                \(SQLText.literal(entry.routed)), CONNECTION_ID(),
                 \(SQLText.literal(LedgerSchema.agentLock(cluster, agent))), \(master ? "\(epoch)" : "NULL"), UTC_TIMESTAMP(6),
                 \(SQLText.literal(witness.executed.description)), \(witness.sync ? 1 : 0)
             \(condition.map { "FROM DUAL WHERE EXISTS (\($0))" } ?? "")
@@ -195,7 +180,7 @@ final class LedgerSession: Sendable {
 
     /// A server that is super_read_only takes not even the ledger. read_only keeps ordinary clients out all the same.
     /// - Returns: whether it was switched off.
-    private func allowWriting() async throws(MySQLError) -> Bool {
+    func allowWriting() async throws(MySQLError) -> Bool {
         let state = try await run("SELECT @@global.super_read_only", "see whether the ledger can be written")
         guard state.rows.first?.int(0) == 1 else { return false }
         try await run("SET GLOBAL super_read_only = OFF", "let the ledger be written (read_only stays ON)")
@@ -204,7 +189,7 @@ final class LedgerSession: Sendable {
 
     /// Puts super_read_only back where nothing came of the announcement. It belongs to the operation as soon as any row
     /// stands in the ledger; while the scan lock is held none can be added.
-    private func forbidWriting() async {
+    func forbidWriting() async {
         for condition in ["NOT EXISTS (SELECT 1 FROM ongoing_failover.status)", "1"] {
             do {
                 try await run(

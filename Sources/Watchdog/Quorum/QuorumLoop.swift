@@ -360,47 +360,29 @@ actor QuorumLoop {
         default: break
         }
         let ledger = observation.seen.activeLedger
-        let primary = policy.primary
-        let context = Participation.Context(
-            seen: observation.seen, epoch: ledger?.master?.epoch ?? 0,
-            nextEpoch: policy.nextEpochForMaster(observation.seen),
-            witness: .init(executed: policy.durable.executed, sync: policy.durable.sync), primary: primary,
-            ledger: ledger,
-            foreign: policy.durable.foreign)
+        var context = OperationContext(
+            configuration, seen: observation.seen, ledger: ledger,
+            nextEpoch: policy.nextEpochForMaster(observation.seen))
+        context.witness = Witness(executed: policy.durable.executed, sync: policy.durable.sync)
+        context.primary = policy.primary
+        context.foreign = policy.durable.foreign
+        let work = context
         // Whatever a server makes of it, the loop goes on.
-        runningStep = Task { await self.finish(step, context) }
+        runningStep = Task { await self.finish(step, work) }
         return true
     }
 
-    private func finish(_ step: Step, _ context: Participation.Context) async {
+    private func finish(_ step: Step, _ context: OperationContext) async {
         await attempt(step, context)
         runningStep = nil
         wake.raise()
     }
 
-    private func attempt(_ step: Step, _ context: Participation.Context) async {
+    private func attempt(_ step: Step, _ context: OperationContext) async {
         do {
             switch step {
-            case .fenceCommand(let server):
-                fenced = (context.epoch, await executor.fenceCommand(server))
-            case .disableSemiSync(let server):
-                if let lockSession = lockSessions[server] {
-                    try await executor.disableSemiSync(
-                        server, lockSession: lockSession, foreign: policy.durable.foreign)
-                }
-            case .enableSemiSync(let server):
-                if let lockSession = lockSessions[server] {
-                    try await executor.enableSemiSync(server, lockSession: lockSession)
-                }
-            case .startClosed(let server):
-                // Wanted, and no reason to hold anything else up: its privilege may be missing.
-                guard closingTried.hasPassed, let lockSession = lockSessions[server] else { break }
-                closingTried = .after(.seconds(60))
-                await executor.startClosed(server, lockSession: lockSession)
-            case .disableSemiSyncOnReplica(let server):
-                if let lockSession = lockSessions[server] {
-                    try await executor.disableSemiSyncOnReplica(server, lockSession: lockSession)
-                }
+            case .disableSemiSync, .enableSemiSync, .disableSemiSyncOnReplica, .startClosed, .fenceCommand:
+                for command in OperationPlan(step, context).commands { try await carryOut(command) }
             default: try await participation.perform(step, context)
             }
             failures = 0
@@ -417,6 +399,28 @@ actor QuorumLoop {
             } else {
                 try? await Task.sleep(for: .milliseconds(200))
             }
+        }
+    }
+
+    /// Those that belong to no operation: over a lock session, or on this host.
+    private func carryOut(_ command: Command) async throws(AgentError) {
+        switch command {
+        case .runFenceCommand(let server, let epoch): fenced = (epoch, await executor.fenceCommand(server))
+        case .disableSemiSyncIfAgreed(let server):
+            guard let lockSession = lockSessions[server] else { break }
+            try await executor.disableSemiSync(server, lockSession: lockSession, foreign: policy.durable.foreign)
+        case .enableSemiSyncIfOpen(let server):
+            guard let lockSession = lockSessions[server] else { break }
+            try await executor.enableSemiSync(server, lockSession: lockSession)
+        case .disableSemiSyncIfClosed(let server):
+            guard let lockSession = lockSessions[server] else { break }
+            try await executor.disableSemiSyncOnReplica(server, lockSession: lockSession)
+        case .persistClosedIfAllowed(let server):
+            // Wanted, and no reason to hold anything else up: its privilege may be missing.
+            guard closingTried.hasPassed, let lockSession = lockSessions[server] else { break }
+            closingTried = .after(.seconds(60))
+            await executor.startClosed(server, lockSession: lockSession)
+        default: throw AgentError(.refused, "\(command.name) belongs to an operation")
         }
     }
 

@@ -59,7 +59,7 @@ package struct QuorumPolicy: Sendable {
     /// Rules that can be broken on purpose, to show that the simulation would notice.
     package enum Breakage: String, Sendable, Hashable, CaseIterable {
         case noLease, noFenceWait, votesCountTwice, minorityLeads, promiseForgotten, relayLogDropped, noLossCheck
-        case staleServerOpened, voteWithOpenRouter, staleLocksReopen, openWithoutLock, epochReused, saveSkipped
+        case staleServerOpened, voteWithOpenRouter, staleLocksReopen, openWithoutLock, epochReused
         case electionWithoutLock, asyncUnrecorded
     }
 
@@ -244,12 +244,14 @@ package struct QuorumPolicy: Sendable {
     }
 
     /// The replica acknowledges still, but only a rebuild mends it, and the one who does that waits for leave to take it
-    /// away: its commits need not hang for that.
+    /// away: its commits need not hang for that. A half-made copy may replicate, where its rebuild ended with the marker
+    /// still there.
     private func isLeaving(_ assessment: Assessment, _ primary: ServerID) -> Bool {
         guard let ledger = assessment.ledger, ledger.server == primary, ledger.kind == .recover,
-            ledger.master?.alive == true, case .broken? = assessment.facts(primary.other)?.channels.first?.health
+            ledger.master?.alive == true, let replica = assessment.facts(primary.other)
         else { return false }
-        return true
+        if case .broken? = replica.channels.first?.health { return true }
+        return replica.rebuilding != nil
     }
 
     /// Whether a replica's receiver has been seen to hear from its source a short while ago.

@@ -217,7 +217,8 @@ actor RouterLedLoop {
             seen.facts(ledger.server.other)?.rebuilding == nil
         {
             do {
-                try await executor.abort(seen, "\(error)", kind: ledger.kind, ledger: session)
+                try await participation.perform(
+                    .abort("\(error)"), context(seen, LocalStatus(agent: configuration.agent.name)))
             } catch {
                 logger.error("\(error)")
             }
@@ -233,13 +234,13 @@ actor RouterLedLoop {
             try await route(to: server, seen)
             return
         }
-        let ledger = policy.activeLedger(seen)
-        try await participation.perform(
-            step,
-            Participation.Context(
-                seen: seen, epoch: ledger?.master?.epoch ?? 0, nextEpoch: policy.nextEpoch(seen, standing),
-                ledger: ledger))
+        try await participation.perform(step, context(seen, standing))
         if case .abort = step { quietUntil = .after(.seconds(30)) }
+    }
+
+    private func context(_ seen: Observation, _ standing: LocalStatus) -> OperationContext {
+        OperationContext(
+            configuration, seen: seen, ledger: policy.activeLedger(seen), nextEpoch: policy.nextEpoch(seen, standing))
     }
 
     private func route(to server: ServerID, _ seen: Observation) async throws(AgentError) {

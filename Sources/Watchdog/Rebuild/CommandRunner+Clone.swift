@@ -3,7 +3,7 @@ import MySQLWire
 
 /// The second rebuild method: the clone plugin copies the primary's pages over the replica's. What it brings with
 /// it that a replica must not have (running events, the ledger) is put right before replication starts.
-extension Executor {
+extension CommandRunner {
     enum CloneOutcome: Sendable {
         /// The pages are there; the server has ended, or starts anew by itself.
         case ended
@@ -13,14 +13,16 @@ extension Executor {
     /// Looks whether the clone plugin will do, and makes it ready on both servers.
     /// - Returns: why not; nil if it will.
     func objectionToClone(
-        _ session: ServerSession, _ replica: ServerID, from primary: ServerID, _ what: String
+        _ session: ServerSession, _ replica: ServerID, from primary: ServerID
     ) async throws(AgentError) -> String? {
         guard configuration.rebuild.clone else {
             return "not allowed: rebuild.clone is false"
         }
-        let recipient = try await onServer(what) { () async throws(MySQLError) in try await cloneSide(session) }
-        let donor = try await withSession(primary, what) { other async throws(AgentError) in
-            try await onServer(what) { () async throws(MySQLError) in try await cloneSide(other) }
+        let recipient = try await executor.onServer(purpose) { () async throws(MySQLError) in
+            try await cloneSide(session)
+        }
+        let donor = try await executor.withSession(primary, purpose) { other async throws(AgentError) in
+            try await executor.onServer(purpose) { () async throws(MySQLError) in try await cloneSide(other) }
         }
         let condition = CloneCondition(
             allowed: configuration.rebuild.clone, restarts: !configuration.rebuild.restart.isEmpty, donor: donor,
@@ -31,7 +33,7 @@ extension Executor {
         } catch {
             return "the plugin cannot be loaded on \(name(replica)): \(error)"
         }
-        return try await withSession(primary, what) { other async throws(AgentError) in
+        return try await executor.withSession(primary, purpose) { other async throws(AgentError) in
             do {
                 try await activateClone(other)
                 return nil
@@ -75,16 +77,16 @@ extension Executor {
     /// Replaces everything on the replica. It has been saved and marked; its GTID history goes first, for the clone
     /// drops the marker with everything else, and a clone that stops half-way must not claim a single transaction.
     func clone(
-        _ session: ServerSession, _ replica: ServerID, from primary: ServerID, deadline: Deadline, _ what: String
+        _ session: ServerSession, _ replica: ServerID, from primary: ServerID
     ) async throws(AgentError) -> CloneOutcome {
         guard let donor = donorEndpoint(primary) else { return .failed("the primary has no address") }
-        try await onServer(what) { () async throws(MySQLError) in
+        try await executor.onServer(purpose) { () async throws(MySQLError) in
             // What holds after the restart: closed, and no event runs.
-            try await session.run(session.persistReadOnly, what)
-            let scheduler = try await session.run("SELECT @@global.event_scheduler", what).rows.first?.string(0)
-            if scheduler != "DISABLED" { try await session.run("SET PERSIST event_scheduler = OFF", what) }
-            try await session.run("SET GLOBAL super_read_only = OFF", what)
-            try await session.run(session.dialect.resetAll, what, within: .seconds(30))
+            try await session.run(session.persistReadOnly, purpose)
+            let scheduler = try await session.run("SELECT @@global.event_scheduler", purpose).rows.first?.string(0)
+            if scheduler != "DISABLED" { try await session.run("SET PERSIST event_scheduler = OFF", purpose) }
+            try await session.run("SET GLOBAL super_read_only = OFF", purpose)
+            try await session.run(session.dialect.resetAll, purpose, within: .seconds(30))
             try await session.run(
                 session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
                 "forget the GTID history of what is to be replaced", within: .seconds(30))
@@ -101,8 +103,8 @@ extension Executor {
             """
         let outcome = await runClone(sql, session, replica, deadline: deadline)
         if case .failed = outcome {
-            try await onServer(what) { () async throws(MySQLError) in
-                try await session.run("RESET PERSIST IF EXISTS event_scheduler", what)
+            try await executor.onServer(purpose) { () async throws(MySQLError) in
+                try await session.run("RESET PERSIST IF EXISTS event_scheduler", purpose)
             }
         }
         return outcome
@@ -141,7 +143,7 @@ extension Executor {
     }
 
     /// Has the server started again, and waits until it answers.
-    func awaitRestart(_ replica: ServerID, _ what: String) async throws(AgentError) {
+    func awaitRestart(_ replica: ServerID) async throws(AgentError) {
         let deadline = Deadline.after(configuration.rebuild.restartTimeout)
         var lastError: (any Error)?
         var next = Deadline.after(.seconds(2))
@@ -164,12 +166,12 @@ extension Executor {
                 next = .after(.seconds(10))
             }
             do { try await Task.sleep(for: .milliseconds(250)) } catch {
-                throw AgentError(.timeout, "\(what): cancelled")
+                throw AgentError(.timeout, "\(purpose): cancelled")
             }
         }
         throw AgentError(
             .timeout,
-            "\(what): it was cloned, but has not come back within \(configuration.rebuild.restartTimeout); start it, the "
+            "\(purpose): it was cloned, but has not come back within \(configuration.rebuild.restartTimeout); start it, the "
                 + "agents go on then" + (lastError.map { " (\($0))" } ?? ""))
     }
 
@@ -193,9 +195,9 @@ extension Executor {
 
     /// Proves that the clone is whole, and takes out of it what belongs to the primary alone.
     func finishClone(
-        _ session: ServerSession, _ replica: ServerID, from primary: ServerID, _ what: String
+        _ session: ServerSession, _ replica: ServerID
     ) async throws(AgentError) {
-        let status = try await onServer(what) { () async throws(MySQLError) in
+        let status = try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await session.run(
                 "SELECT STATE, ERROR_NO, REPLACE(GTID_EXECUTED, '\\n', '') AS executed FROM performance_schema.clone_status",
                 "see how the clone ended"
@@ -204,19 +206,19 @@ extension Executor {
         guard status?.string("STATE") == "Completed", status?.int("ERROR_NO") == 0 else {
             throw AgentError(
                 .refused,
-                "\(what): the clone is not complete (\(status?.string("STATE") ?? "no state"), "
+                "\(purpose): the clone is not complete (\(status?.string("STATE") ?? "no state"), "
                     + "error \(status?.int("ERROR_NO") ?? -1))"
             )
         }
-        try await onServer(what) { () async throws(MySQLError) in
-            try await session.run("SET GLOBAL super_read_only = OFF", what)
+        try await executor.onServer(purpose) { () async throws(MySQLError) in
+            try await session.run("SET GLOBAL super_read_only = OFF", purpose)
             if configuration.mode == .quorum {
                 try await session.clearLedger()
             } else {
                 try await session.run(LedgerSchema.drop, "remove the ledger from the clone")
             }
-            try await putEventsToSleep(session)
-            try await session.run("RESET PERSIST IF EXISTS event_scheduler", what)
+            try await executor.putEventsToSleep(session)
+            try await session.run("RESET PERSIST IF EXISTS event_scheduler", purpose)
         }
         logger.notice(
             "cloned",

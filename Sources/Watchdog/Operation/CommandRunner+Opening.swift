@@ -1,0 +1,37 @@
+import Logging
+import MySQLWire
+
+/// The commands that open a primary.
+extension CommandRunner {
+    func persistClosed(_ id: ServerID) async throws(AgentError) {
+        try await run("SET PERSIST_ONLY super_read_only = ON", on: id, "persist super_read_only on \(name(id))")
+    }
+
+    func requireNoFailover(to id: ServerID, since epoch: UInt64) async throws(AgentError) {
+        let session = try session(id)
+        let facts = try await executor.onServer(purpose) { () async throws(MySQLError) in
+            try await QuorumProbe(configuration).facts(session.connection, deadline: .after(.seconds(8)))
+        }
+        guard facts.readOnly || facts.superReadOnly else {
+            throw AgentError(.refused, "\(purpose): \(name(id)) takes writes")
+        }
+        guard facts.quorum?.votes.isEmpty == true, Ledger.failoverAttempt(facts.ledger, on: id) == nil,
+            facts.ownPromotion?.epoch ?? 0 <= epoch
+        else { throw AgentError(.refused, "\(purpose): a failover away from it is under way") }
+    }
+
+    func requireMajority(_ id: ServerID) async throws(AgentError) {
+        let sql = "SELECT \(QuorumLocks(configuration).majority(.seesPrimary))"
+        let answer = try await executor.onServer(purpose) { () async throws(MySQLError) in
+            try await ledger.run(sql, "count the agents that see the primary")
+        }
+        guard answer.rows.first?.int(0) == 1 else {
+            throw AgentError(.refused, "\(purpose): no majority of agents sees it any more")
+        }
+    }
+
+    func liftReadOnly(_ id: ServerID) async throws(AgentError) {
+        try await run("SET GLOBAL read_only = OFF", on: id, "open \(name(id))")
+        logger.notice("server opened for writes", metadata: ["server": "\(name(id))"])
+    }
+}

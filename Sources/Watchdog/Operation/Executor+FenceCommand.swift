@@ -1,0 +1,18 @@
+import Logging
+import MySQLWire
+
+extension Executor {
+    /// Runs the operator's command that makes sure that a server is off. Bounded by 10 s.
+    func fenceCommand(_ id: ServerID) async -> Bool {
+        let arguments = configuration.safety.fenceCommand + ["\(configuration.servers[id])"]
+        do {
+            try await RouterCommand.run(
+                arguments, purpose: "make sure that \(name(id)) is off", deadline: .after(.seconds(10)))
+            logger.notice("fence command succeeded", metadata: ["server": "\(name(id))"])
+            return true
+        } catch {
+            logger.error("fence command failed", metadata: ["server": "\(name(id))", "error": "\(error)"])
+            return false
+        }
+    }
+}
