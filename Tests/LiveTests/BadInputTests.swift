@@ -136,35 +136,16 @@ import Testing
 
 /// A port on loopback that accepts connections and says one thing, or nothing.
 final class Listener: Sendable {
-    let port: UInt16
-    private let descriptor: Int32
+    private let socket: ListeningSocket
     private let clients = Mutex<[Int32]>([])
+    var port: UInt16 { socket.port }
     /// Connections accepted so far.
     var accepted: Int { clients.withLock { $0.count } }
 
     init(says text: String?) throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                bind(descriptor, raw, length) == 0 && listen(descriptor, 64) == 0
-                    && getsockname(descriptor, raw, &length) == 0
-            }
-        }
-        guard bound else { throw TestBedError("no listener: errno \(errno)") }
-        self.descriptor = descriptor
-        port = UInt16(bigEndian: address.sin_port)
+        socket = try ListeningSocket()
         Thread.detachNewThread { [self] in
-            while true {
-                let client = accept(descriptor, nil, nil)
-                // Closed by this thread only: another test may be given the number as soon as it is free.
-                if client < 0 {
-                    Glibc.close(descriptor)
-                    return
-                }
+            while let client = socket.accept() {
                 clients.withLock { $0.append(client) }
                 guard let text else { continue }
                 let bytes = Array(text.utf8)
@@ -175,7 +156,10 @@ final class Listener: Sendable {
     }
 
     func close() {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-        for client in clients.withLock({ $0 }) { Glibc.close(client) }
+        socket.stop()
+        clients.withLock { clients in
+            for client in clients { Glibc.close(client) }
+            clients = []
+        }
     }
 }

@@ -1,18 +1,19 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestBed
 
 @testable import MySQLWire
 
 /// A server in this process, over a real socket of loopback, that does exactly what a test tells it.
 /// The script runs on a thread of its own for each connection; it ends when the client closes.
 final class FakeServer: Sendable {
-    let port: UInt16
-    private let listener: Int32
+    private let listener: ListeningSocket
     private let bytesReceived = Mutex<[UInt8]>([])
     private let connections = Mutex(0)
     private let stalled = Mutex(false)
 
+    var port: UInt16 { listener.port }
     var options: ConnectionOptions {
         var options = ConnectionOptions(
             address: .tcp(host: "127.0.0.1", port: port), user: "watchdog", password: Secret("secret"))
@@ -29,31 +30,9 @@ final class FakeServer: Sendable {
     var hasStalled: Bool { stalled.withLock { $0 } }
 
     init(_ script: @escaping @Sendable (Peer) throws -> Void) throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                guard bind(listener, pointer, size) == 0, listen(listener, 16) == 0 else { return Int32(-1) }
-                return getsockname(listener, pointer, &size)
-            }
-        }
-        guard status == 0 else { throw Closed() }
-        self.listener = listener
-        port = UInt16(bigEndian: address.sin_port)
+        listener = try ListeningSocket(backlog: 16)
         Thread { [self] in
-            while true {
-                let connection = accept(listener, nil, nil)
-                // A signal is no reason to stop.
-                if connection < 0, errno == EINTR { continue }
-                guard connection >= 0 else {
-                    // Closed here and nowhere else: were it closed by `stop`, this thread could go on to accept on the
-                    // listener of another test, which was given the same number.
-                    close(listener)
-                    return
-                }
+            while let connection = listener.accept() {
                 connections.withLock { $0 += 1 }
                 let peer = Peer(connection) { [self] bytes in
                     bytesReceived.withLock { $0 += bytes }
@@ -71,7 +50,7 @@ final class FakeServer: Sendable {
     }
 
     /// No further connections.
-    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+    func stop() { listener.stop() }
 
     struct Closed: Error {}
 

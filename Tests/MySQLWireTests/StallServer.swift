@@ -1,16 +1,17 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestBed
 
 @testable import MySQLWire
 
 /// A server for thousands of clients at once, on one thread: it sends its first step to whoever connects, one further
 /// step after each packet that it receives, and after the last it says nothing more and waits until the client goes.
 final class StallServer: Sendable {
-    let port: UInt16
-    private let listener: Int32
+    private let listener: ListeningSocket
     private let connections = Mutex(0)
 
+    var port: UInt16 { listener.port }
     /// Clients that have not gone yet.
     var openConnections: Int { connections.withLock { $0 } }
 
@@ -21,29 +22,15 @@ final class StallServer: Sendable {
     }
 
     init(steps: [[UInt8]]) throws {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let listener = socket(AF_INET, flags, 0)
-        let status = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                guard bind(listener, pointer, size) == 0, listen(listener, 4096) == 0 else { return Int32(-1) }
-                return getsockname(listener, pointer, &size)
-            }
-        }
-        guard status == 0 else { throw FakeServer.Closed() }
-        self.listener = listener
-        port = UInt16(bigEndian: address.sin_port)
+        listener = try ListeningSocket(backlog: 4096, blocks: false)
         Thread { [self] in serve(steps) }.start()
     }
 
     /// Ends the thread, which closes everything.
-    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+    func stop() { listener.stop() }
 
     private func serve(_ steps: [[UInt8]]) {
-        var polled = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
+        var polled = [pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)]
         var clients = [Client()]
         var room = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -64,20 +51,16 @@ final class StallServer: Sendable {
                 Self.answer(&clients[index], steps, polled[index].fd)
             }
             guard polled[0].revents != 0 else { continue }
-            while true {
-                let client = accept(listener, nil, nil)
-                if client < 0, errno == EAGAIN { break }
-                guard client >= 0 else {
-                    for entry in polled { close(entry.fd) }
-                    return
-                }
+            while let client = listener.accept() {
                 _ = fcntl(client, F_SETFL, O_NONBLOCK)
-                _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 connections.withLock { $0 += 1 }
                 polled.append(pollfd(fd: client, events: Int16(POLLIN), revents: 0))
                 clients.append(Client())
                 Self.send(steps, &clients[clients.count - 1], client)
             }
+            guard listener.isClosed else { continue }
+            for entry in polled.dropFirst() { close(entry.fd) }
+            return
         }
     }
 

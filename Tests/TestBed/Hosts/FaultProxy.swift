@@ -26,7 +26,7 @@ final class FaultProxy: Sendable {
         var mode = Mode.forward
         /// Connections of an older generation are reset.
         var generation = 0
-        var listener: Int32 = -1
+        var listener: ListeningSocket?
         var accepted = 0
     }
 
@@ -73,37 +73,34 @@ final class FaultProxy: Sendable {
         let path = "/run/netns/\(try network.namespace(host))"
         let (address, port) = (server.place.address, server.port)
         // A thread of its own changes its namespace and ends; its socket stays where it was made.
-        let made = Mutex<Int32?>(nil)
+        let made = Mutex<Result<ListeningSocket, any Error>?>(nil)
         let thread = Thread {
             let namespace = open(path, O_RDONLY | O_CLOEXEC)
             defer { close(namespace) }
             let entered = setns(namespace, 0) == 0
-            made.withLock { $0 = entered ? Self.listener(address, port) : -1 }
+            let listener = Result {
+                guard entered else { throw TestBedError("no way into \(path)") }
+                return try ListeningSocket(address: address, port: port, backlog: 128)
+            }
+            made.withLock { $0 = listener }
         }
         thread.start()
-        while made.withLock({ $0 }) == nil { usleep(1000) }
-        guard let listener = made.withLock({ $0 }), listener >= 0 else {
-            throw TestBedError("no listener on \(address):\(port) in \(path)")
-        }
+        while made.withLock({ $0 == nil }) { usleep(1000) }
+        guard let listener = try made.withLock({ try $0?.get() }) else { return }
         state.withLock { $0.listener = listener }
         Thread { [self] in accept(listener) }.start()
     }
 
     private func stopListening() {
         let listener = state.withLock { state in
-            defer { state.listener = -1 }
+            defer { state.listener = nil }
             return state.listener
         }
-        // Wakes the thread that accepts, which closes it.
-        if listener >= 0 { shutdown(listener, Int32(SHUT_RDWR)) }
+        listener?.stop()
     }
 
-    private func accept(_ listener: Int32) {
-        defer { close(listener) }
-        while true {
-            let client = Glibc.accept(listener, nil, nil)
-            if client < 0, errno == EINTR || errno == ECONNABORTED { continue }
-            guard client >= 0 else { return }
+    private func accept(_ listener: ListeningSocket) {
+        while let client = listener.accept() {
             let generation = state.withLock { state in
                 state.accepted += 1
                 return state.generation
@@ -185,17 +182,6 @@ final class FaultProxy: Sendable {
         var patience = timeval(tv_sec: 5, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         guard withAddress(address, port, { connect(descriptor, $0, $1) }) == 0 else {
-            close(descriptor)
-            return -1
-        }
-        return descriptor
-    }
-
-    private static func listener(_ address: String, _ port: UInt16) -> Int32 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var one: Int32 = 1
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-        guard withAddress(address, port, { bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, 128) == 0 else {
             close(descriptor)
             return -1
         }
