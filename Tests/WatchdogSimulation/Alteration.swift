@@ -1,11 +1,12 @@
 import Watchdog
 
-/// A change of every plan that has a command: it is left out, done twice, or done after the one that follows it.
+/// A change of every plan that has a command: it is left out, done twice, done after the one that follows it, or it says
+/// that it was done and was not.
 public struct Alteration: Sendable {
     public enum Kind: String, Sendable, CaseIterable {
         case leaveOut = "leave-out"
         case `repeat`
-        case swap
+        case swap, pretend
     }
 
     var kind: Kind
@@ -20,6 +21,7 @@ public struct Alteration: Sendable {
     func applied(to commands: [Command]) -> [Command] {
         switch kind {
         case .leaveOut: return commands.filter { $0.name != name }
+        case .pretend: return commands
         case .repeat: return commands.flatMap { $0.name == name ? [$0, $0] : [$0] }
         case .swap:
             guard let place = commands.firstIndex(where: { $0.name == name }), place + 1 < commands.count else {
@@ -30,6 +32,8 @@ public struct Alteration: Sendable {
             return commands
         }
     }
+
+    func pretends(_ command: Command) -> Bool { kind == .pretend && command.name == name }
 
     public static var names: [String] { Command.Name.allCases.map(\.rawValue) }
 }

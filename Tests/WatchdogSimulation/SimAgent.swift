@@ -61,6 +61,7 @@ final class SimAgent {
         var wasOpen = false
         var isRebuildable = false
         var marker: RebuildMarker?
+        var saved: GTIDSet?
     }
 
     struct Router {

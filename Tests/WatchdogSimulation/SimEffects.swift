@@ -5,6 +5,8 @@ extension SimWorld {
     func effect(
         _ command: Command, _ agent: Int, _ ledgerSession: (server: ServerID, session: Int)?, sameLife: Bool
     ) -> Bool {
+        // A save that pretends still lets the plan go on (`rebuild`).
+        if alteration?.pretends(command) == true, command.name != .saveData { return true }
         switch command {
         case .join(let id): return sameLife && join(agent, id)
         case .leave:
@@ -32,8 +34,8 @@ extension SimWorld {
         case .requireRoom, .requireCopyable, .noteRebuild: return true
         default: break
         }
-        if let other = abroadServer(command, home) {
-            return abroad(command, agent, home, other, ledgerSession.session, sameLife: sameLife)
+        if case .other(let id) = command.path(ledger: ledgerSession.server) {
+            return abroad(command, agent, home, index(id), ledgerSession.session, sameLife: sameLife)
         }
         // Everything else goes over the ledger session.
         guard servers[home].running, reaches(agent, ledgerSession.server),
@@ -43,19 +45,6 @@ extension SimWorld {
         }
         servers[home].sessions[ledgerSession.session]?.heard = now
         return overLedger(command, agent, home, ledgerSession.session, sameLife: sameLife)
-    }
-
-    /// The server whose session a command goes over, where that is not the ledger's.
-    private func abroadServer(_ command: Command, _ home: Int) -> Int? {
-        switch command {
-        case .fenceWrites(let id), .clearStaleLedger(let id), .closeServer(let id), .stopReplication(let id),
-            .resetChannel(let id), .disableSemiSync(let id), .requireNoFailover(let id, _),
-            .requireNothingErrant(let id, _), .nameSource(let id, _), .startReplication(let id, _),
-            .requireRebuildable(let id, _), .saveData(let id, _, _), .markForRebuild(let id, _),
-            .copyData(let id, _, _), .removeMarker(let id, _), .reopenUnmarked(let id):
-            index(id) == home ? nil : index(id)
-        default: nil
-        }
     }
 
     private func overLedger(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
@@ -194,8 +183,9 @@ extension SimWorld {
             }
             if sameLife { agents[agent].found.isStopped = true }
         case .requireApplied(_, let epoch, let accepted):
-            oracle.accepted = accepted
             let isRecorded = server.promotion.map { $0.primary == server.uuid && $0.epoch >= epoch } ?? false
+            // What was accepted when the promotion was recorded is not taken back by a second try.
+            if !isRecorded { oracle.accepted = accepted }
             guard server.channel?.relay.isEmpty != false || accepted || isRecorded || breakage == .relayLogDropped
             else {
                 resume(server)
@@ -400,7 +390,7 @@ extension SimWorld {
         case .requireRebuildable:
             let promoted = server.promotion.map { $0.primary == server.uuid ? $0.epoch : 0 } ?? 0
             let known = source.promotion.map { $0.primary == source.uuid ? $0.epoch : 0 } ?? 0
-            let lost = server.executed.subtracting(source.executed).from(uuid: source.uuid)
+            let lost = server.executed.lost(by: source.executed, of: source.uuid)
             guard source.rebuilding == nil, source.channel == nil, promoted <= known,
                 server.rebuilding != nil || lost.isEmpty
             else { return false }
@@ -408,15 +398,21 @@ extension SimWorld {
         case .saveData(_, _, let epoch):
             guard agents[agent].found.isRebuildable, !lost() else { return false }
             var marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: "x")
-            if let former = server.rebuilding, !agents[agent].found.wasOpen {
+            if let former = server.rebuilding, !agents[agent].found.wasOpen,
+                server.executed.subtracting(source.executed).subtracting(server.saved).isEmpty
+            {
                 marker = former
-            } else {
+            } else if alteration?.pretends(command) != true {
                 oracle.saved.formUnion(server.data)
             }
-            if sameLife { agents[agent].found.marker = marker }
+            if sameLife {
+                agents[agent].found.marker = marker
+                if marker != server.rebuilding { agents[agent].found.saved = server.executed }
+            }
         case .markForRebuild:
             guard let marker = agents[agent].found.marker else { return false }
             (server.readOnly, server.superReadOnly, server.rebuilding) = (true, false, marker)
+            if let saved = agents[agent].found.saved { server.saved = saved }
         case .copyData:
             // It begins in a moment in which no commit is under way.
             guard source.waiting.isEmpty else { return false }

@@ -426,6 +426,7 @@ extension SimWorld {
     /// Where a disk has lied, what is seen to be missing on one server may be nowhere else.
     private static let lostData = [
         "lacks what it was seen to have", "some agents still vote against", "no majority of agents sees ",
+        "decide which server is right",
     ]
     private static let needsOperator = ["max_lost_transactions = ", "cannot apply what it received"]
 

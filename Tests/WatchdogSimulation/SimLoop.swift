@@ -166,7 +166,8 @@ extension SimWorld {
             standing.fenced = fenced.done
         }
         openLockSessions(agent, seen)
-        agents[agent].orders = agents[agent].policy.decide(observation, standing)
+        let orders = agents[agent].policy.decide(observation, standing)
+        agents[agent].orders = orders
         agents[agent].observation = observation
         // A lease on one server says nothing of a router that is still being closed on its path to the other.
         if !agents[agent].policy.lease.hasLapsed, agents[agent].policy.lease.until > now - offset,
@@ -179,6 +180,8 @@ extension SimWorld {
         if durable.differsInPromises(from: agents[agent].written) {
             wait = dice.chance(5) ? dice.within(dice.chance(10) ? 900...6_000 : 100...900) : dice.within(1...6)
         }
+        // Locks are given back before the disk is written, and taken after it.
+        wait += setLocks(agent, orders.locks, take: false)
         agenda.add(now + wait, .carry(agent, life: agents[agent].life, 0))
     }
 
@@ -209,12 +212,9 @@ extension SimWorld {
             agents[agent].leaseUntil =
                 orders.router == .close || agents[agent].policy.lease.isNeedless || breakage == .noLease
                 ? nil : until == .min ? now : until + agents[agent].born
-            let wait = setLocks(agent, orders.locks, take: false)
             if orders.router == .close { stopRouter(agent) }
-            agenda.add(now + wait, .carry(agent, life: life, 1))
-        case 1:
             let wait = setLocks(agent, orders.locks, take: true)
-            agenda.add(now + wait, .carry(agent, life: life, 2))
+            agenda.add(now + wait, .carry(agent, life: life, 1))
         default:
             let leased = now - agents[agent].born < agents[agent].policy.lease.until || breakage == .noLease
             if case .point(let id) = orders.router, leased, observation.seen.facts(id) != nil {

@@ -28,6 +28,8 @@ final class SimServer {
     var promotedAt: Int64?
     var failovers = 0
     var rebuilding: RebuildMarker?
+    /// What was executed when its data was saved, beside the marker.
+    var saved = GTIDSet()
     var ledger: [LedgerRow]?
     var paused = false
     var channel: Channel?

@@ -102,18 +102,9 @@ extension SimWorld {
         }
     }
 
-    /// Whether a command's answer comes over the ledger session, and not over that on the other server.
+    /// Whether a command's answer comes over the ledger session, or would have brought it.
     private func goesOverLedger(_ command: Command, _ session: (server: ServerID, session: Int)?) -> Bool {
-        guard let session else { return true }
-        switch command {
-        case .lockServer, .requireFenced, .requireRoom, .requireCopyable, .noteRebuild, .requireNoFailover,
-            .requireRebuildable, .saveData, .markForRebuild, .copyData, .removeMarker, .nameSource, .startReplication,
-            .requireNothingErrant, .fenceWrites, .clearStaleLedger:
-            return false
-        case .closeServer(let id), .stopReplication(let id), .resetChannel(let id), .disableSemiSync(let id):
-            return id == session.server
-        default: return true
-        }
+        command.path(ledger: session?.server) == .ledger || command.name == .join
     }
 
     /// The other server's operation lock is waited for at that server, for as long as `ServerSession.takeOver` does: what

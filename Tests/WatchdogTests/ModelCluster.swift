@@ -269,7 +269,7 @@ struct ModelCluster {
             source.facts.channels.isEmpty, source.facts.rebuilding == nil
         else { return }
         if target.facts.rebuilding == nil {
-            let lost = target.facts.executed.subtracting(source.facts.executed).from(uuid: source.facts.uuid)
+            let lost = target.facts.executed.lost(by: source.facts.executed, of: source.facts.uuid)
             guard lost.isEmpty else { return }
             if target.open, agents.contains(where: { $0.alive && $0.routed == replica }) {
                 destroyed.append("\(replica)")

@@ -551,6 +551,30 @@ import Testing
         #expect(diagnosis.summary.contains("repl_watchdog.history of a lacks epoch 3"))
     }
 
+    /// A lying disk: what the primary made is on its replica alone now. A rebuild would end it.
+    @Test func aReplicaThatHoldsWhatThePrimaryLostIsLeftToAnOperator() {
+        for (executed, wanted) in [("1-10", true), ("1-11", false)] {
+            var scene = Scene()
+            _ = scene.look()
+            scene.b = .up(
+                Self.replica(receiver: .off) {
+                    $0.channels[0].receiverErrno = 13114
+                    $0.executed = GTIDSet("\(Fixture.uuidA):\(executed)") ?? GTIDSet()
+                })
+            _ = scene.look()
+            let orders = scene.look()
+            if wanted {
+                #expect(orders.step == .scan(on: .a), "\(orders.step)")
+            } else {
+                guard case .none(let why) = orders.step else {
+                    Issue.record("\(orders.step)")
+                    continue
+                }
+                #expect(why.contains("holds \(Fixture.uuidA):11, which a made and has lost"), "\(why)")
+            }
+        }
+    }
+
     /// A rebuild whose cause remains is not repeated for ever.
     @Test func aReplicaThatBreaksAgainAndAgainIsLeftToAnOperator() {
         for (rebuilds, wanted) in [(2, true), (3, false)] {

@@ -131,6 +131,10 @@ package struct GTIDSet: Sendable, Hashable, CustomStringConvertible {
         return surplus.subtracting(surplus.from(uuid: uuid))
     }
 
+    /// What a server that has this set holds of the source's own transactions and the source lacks: it has lost them, or
+    /// they wait there for an acknowledgement, or its set was read a moment earlier.
+    package func lost(by source: GTIDSet, of uuid: String) -> GTIDSet { subtracting(source).from(uuid: uuid) }
+
     package func union(_ other: GTIDSet) -> GTIDSet {
         if other.entries.isEmpty || entries == other.entries { return self }
         if entries.isEmpty { return other }

@@ -59,7 +59,19 @@ enum LedgerSchema {
             source VARCHAR(36) NOT NULL PRIMARY KEY, epoch BIGINT UNSIGNED NOT NULL, saved VARCHAR(1000) NOT NULL
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
         """,
+        // Beside the marker, whose shape other programs know.
+        """
+        CREATE TABLE IF NOT EXISTS ongoing_rebuild.saved (
+            number TINYINT NOT NULL PRIMARY KEY, executed MEDIUMTEXT NOT NULL
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+        """,
     ]
+
+    /// What the server had executed when its data was saved.
+    static let readSaved = "SELECT executed FROM ongoing_rebuild.saved WHERE number = 1"
+    static func writeSaved(_ executed: GTIDSet) -> String {
+        "REPLACE INTO ongoing_rebuild.saved (number, executed) VALUES (1, \(SQLText.literal(executed.description)))"
+    }
 
     static let createHistory = [
         "CREATE DATABASE IF NOT EXISTS repl_watchdog",

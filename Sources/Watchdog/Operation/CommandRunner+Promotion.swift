@@ -9,7 +9,8 @@ extension CommandRunner {
         rebuild.wasOpen = try await executor.onServer(what) { () async throws(MySQLError) in
             let row = try await session.run("SELECT @@global.read_only AS is_closed", what).rows.first
             try await executor.close(session)
-            return row?.int("is_closed") == 0
+            // Unknown counts as open: what may have been written there is saved.
+            return row?.int("is_closed") != 1
         }
     }
 
@@ -182,9 +183,10 @@ extension CommandRunner {
     func resetChannel(_ id: ServerID) async throws(AgentError) {
         let connection = try connection(id)
         if id != ledger.server {
-            rebuild.link = try await executor.onServer(purpose) { () async throws(MySQLError) in
+            let link = try await executor.onServer(purpose) { () async throws(MySQLError) in
                 try await executor.currentLink(connection, purpose)
             }
+            rebuild.link = link ?? rebuild.link
         }
         try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await connection.query(

@@ -28,30 +28,34 @@ actor CommandRunner {
         var replica: ServerFacts?
         var source: ServerFacts?
         var marker: RebuildMarker?
+        /// What the replica had executed when its data was saved; nil if unknown.
+        var saved: GTIDSet?
         /// The channel that the new one replaces.
         var link: ChannelLink?
-        let deadline: Deadline?
-
-        init(deadline: Deadline? = nil) { self.deadline = deadline }
     }
+    /// When a rebuild has to be over.
+    let deadline: Deadline
 
     var configuration: Configuration { executor.configuration }
     var logger: Logger { executor.logger }
     func name(_ id: ServerID) -> String { executor.name(id) }
-    var deadline: Deadline { rebuild.deadline ?? .after(.seconds(8)) }
 
     init(_ executor: Executor, ledger: LedgerSession, context: OperationContext, purpose: String) {
         self.executor = executor
         self.ledger = ledger
         self.context = context
         self.purpose = purpose
-        rebuild = RebuildState(deadline: .after(executor.configuration.safety.operationTimeout))
+        deadline = .after(executor.configuration.safety.operationTimeout)
     }
 
     /// One command after the other; the first that fails ends the plan.
     func run(_ plan: OperationPlan) async throws(AgentError) {
         do throws(AgentError) {
-            for command in plan.commands { try await carryOut(command) }
+            for command in plan.commands {
+                try requireSession(for: command)
+                try await carryOut(command)
+            }
+            await unlock()
         } catch {
             for command in plan.onFailure {
                 do {
@@ -65,6 +69,11 @@ actor CommandRunner {
             other = nil
             throw error
         }
+    }
+
+    /// Nothing is done to the other server without its lock.
+    private func requireSession(for command: Command) throws(AgentError) {
+        if case .other(let id) = command.path(ledger: ledger.server) { _ = try session(id) }
     }
 
     private func carryOut(_ command: Command) async throws(AgentError) {
@@ -170,6 +179,7 @@ actor CommandRunner {
     /// that was frozen since it decided finds its ledger session gone here; one that freezes later loses this session
     /// before anybody else takes the lock.
     func lock(_ id: ServerID) async throws(AgentError) {
+        if other?.server == id { return }
         let session = try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await ServerSession.open(configuration, id)
         }

@@ -67,6 +67,16 @@ extension QuorumPolicy {
         case .running? where other.superReadOnly || other.readOnly && other.ledger != nil: return (nil, nil)
         case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
         case .broken(let why)?:
+            if let source = assessment.facts(primary) {
+                // Nothing is on its way any more: what the primary lacks is lost there, and a rebuild would end it.
+                let lost = other.executed.lost(by: source.executed, of: source.uuid)
+                guard lost.isEmpty else {
+                    return (
+                        nil,
+                        "\(replica) holds \(lost), which \(primary) made and has lost (\(why)): decide which server is right"
+                    )
+                }
+            }
             let rebuilds = assessment.quorum(primary)?.control.rebuildsToday ?? 0
             guard rebuilds < rules.rebuildsPerDay else {
                 return (

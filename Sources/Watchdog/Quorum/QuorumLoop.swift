@@ -136,6 +136,8 @@ actor QuorumLoop {
         openLockSessions(seen)
 
         var orders = policy.decide(observation, standing)
+        // The disk may be slow, and others must not count a lock meanwhile that this agent would not take now.
+        if isToBeWritten(policy.durable) { await giveBack(orders.locks) }
         do {
             try await remember(policy.durable)
         } catch {
@@ -230,12 +232,14 @@ actor QuorumLoop {
 
     /// Disk before deed; what may be lost (how far the primary was seen) only every few seconds.
     private func remember(_ durable: DurableState) async throws(AgentError) {
-        guard
-            durable.differsInPromises(from: written) || durable != written && writtenAt.duration(to: .now) > .seconds(5)
-        else { return }
+        guard isToBeWritten(durable) else { return }
         try await durableFile.write(durable)
         written = durable
         writtenAt = .now
+    }
+
+    private func isToBeWritten(_ durable: DurableState) -> Bool {
+        durable.differsInPromises(from: written) || durable != written && writtenAt.duration(to: .now) > .seconds(5)
     }
 
     // MARK: Posts
@@ -359,17 +363,20 @@ actor QuorumLoop {
         case .scan, .lock, .master: if !quietUntil.hasPassed { return false }
         default: break
         }
-        let ledger = observation.seen.activeLedger
+        let context = context(observation.seen)
+        // Whatever a server makes of it, the loop goes on.
+        runningStep = Task { await self.finish(step, context) }
+        return true
+    }
+
+    /// What the plan of a step rests on.
+    private func context(_ seen: Observation) -> OperationContext {
         var context = OperationContext(
-            configuration, seen: observation.seen, ledger: ledger,
-            nextEpoch: policy.nextEpochForMaster(observation.seen))
+            configuration, seen: seen, ledger: seen.activeLedger, nextEpoch: policy.nextEpochForMaster(seen))
         context.witness = Witness(executed: policy.durable.executed, sync: policy.durable.sync)
         context.primary = policy.primary
         context.foreign = policy.durable.foreign
-        let work = context
-        // Whatever a server makes of it, the loop goes on.
-        runningStep = Task { await self.finish(step, work) }
-        return true
+        return context
     }
 
     private func finish(_ step: Step, _ context: OperationContext) async {

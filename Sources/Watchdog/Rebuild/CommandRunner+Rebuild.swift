@@ -74,7 +74,7 @@ extension CommandRunner {
                 "\(purpose): it was promoted in epoch \(promotion.epoch), of which \(name(primary)) knows nothing: "
                     + "decide which server is right")
         }
-        let lost = state.executed.subtracting(source.executed).from(uuid: source.uuid)
+        let lost = state.executed.lost(by: source.executed, of: source.uuid)
         guard state.rebuilding != nil || lost.isEmpty else {
             throw AgentError(
                 .refused,
@@ -85,17 +85,41 @@ extension CommandRunner {
 
     // MARK: What is saved
 
-    /// A half-made copy has nothing of its own, unless it was restarted and took writes.
+    /// A half-made copy has nothing of its own, unless it was opened and took writes: it is open now, or it holds
+    /// transactions that neither its source nor what was saved has.
     func saveData(_ replica: ServerID, from primary: ServerID, _ epoch: UInt64) async throws(AgentError) {
         let session = try session(replica)
         guard let state = rebuild.replica, let source = rebuild.source else { throw notLookedAt(replica) }
-        if let marker = state.rebuilding, !rebuild.wasOpen {
+        let isUntouched = try await isUntouched(session, state, source)
+        if let marker = state.rebuilding, !rebuild.wasOpen, isUntouched {
             logger.notice("data was saved before", metadata: ["saved": "\(marker.saved)"])
             rebuild.marker = marker
             return
         }
         let saved = try await save(session, replica, state: state, source: source, epoch: epoch)
         rebuild.marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: saved)
+        rebuild.saved = state.executed
+    }
+
+    /// Whether a half-made copy holds nothing but what its source has or was saved. One that was marked by an older
+    /// agent, or by an import, does not say what was saved.
+    private func isUntouched(
+        _ session: ServerSession, _ state: ServerFacts, _ source: ServerFacts
+    ) async throws(AgentError) -> Bool {
+        guard state.rebuilding != nil else { return false }
+        let what = "see what was saved"
+        let text = try await executor.onServer(what) { () async throws(MySQLError) -> String? in
+            do throws(MySQLError) {
+                return try await session.run(LedgerSchema.readSaved, what).rows.first?.string("executed")
+            } catch {
+                guard let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
+                return nil
+            }
+        }
+        guard let text else { return true }
+        guard let saved = GTIDSet(text) else { return false }
+        rebuild.saved = saved
+        return state.executed.subtracting(source.executed).subtracting(saved).isEmpty
     }
 
     private func notLookedAt(_ replica: ServerID) -> AgentError {
@@ -192,6 +216,8 @@ extension CommandRunner {
             try await session.run(session.persistReadOnly, purpose)
             try await session.run("SET GLOBAL super_read_only = OFF", purpose)
             for statement in LedgerSchema.createMarker { try await session.run(statement, "mark the rebuild") }
+            // First: a mark without it says nothing of what was saved.
+            if let saved = rebuild.saved { try await session.run(LedgerSchema.writeSaved(saved), "mark the rebuild") }
             try await session.run(
                 """
                 REPLACE INTO ongoing_rebuild.marker (source, epoch, saved) VALUES

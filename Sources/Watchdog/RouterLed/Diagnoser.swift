@@ -147,7 +147,7 @@ package struct Diagnoser: Sendable {
         guard let source = seen.facts(primary) else { return Diagnosis(.unknown, []) }
         // While replication runs the replica may have been asked a moment later than the primary; while it does not,
         // the replica stands still.
-        let lost = facts.executed.subtracting(source.executed).from(uuid: source.uuid)
+        let lost = facts.executed.lost(by: source.executed, of: source.uuid)
         if health != .running, !lost.isEmpty, facts.rebuilding == nil, seen.routed != replica {
             return Diagnosis(
                 .ambiguous, primary: primary,
