@@ -20,7 +20,12 @@ import WatchdogSimulation
     }
 
     @Test func aCommandThatIsLeftOutIsNoticed() {
-        let result = Histories.run(1..<401, altering: Alteration(.leaveOut, "saveData"), findings: 1)
+        let result = Histories.run(1..<401, altering: Alteration(.leaveOut, "copyData"), findings: 1)
         #expect(!result.findings.isEmpty)
+    }
+
+    @Test func aSaveThatOnlyPretendsIsNoticedAtTheWipe() {
+        let result = Histories.run(1..<2_001, altering: Alteration(.pretend, "saveData"), findings: 1)
+        #expect(result.findings.first?.violation.contains("was wiped although it alone holds") == true)
     }
 }

@@ -1,0 +1,150 @@
+import MySQLWire
+import Testing
+
+@testable import Watchdog
+
+/// What holds for the commands of every step, whatever the step rests on.
+@Suite("Plans of steps") struct OperationPlanTests {
+    static let modes = [Configuration.Mode.routerLed, .quorum]
+
+    /// A context of either mode: A is primary, B its replica, an operation lies on `ledger`.
+    private func context(
+        _ mode: Configuration.Mode, _ kind: OperationKind = .failover, ledger: ServerID = .b,
+        _ change: (inout Observation) -> Void = { _ in }
+    ) -> OperationContext {
+        var configuration = Fixture.configuration()
+        configuration.mode = mode
+        configuration.agents = ["web1", "web2", "web3"]
+        var seen = Fixture.healthy()
+        change(&seen)
+        let rows = [
+            LedgerRow(id: 1, signal: .mast(host: "web1"), agent: "web1", epoch: 3, session: 8),
+            LedgerRow(id: 2, signal: .oper(kind), agent: "web1", epoch: 3, session: 8),
+        ]
+        var context = OperationContext(
+            configuration, seen: seen, ledger: Ledger(server: ledger, rows: rows), nextEpoch: 4)
+        context.primary = mode == .quorum ? .a : nil
+        context.joined = ledger
+        return context
+    }
+
+    private static let steps: [Step] = [
+        .scan(on: .b), .lock(on: .b), .master(on: .b), .withdraw(""), .follow(on: .b), .announce(.failover, target: .b),
+        .fence(.a), .drain(from: .a, to: .b), .promote(.b, undrained: ""), .open(.b), .stopReceiver(.b),
+        .applyRelayLog(.b), .promoteWithoutSource(.b, reason: ""), .confirmMaster, .confirmFollower,
+        .terminate(missing: [], keepClosed: true), .terminate(missing: [], keepClosed: false), .abort(""),
+    ]
+    /// Those whose ledger lies on the primary.
+    private static let repairs: [Step] = [
+        .open(.a), .resume(.b, from: .a), .rebuild(.b, from: .a, why: ""), .terminate(missing: [], keepClosed: false),
+        .abort(""),
+    ]
+
+    private func plans(_ mode: Configuration.Mode) -> [(Step, ServerID, OperationPlan)] {
+        var plans = Self.steps.map { ($0, ServerID.b, OperationPlan($0, context(mode))) }
+        plans += Self.repairs.map { ($0, .a, OperationPlan($0, context(mode, .recover, ledger: .a))) }
+        // The other server does not answer.
+        let silent = context(mode, .recover, ledger: .a) { $0.b = .downSoft("silent") }
+        plans += Self.repairs.prefix(1).map { ($0, .a, OperationPlan($0, silent)) }
+        // The other server is a deposed primary with a ledger on it.
+        let deposed = context(mode, .recover, ledger: .a) {
+            $0.b = .up(
+                Fixture.facts(.b) { $0.ledger = [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1")] })
+        }
+        plans.append((.terminate(missing: [], keepClosed: false), .a, OperationPlan(Self.repairs[3], deposed)))
+        return plans
+    }
+
+    @Test(arguments: modes) func theOtherServerIsTouchedUnderItsLockOnly(_ mode: Configuration.Mode) {
+        for (step, ledger, plan) in plans(mode) {
+            var locked: ServerID?
+            for command in plan.commands {
+                switch command {
+                case .lockServer(let id): locked = id
+                case .unlockServer: locked = nil
+                default: break
+                }
+                guard case .other(let id) = command.path(ledger: ledger) else { continue }
+                #expect(locked == id, "\(mode) \(step): \(command.name)")
+            }
+            #expect(locked == nil, "\(mode) \(step): the lock is kept")
+        }
+    }
+
+    @Test(arguments: modes) func nothingOfAnotherServerIsWipedBeforeItIsSavedAndMarked(_ mode: Configuration.Mode)
+        throws
+    {
+        let plan = OperationPlan(.rebuild(.b, from: .a, why: ""), context(mode, .recover, ledger: .a))
+        let names = plan.commands.map(\.name)
+        let order: [Command.Name] = [
+            .requireRoom, .requireCopyable, .lockServer, .fenceWrites, .stopReplication, .requireRebuildable, .saveData,
+            .markForRebuild, .resetChannel, .copyData, .nameSource, .startReplication, .removeMarker, .unlockServer,
+        ]
+        #expect(names.filter(order.contains) == order)
+        // Router-led: it took writes, and does so again where nothing was done to it.
+        #expect(plan.onFailure.map(\.name) == (mode == .routerLed ? [.reopenUnmarked] : []))
+    }
+
+    @Test(arguments: modes) func aPromotionIsOnRecordBeforeTheChannelGoes(_ mode: Configuration.Mode) throws {
+        for (step, checks) in [
+            (Step.promote(.b, undrained: ""), [Command.Name.requireFenced, .stopReplication, .requireDrained]),
+            (.promoteWithoutSource(.b, reason: ""), [.allowRecord, .stopReplication, .requireApplied]),
+        ] {
+            let names = OperationPlan(step, context(mode)).commands.map(\.name)
+            let order = checks + [.recordPromotion, .resetChannel]
+            #expect(names.filter(order.contains) == order, "\(step)")
+            #expect(names.last == .resetChannel)
+        }
+    }
+
+    @Test func aPrimaryIsOpenedAgainOnlyWhereNobodyCanBeReplacingIt() {
+        func names(_ ledger: ServerID, _ kind: OperationKind, other: Bool) -> [Command.Name] {
+            let context = context(.quorum, kind, ledger: ledger) {
+                if !other { $0.b = .downSoft("silent") }
+            }
+            return OperationPlan(.open(ledger), context).commands.map(\.name)
+        }
+        #expect(
+            names(.a, .recover, other: true) == [
+                .lockServer, .requireNoFailover, .persistClosed, .enableSemiSync, .liftSuperReadOnly, .liftReadOnly,
+                .unlockServer,
+            ])
+        #expect(
+            names(.a, .recover, other: false) == [
+                .persistClosed, .enableSemiSync, .requireMajority, .liftSuperReadOnly, .liftReadOnly,
+            ])
+        #expect(names(.b, .failover, other: true) == [.persistClosed, .liftSuperReadOnly, .liftReadOnly])
+    }
+
+    @Test func nothingIsRolledBackBehindAPromotion() {
+        let plan = OperationPlan(.abort(""), context(.quorum))
+        #expect(plan.commands.first?.name == .requireNotPromoted)
+        #expect(plan.commands.suffix(2).map(\.name) == [.closeServer, .leave])
+        // Without the knowledge of who is primary nothing is closed.
+        var unknown = context(.quorum)
+        unknown.primary = nil
+        #expect(!OperationPlan(.abort(""), unknown).commands.map(\.name).contains(.closeServer))
+    }
+
+    @Test func everyCommandBelongsToAPlan() {
+        var names: Set<Command.Name> = []
+        for mode in Self.modes {
+            for (_, _, plan) in plans(mode) { names.formUnion((plan.commands + plan.onFailure).map(\.name)) }
+        }
+        for step: Step in [
+            .disableSemiSync(.a), .enableSemiSync(.a), .disableSemiSyncOnReplica(.b), .startClosed(.a),
+            .fenceCommand(.a),
+        ] { names.formUnion(OperationPlan(step, context(.quorum)).commands.map(\.name)) }
+        // A primary that a majority has given up: a read lock there keeps no agent from announcing itself.
+        let lost = context(.quorum) {
+            $0.b = .up(
+                Fixture.facts(.b) {
+                    var quorum = QuorumFacts()
+                    quorum.dead = AgentSet([0, 1])
+                    $0.quorum = quorum
+                })
+        }
+        names.formUnion(OperationPlan(.scan(on: .b), lost).commands.map(\.name))
+        #expect(Set(Command.Name.allCases).subtracting(names) == [])
+    }
+}
