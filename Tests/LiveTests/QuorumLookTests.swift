@@ -110,6 +110,8 @@ import Testing
             try await server.sql(
                 """
                 INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed) VALUES
+                    (2, @@server_uuid, '', 'x', '\(PromotionReason.switchover.recorded)', ''),
+                    (3, @@server_uuid, '', 'x', 'primary-dead: switchover: is in the sentence only', ''),
                     (4, @@server_uuid, '', 'x', 'failover', ''), (1000, 'another one', '', 'x', 'failover', ''),
                     (18446744073709551615, @@server_uuid, '', 'x', 'failover', '');
                 INSERT INTO repl_watchdog.control (name, value) VALUES ('rebuilt:1', 'b'), ('rebuilt:2', 'b');
@@ -118,7 +120,7 @@ import Testing
             let both = try await look([uuid, "the other one"])
             #expect(both.promotion == Promotion(epoch: 4, primary: uuid))
             #expect(both.quorum?.foreignRecord == .ignored("another_one"))
-            #expect(both.quorum?.control.failoversToday == 1 && both.quorum?.control.rebuildsToday == 2)
+            #expect(both.quorum?.control.failoversToday == 2 && both.quorum?.control.rebuildsToday == 2)
             let one = try await look([uuid])
             #expect(one.promotion == nil && one.quorum?.foreignRecord == .unclear("another_one"))
             #expect(one.ownPromotion == Promotion(epoch: 4, primary: uuid))

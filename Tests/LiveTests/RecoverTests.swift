@@ -117,7 +117,8 @@ import Testing
                 """)
             let before = try await b.gtidExecuted()
             let refused = await #expect(throws: AgentError.self) {
-                try await backends.carryOut(.rebuild(.b, from: .a, why: "test"), .quorum, over: master)
+                try await backends.carryOut(
+                    .rebuild(.b, from: .a, why: .replicationBroken("test")), .quorum, over: master)
             }
             #expect("\(try #require(refused))".contains("it was promoted in epoch 7"))
             #expect(try await b.gtidExecuted() == before)
@@ -164,7 +165,7 @@ import Testing
                 """)
             if isWritten { try await b.sql("INSERT INTO shop.t VALUES (2, 'written since')") }
             try await b.sql("SET GLOBAL super_read_only = ON")
-            try await backends.carryOut(.rebuild(.b, from: .a, why: "test"), .quorum, over: master)
+            try await backends.carryOut(.rebuild(.b, from: .a, why: .replicationBroken("test")), .quorum, over: master)
             await master.close()
             #expect(try await b.gtidExecuted() == a.gtidExecuted())
             #expect(try await b.sql("SELECT COUNT(*) FROM shop.t") == [["0"]])

@@ -84,15 +84,15 @@ import Testing
             try await follower.write(.folo(host: "web2"), epoch: 1, seen: "")
             let refused = await #expect(throws: AgentError.self) {
                 try await backends.carryOut(
-                    .promoteWithoutSource(.b, reason: "test"), .routerLed, over: master, heard: decided)
+                    .promoteWithoutSource(.b, reason: .onRecord), .routerLed, over: master, heard: decided)
             }
             #expect("\(try #require(refused))".contains("web2 has followed meanwhile"))
             #expect(try await b.sql("SHOW DATABASES LIKE 'repl_watchdog'").isEmpty)
             try await backends.carryOut(
-                .promoteWithoutSource(.b, reason: "test"), .routerLed, over: master, heard: try await newest())
+                .promoteWithoutSource(.b, reason: .onRecord), .routerLed, over: master, heard: try await newest())
             #expect(
                 try await b.sql("SELECT epoch, primary_uuid, reason FROM repl_watchdog.history") == [
-                    ["1", try await b.serverUUID(), "test"]
+                    ["1", try await b.serverUUID(), "on-record: the promotion is on record"]
                 ])
             await follower.close()
             await master.close()

@@ -45,7 +45,7 @@ final class SimAgent {
     var failures = 0
     var quietUntil: Int64 = 0
     var leaseUntil: Int64?
-    var lastStep = Step.none("")
+    var lastStep = Step.none(.nothingToDo)
     var postponed: [SimWorld.Event] = []
 
     var router = Router()

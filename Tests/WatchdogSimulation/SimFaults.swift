@@ -415,20 +415,27 @@ extension SimWorld {
         var found: String?
         for agent in agents {
             guard agent.alive, case .none(let why) = agent.lastStep,
-                Self.needsOperator.contains(where: why.contains)
-                    || servers.contains(where: { $0.forgetful }) && Self.lostData.contains(where: why.contains)
+                Self.needsOperator(why) || servers.contains(where: { $0.forgetful }) && Self.lostData(why)
             else { return nil }
-            found = why
+            found = "\(why)"
         }
         return found
     }
 
     /// Where a disk has lied, what is seen to be missing on one server may be nowhere else.
-    private static let lostData = [
-        "lacks what it was seen to have", "some agents still vote against", "no majority of agents sees ",
-        "decide which server is right",
-    ]
-    private static let needsOperator = ["max_lost_transactions = ", "cannot apply what it received"]
+    private static func lostData(_ reason: Reason) -> Bool {
+        switch reason {
+        case .held(.incompletePrimary), .held(.votesAgainst), .held(.openReplica), .held(.closedUnseen),
+            .held(.lostByPrimary), .switchoverBlocked(.noMajority, _):
+            true
+        case .switchoverBlocked(_, let also?): lostData(also)
+        default: false
+        }
+    }
+
+    private static func needsOperator(_ reason: Reason) -> Bool {
+        reason.code == .lossNotAccepted || reason.code == .applierBroken
+    }
 
     /// Everything as it stands, for whoever reads the story.
     func state() -> [String] {

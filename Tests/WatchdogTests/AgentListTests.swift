@@ -46,7 +46,7 @@ import Testing
             _ = scene.look()
             return scene.look(6_000).step
         }
-        #expect(step(1) == .none("nothing to do"))
+        #expect(step(1) == .none(.nothingToDo))
         #expect(step(2) == .disableSemiSync(.a))
     }
 

@@ -29,15 +29,17 @@ import Testing
     }
 
     private static let steps: [Step] = [
-        .scan(on: .b), .lock(on: .b), .master(on: .b), .withdraw(""), .follow(on: .b), .announce(.failover, target: .b),
+        .scan(on: .b), .lock(on: .b), .master(on: .b), .withdraw(.nothingToDo), .follow(on: .b),
+        .announce(.failover, target: .b),
         .fence(.a), .drain(from: .a, to: .b), .promote(.b, undrained: ""), .open(.b), .stopReceiver(.b),
-        .applyRelayLog(.b), .promoteWithoutSource(.b, reason: ""), .confirmMaster, .confirmFollower,
-        .terminate(missing: [], keepClosed: true), .terminate(missing: [], keepClosed: false), .abort(""),
+        .applyRelayLog(.b), .promoteWithoutSource(.b, reason: .onRecord), .confirmMaster, .confirmFollower,
+        .terminate(missing: [], keepClosed: true), .terminate(missing: [], keepClosed: false), .abort(.nothingToDo),
     ]
     /// Those whose ledger lies on the primary.
     private static let repairs: [Step] = [
-        .open(.a), .resume(.b, from: .a), .rebuild(.b, from: .a, why: ""), .terminate(missing: [], keepClosed: false),
-        .abort(""),
+        .open(.a), .resume(.b, from: .a), .rebuild(.b, from: .a, why: .replicationBroken("")),
+        .terminate(missing: [], keepClosed: false),
+        .abort(.nothingToDo),
     ]
 
     private func plans(_ mode: Configuration.Mode) -> [(Step, ServerID, OperationPlan)] {
@@ -74,7 +76,8 @@ import Testing
     @Test(arguments: modes) func nothingOfAnotherServerIsWipedBeforeItIsSavedAndMarked(_ mode: Configuration.Mode)
         throws
     {
-        let plan = OperationPlan(.rebuild(.b, from: .a, why: ""), context(mode, .recover, ledger: .a))
+        let plan = OperationPlan(
+            .rebuild(.b, from: .a, why: .replicationBroken("")), context(mode, .recover, ledger: .a))
         let names = plan.commands.map(\.name)
         let order: [Command.Name] = [
             .requireRoom, .requireCopyable, .lockServer, .fenceWrites, .stopReplication, .requireRebuildable, .saveData,
@@ -88,7 +91,7 @@ import Testing
     @Test(arguments: modes) func aPromotionIsOnRecordBeforeTheChannelGoes(_ mode: Configuration.Mode) throws {
         for (step, checks) in [
             (Step.promote(.b, undrained: ""), [Command.Name.requireFenced, .stopReplication, .requireDrained]),
-            (.promoteWithoutSource(.b, reason: ""), [.allowRecord, .stopReplication, .requireApplied]),
+            (.promoteWithoutSource(.b, reason: .onRecord), [.allowRecord, .stopReplication, .requireApplied]),
         ] {
             let names = OperationPlan(step, context(mode)).commands.map(\.name)
             let order = checks + [.recordPromotion, .resetChannel]
@@ -117,13 +120,13 @@ import Testing
     }
 
     @Test func nothingIsRolledBackBehindAPromotion() {
-        let plan = OperationPlan(.abort(""), context(.quorum))
+        let plan = OperationPlan(.abort(.nothingToDo), context(.quorum))
         #expect(plan.commands.first?.name == .requireNotPromoted)
         #expect(plan.commands.suffix(2).map(\.name) == [.closeServer, .leave])
         // Without the knowledge of who is primary nothing is closed.
         var unknown = context(.quorum)
         unknown.primary = nil
-        #expect(!OperationPlan(.abort(""), unknown).commands.map(\.name).contains(.closeServer))
+        #expect(!OperationPlan(.abort(.nothingToDo), unknown).commands.map(\.name).contains(.closeServer))
     }
 
     @Test func everyCommandBelongsToAPlan() {

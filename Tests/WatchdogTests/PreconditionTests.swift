@@ -64,7 +64,7 @@ import Testing
             return (step, scene.look())
         }
         let (nothing, dead) = died(startsClosed: true)
-        #expect(nothing == .none("nothing to do") && dead.locks.vote == .dead && dead.router == .keep)
+        #expect(nothing == .none(.nothingToDo) && dead.locks.vote == .dead && dead.router == .keep)
         let (persist, silent) = died(startsClosed: false)
         #expect(persist == .startClosed(.a) && silent.locks.vote == nil && silent.router == .close)
     }

@@ -64,6 +64,6 @@ package struct Agent: Sendable {
         return StatusReport(
             state: diagnosis.state, exitStatus: underWay ? 1 : diagnosis.exitStatus, cluster: configuration.cluster,
             agent: configuration.agent.name, diagnosis: diagnosis, seen: seen, ledger: ledger,
-            addresses: configuration.servers, router: configuration.router.address.description, next: step.description)
+            addresses: configuration.servers, router: configuration.router.address.description, next: step)
     }
 }

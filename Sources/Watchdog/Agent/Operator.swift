@@ -72,7 +72,7 @@ extension Agent {
             cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis,
             seen: observation.seen,
             ledger: ledger, addresses: configuration.servers, router: configuration.router.address.description,
-            next: orders.step.description)
+            next: orders.step)
         return (status, conditions)
     }
 

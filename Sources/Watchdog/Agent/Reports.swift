@@ -50,10 +50,11 @@ package struct StatusReport: Sendable {
     let addresses: Configuration.Servers
     let router: String
     /// What this agent would do next, were it running.
-    let next: String
+    let next: Step
 
     package func text() -> String {
-        var lines = ["\(state.rawValue.uppercased())  cluster \(cluster), seen by \(agent)"]
+        let reason = diagnosis.code.map { " (\($0.rawValue))" } ?? ""
+        var lines = ["\(state.rawValue.uppercased())\(reason)  cluster \(cluster), seen by \(agent)"]
         lines += diagnosis.evidence.map { "  - \($0)" }
         for id in ServerID.allCases { lines += describe(id) }
         switch seen.router {
@@ -71,7 +72,7 @@ package struct StatusReport: Sendable {
                 "  \(row.id)  \(row.signal)  epoch \(row.epoch), \(row.age / 1000) s ago\(row.alive ? "" : ", gone")"
             }
         }
-        lines.append("next: \(next)")
+        lines.append("next: \(next)" + (next.reason.map { " [\($0.code.rawValue)]" } ?? ""))
         // Much of it is a server's word, an error before any login included: a line stays one.
         return lines.map(PrintableText.line).joined(separator: "\n")
     }
@@ -105,9 +106,11 @@ package struct StatusReport: Sendable {
             ("state", .string(state.rawValue)), ("exit_status", .number(Int64(exitStatus))),
             ("cluster", .string(cluster)), ("agent", .string(agent)),
             ("primary", diagnosis.primary.map { .string($0.rawValue) } ?? .null),
+            ("reason", .string((diagnosis.code ?? .nothingToDo).rawValue)),
             ("evidence", .array(diagnosis.evidence.map { .string($0) })),
             ("servers", .object(ServerID.allCases.map { ($0.rawValue, jsonServer($0)) })),
-            ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next)),
+            ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next.description)),
+            ("next_reason", next.reason.map { .string($0.code.rawValue) } ?? .null),
         ]).description
     }
 

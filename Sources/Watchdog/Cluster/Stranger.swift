@@ -22,11 +22,10 @@ enum Stranger {
     }
 
     /// What is said of it.
-    static func text(_ server: String, _ facts: ServerFacts) -> String {
-        let schemas = facts.schemas ?? []
+    static func text(_ server: String, uuid: String, _ schemas: [String]) -> String {
         let list = schemas.prefix(3).joined(separator: ", ") + (schemas.count > 3 ? ", ..." : "")
         return
-            "\(server) is a server that was never part of this cluster (server_uuid \(facts.uuid), no transaction in "
+            "\(server) is a server that was never part of this cluster (server_uuid \(uuid), no transaction in "
             + "common) and has databases of its own (\(list)): nothing of it is replaced. Correct the address; or drop its "
             + "databases, if they may go: then it becomes a replica"
     }

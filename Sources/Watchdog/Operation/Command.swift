@@ -58,7 +58,7 @@ package enum Command: Sendable, Hashable {
     case requireApplied(ServerID, recordedIn: UInt64, acceptLoss: Bool)
     case wakeEvents(ServerID)
     /// From here only forward.
-    case recordPromotion(ServerID, epoch: UInt64, reason: String, heard: UInt64?)
+    case recordPromotion(ServerID, epoch: UInt64, reason: PromotionReason, heard: UInt64?)
     /// Forget the source for good.
     case resetChannel(ServerID)
     /// Nobody has recorded a promotion of a higher epoch than this on the ledger's server.

@@ -160,7 +160,7 @@ extension CommandRunner {
 
     /// - Parameter heard: the newest row of the ledger that the decision rests on. Whoever has followed since may know
     ///   of a greater loss: then nothing is recorded. Nil where nothing can be lost.
-    func record(_ id: ServerID, _ epoch: UInt64, _ reason: String, heard: UInt64?) async throws(AgentError) {
+    func record(_ id: ServerID, _ epoch: UInt64, _ reason: PromotionReason, heard: UInt64?) async throws(AgentError) {
         guard let stopped else { throw AgentError(.refused, "\(purpose): its replication was not seen to be stopped") }
         if isRecorded { return }
         if let heard, let late = stopped.ledger?.first(where: { $0.follows(in: epoch, after: heard) }) {

@@ -2,7 +2,7 @@ extension OperationPlan {
     /// The old primary answers: it is fenced, and everything that it has is here.
     static func promotion(of id: ServerID, undrained: String, _ context: OperationContext) -> OperationPlan {
         let isQuorum = context.rules != nil
-        let reason = isQuorum ? "switchover: asked for by an operator" : "the routers lead to the replica"
+        let reason: PromotionReason = isQuorum ? .switchover : .routersMoved
         return OperationPlan(
             [.requireFenced(id.other)] + (isQuorum ? [.endBackups(id)] : [])
                 + [.stopReplication(id), .requireDrained(id, undrained: undrained)]
@@ -11,7 +11,7 @@ extension OperationPlan {
     }
 
     /// The old primary is lost: what is found here decides, and what those know who have followed.
-    static func promotion(of id: ServerID, reason: String, _ context: OperationContext) -> OperationPlan {
+    static func promotion(of id: ServerID, reason: PromotionReason, _ context: OperationContext) -> OperationPlan {
         let facts = context.seen.facts(id)
         // An operation that others begin anew has a higher epoch than the record that was made in it: from that record
         // there is no way back, and what has arrived since then is none of the new primary's.
@@ -28,7 +28,7 @@ extension OperationPlan {
     }
 
     /// On record before the channel goes: an empty channel without a record says only that somebody took it away.
-    private static func record(_ id: ServerID, _ reason: String, heard: UInt64?, _ context: OperationContext)
+    private static func record(_ id: ServerID, _ reason: PromotionReason, heard: UInt64?, _ context: OperationContext)
         -> [Command]
     {
         [

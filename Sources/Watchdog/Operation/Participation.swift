@@ -68,10 +68,15 @@ final class Participation {
 
     private func report(_ step: Step) {
         switch step {
-        case .abort(let why): logger.error("operation aborted", metadata: ["why": "\(why)"])
+        case .abort(let why):
+            logger.error("operation aborted", metadata: ["why": "\(why)", "reason": "\(why.code.rawValue)"])
         case .rebuild(let replica, _, let why):
-            logger.notice("rebuild", metadata: ["server": "\(executor.name(replica))", "why": "\(why)"])
-            reportMethod("no: \(why)", replica)
+            logger.notice(
+                "rebuild",
+                metadata: [
+                    "server": "\(executor.name(replica))", "why": "\(why.text)", "reason": "\(why.code.rawValue)",
+                ])
+            reportMethod("no: \(why.text)", replica)
         case .resume(let replica, let primary):
             let primary = executor.name(primary)
             reportMethod("yes: \(primary) has all of its transactions, and all that it lacks", replica)

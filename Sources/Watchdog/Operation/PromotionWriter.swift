@@ -9,7 +9,7 @@ struct PromotionWriter {
     let epoch: UInt64
     let new: ServerFacts
     let old: String
-    let reason: String
+    let reason: PromotionReason
     /// The newest row of the ledger that the decision rests on; nil where nothing can be lost.
     let heard: UInt64?
     let link: ChannelLink?
@@ -53,7 +53,7 @@ struct PromotionWriter {
             INSERT IGNORE INTO repl_watchdog.history
                 (epoch, primary_uuid, old_uuid, agent, reason, executed)
             VALUES (\(epoch), \(SQLText.literal(new.uuid)), \(SQLText.literal(old)),
-                \(SQLText.literal(executor.configuration.agent.name)), \(SQLText.literal(reason)),
+                \(SQLText.literal(executor.configuration.agent.name)), \(SQLText.literal(reason.recorded)),
                 \(SQLText.literal(new.executed.description)))
             """, Self.what)
         try await ledger.run("COMMIT", Self.what)

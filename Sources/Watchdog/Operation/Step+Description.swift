@@ -16,7 +16,7 @@ extension Step: CustomStringConvertible {
         case .fenceCommand(let server): "make sure that \(server) is off by the fence command"
         case .stopReceiver(let server): "stop the receiver of \(server)"
         case .applyRelayLog(let server): "let \(server) apply what has arrived"
-        case .promoteWithoutSource(let server, let reason): "promote \(server) (\(reason))"
+        case .promoteWithoutSource(let server, let reason): "promote \(server) (\(reason.text))"
         case .disableSemiSync(let server): "disable semi-sync on \(server): commits no longer wait for the replica"
         case .startClosed(let server): "persist super_read_only on \(server)"
         case .disableSemiSyncOnReplica(let server):
@@ -25,7 +25,7 @@ extension Step: CustomStringConvertible {
         case .open(let server): "open \(server) as primary"
         case .route(let server): "point the router to \(server)"
         case .resume(let replica, let primary): "replicate on \(replica) from \(primary) by GTID"
-        case .rebuild(let replica, let primary, let why): "save and rebuild \(replica) from \(primary): \(why)"
+        case .rebuild(let replica, let primary, let why): "save and rebuild \(replica) from \(primary): \(why.text)"
         case .confirmMaster: "report the work done (MAOK)"
         case .confirmFollower: "report the work done (FOOK)"
         case .terminate(let missing, let keepClosed):

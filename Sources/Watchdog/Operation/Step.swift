@@ -1,9 +1,9 @@
 /// The one thing to do next. Each is done only after the world was looked at again, and can be done again.
 package enum Step: Sendable, Hashable {
     /// Nothing is to be done; the pass is over.
-    case none(String)
+    case none(Reason)
     /// Something is under way that others do, or that takes time: look again.
-    case wait(String)
+    case wait(Reason)
 
     // Election
     /// Write SCAN into the ledger on this server (made if need be).
@@ -13,7 +13,7 @@ package enum Step: Sendable, Hashable {
     /// Write MAST.
     case master(on: ServerID)
     /// Give the operation lock back: others consider an operation that this agent sees no need for.
-    case withdraw(String)
+    case withdraw(Reason)
     /// Write FOLO.
     case follow(on: ServerID)
     /// Write OPER and TARG.
@@ -41,7 +41,7 @@ package enum Step: Sendable, Hashable {
     /// Wait until everything that has arrived is applied.
     case applyRelayLog(ServerID)
     /// As `promote`, with nobody to ask what else there is.
-    case promoteWithoutSource(ServerID, reason: String)
+    case promoteWithoutSource(ServerID, reason: PromotionReason)
 
     // Semi-synchronous replication
     /// Let the primary go on without a replica that is gone.
@@ -57,7 +57,7 @@ package enum Step: Sendable, Hashable {
     /// Replicate by GTID from where it stands.
     case resume(ServerID, from: ServerID)
     /// Save its data, then make it a copy of the primary.
-    case rebuild(ServerID, from: ServerID, why: String)
+    case rebuild(ServerID, from: ServerID, why: RebuildReason)
 
     // The end
     case confirmMaster
@@ -67,5 +67,5 @@ package enum Step: Sendable, Hashable {
     /// lead to it.
     case terminate(missing: [String], keepClosed: Bool)
     /// Undo what was done before promotion, and drop the ledger.
-    case abort(String)
+    case abort(Reason)
 }

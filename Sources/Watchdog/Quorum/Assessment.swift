@@ -1,5 +1,5 @@
 /// What one look comes to: who is primary, what speaks against it, which operation is under way.
-struct Assessment: Sendable {
+package struct Assessment: Sendable {
     let observation: TimedObservation
     let now: Int64
     let primary: ServerID?
@@ -11,10 +11,10 @@ struct Assessment: Sendable {
     private let recordedOn: ServerID?
     /// Why nobody may act, if so. Where only the replica is in doubt, the primary stays known: it goes on as it does when
     /// its replica cannot be asked.
-    let ambiguity: String?
+    let ambiguity: Ambiguity?
 
     /// Why a primary counts as lost.
-    enum Evidence: Sendable, Hashable {
+    package enum Evidence: Sendable, Hashable {
         /// Nobody listens there any more, and it starts closed.
         case dead
         /// It does not answer this agent, and the replica does not hear from it either.
@@ -37,7 +37,7 @@ struct Assessment: Sendable {
         let seen = observation.seen
         let primary = durable.primary.isEmpty ? nil : ServerID.allCases.first { durable.uuids[$0] == durable.primary }
         let ambiguity = Self.ambiguity(seen, policy, primary)
-        self.ambiguity = ambiguity?.text
+        self.ambiguity = ambiguity?.what
         self.primary = ambiguity == nil || ambiguity?.about == primary?.other ? primary : nil
         ledger = seen.activeLedger
         if let ledger, let facts = seen.facts(ledger.server), let promotion = facts.promotion,
@@ -113,44 +113,36 @@ struct Assessment: Sendable {
     /// What no rule provides for, and the server that it is about; nil where it may be either.
     private static func ambiguity(
         _ seen: Observation, _ policy: QuorumPolicy, _ primary: ServerID?
-    ) -> (text: String, about: ServerID?)? {
+    ) -> (what: Ambiguity, about: ServerID?)? {
         let durable = policy.durable
         for id in ServerID.allCases {
             guard let facts = seen.facts(id) else { continue }
-            if policy.isStranger(id, seen) { return (Stranger.text("\(id)", facts), id) }
-            if case .unclear(let uuid) = facts.quorum?.foreignRecord {
-                return (
-                    "\(id) has it on record that \(uuid) was made primary, and it is not known which server that is", id
-                )
+            if policy.isStranger(id, seen) {
+                return (.stranger(id, uuid: facts.uuid, schemas: facts.schemas ?? []), id)
             }
-            if !facts.gtidMode { return ("\(id) runs without GTIDs", id) }
-            if facts.channels.count > 1 { return ("\(id) replicates over \(facts.channels.count) channels", id) }
+            if case .unclear(let uuid) = facts.quorum?.foreignRecord {
+                return (.unknownPromotion(id, uuid: uuid), id)
+            }
+            if !facts.gtidMode { return (.withoutGTIDs(id), id) }
+            if facts.channels.count > 1 { return (.severalChannels(id, count: facts.channels.count), id) }
             if let other = seen.facts(id.other), other.uuid == facts.uuid {
                 let known = ServerID.allCases.filter { durable.uuids[$0] == facts.uuid }
-                return ("both addresses lead to one server", known.count == 1 ? known[0].other : nil)
+                return (.oneServer, known.count == 1 ? known[0].other : nil)
             }
             if durable.uuids[id] != facts.uuid, durable.uuids[id.other] == facts.uuid {
-                let why = "its data directory was copied, or they changed places"
-                return ("\(id) has the server_uuid that \(id.other) had: \(why)", id)
+                return (.copiedServer(id), id)
             }
             if let source = facts.channels.first?.sourceUUID, !source.isEmpty, let other = durable.uuids[id.other],
                 source != other
             {
-                return ("\(id) replicates from \(source), which is not the other server", id)
+                return (.foreignSource(id, uuid: source), id)
             }
         }
         guard let primary else {
-            let why =
-                durable.primary.isEmpty
-                ? "it is not known which server is the primary: let one replicate from the other"
-                : "the primary on record, \(durable.primary), is neither of the two servers"
-            return (why, nil)
+            return (durable.primary.isEmpty ? .primaryUnknown : .primaryElsewhere(uuid: durable.primary), nil)
         }
         if let facts = seen.facts(primary), !facts.channels.isEmpty, seen.ledger(on: primary) == nil {
-            return (
-                "\(primary) is primary by the record of epoch \(durable.epoch) and replicates from the other server",
-                primary
-            )
+            return (.primaryReplicates(primary, epoch: durable.epoch), primary)
         }
         return nil
     }

@@ -19,71 +19,61 @@ enum NeededOperation: Sendable, Hashable {
 
 extension QuorumPolicy {
     /// The operation that is needed and allowed; with nil, `blockedBy` says what stands in the way of one, if anything.
-    func neededOperation(_ assessment: Assessment) -> (needed: NeededOperation?, blockedBy: String?) {
-        if let ambiguity = assessment.ambiguity { return (nil, ambiguity) }
+    func neededOperation(_ assessment: Assessment) -> (needed: NeededOperation?, blockedBy: Reason?) {
+        if let ambiguity = assessment.ambiguity { return (nil, .ambiguous(ambiguity)) }
         guard let primary = assessment.primary, let replica = assessment.replica else { return (nil, nil) }
         if let facts = assessment.facts(replica), let quorum = facts.quorum,
             rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
             assessment.evidence != nil, quorum.votes.contains(rules.own)
         {
-            if let why = conditions(assessment).first(where: { !$0.holds })?.text { return (nil, why) }
-            if let refusal, !quorum.lossAccepted { return (nil, refusal) }
+            if let condition = conditions(assessment).first(where: { !$0.holds }) { return (nil, .blocked(condition)) }
+            if let refusal, !quorum.lossAccepted { return (nil, .lossNotAccepted(refusal)) }
             return (.failover(replica), nil)
         }
         guard let facts = assessment.facts(primary), let quorum = facts.quorum else {
-            return (nil, assessment.evidence == nil ? nil : "no majority of the agents has lost \(primary)")
+            return (nil, assessment.evidence == nil ? nil : .held(.notLostByMajority(primary)))
         }
         guard assessment.isComplete else {
-            if facts.rebuilding != nil { return (nil, "\(primary) is a half-made copy: nobody may write to it") }
-            return (nil, "\(primary) lacks what it was seen to have: it is not opened")
+            if facts.rebuilding != nil { return (nil, .held(.halfMadeCopy(primary))) }
+            return (nil, .held(.incompletePrimary(primary)))
         }
         let majority = rules.isMajority(quorum.seesPrimary) || broken.contains(.minorityLeads)
         if facts.superReadOnly || facts.readOnly {
             if broken.contains(.openWithoutLock) { return (.reopen(primary), nil) }
             return majority
-                ? reopen(assessment, primary) : (nil, "\(primary) is closed, and no majority of agents sees it")
+                ? reopen(assessment, primary) : (nil, .held(.closedUnseen(primary)))
         }
         guard assessment.quorum(replica)?.switchoverAsked == true else { return repair(assessment, primary, majority) }
         guard let why = switchoverBlockedBy(assessment, primary) else { return (.switchover(replica), nil) }
         // Repair goes on meanwhile: it may be what the request waits for.
         let (needed, blockedBy) = repair(assessment, primary, majority)
-        return (needed, needed == nil ? [why, blockedBy].compactMap { $0 }.joined(separator: "; ") : nil)
+        return (needed, needed == nil ? .switchoverBlocked(why, also: blockedBy) : nil)
     }
 
     /// Whether the replica of an open primary needs to be brought back.
-    private func repair(_ assessment: Assessment, _ primary: ServerID, _ majority: Bool) -> (NeededOperation?, String?)
+    private func repair(_ assessment: Assessment, _ primary: ServerID, _ majority: Bool) -> (NeededOperation?, Reason?)
     {
         let replica = primary.other
         guard let other = assessment.facts(replica) else { return (nil, nil) }
         guard majority else {
-            let why = "\(replica) is not closed, and no majority of agents sees \(primary)"
-            return (nil, other.superReadOnly ? nil : why)
+            return (nil, other.superReadOnly ? nil : .held(.openReplica(replica, primary: primary)))
         }
         // The primary's word counts: a server that was away has not heard that a pause is over.
-        if assessment.quorum(primary)?.control.paused == true { return (nil, "paused by an operator") }
+        if assessment.quorum(primary)?.control.paused == true { return (nil, .held(.paused)) }
         guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
         case .running? where other.superReadOnly || other.readOnly && other.ledger != nil: return (nil, nil)
-        case .disconnected(let why)?: return (nil, "\(replica) does not reach \(primary): \(why)")
-        case .broken(let why)?:
+        case .disconnected(let error)?: return (nil, .held(.sourceUnreachable(replica, from: primary, error: error)))
+        case .broken(let error)?:
             if let source = assessment.facts(primary) {
                 // Nothing is on its way any more: what the primary lacks is lost there, and a rebuild would end it.
                 let lost = other.executed.lost(by: source.executed, of: source.uuid)
-                guard lost.isEmpty else {
-                    return (
-                        nil,
-                        "\(replica) holds \(lost), which \(primary) made and has lost (\(why)): decide which server is right"
-                    )
-                }
+                guard lost.isEmpty else { return (nil, .held(.lostByPrimary(lost, primary: primary, error: error))) }
             }
             let rebuilds = assessment.quorum(primary)?.control.rebuildsToday ?? 0
             guard rebuilds < rules.rebuildsPerDay else {
-                return (
-                    nil,
-                    "\(replica) was rebuilt \(rebuilds) times within a day and is broken again (\(why)): end the cause, then "
-                        + "'ack' lets the agents rebuild it once more"
-                )
+                return (nil, .held(.rebuiltTooOften(replica, times: rebuilds, error: error)))
             }
             return (.recover(primary), nil)
         default: return (.recover(primary), nil)
@@ -100,42 +90,42 @@ extension QuorumPolicy {
     }
 
     /// A primary that was restarted is opened again unless somebody may be replacing it.
-    private func reopen(_ assessment: Assessment, _ primary: ServerID) -> (NeededOperation?, String?) {
+    private func reopen(_ assessment: Assessment, _ primary: ServerID) -> (NeededOperation?, Reason?) {
         if let quorum = assessment.quorum(primary), quorum.control.paused, !quorum.resumeAsked {
-            return (nil, "\(primary) is closed, and the agents are paused by an operator: resume opens it")
+            return (nil, .held(.closedAndPaused(primary)))
         }
         if let other = assessment.facts(primary.other) {
             guard other.quorum?.votes.isEmpty != false else {
-                return (nil, "some agents still vote against \(primary)")
+                return (nil, .held(.votesAgainst(primary)))
             }
             guard Ledger.failoverAttempt(other.ledger, on: primary.other) == nil else {
-                return (nil, "an operation on \(primary.other) is under way")
+                return (nil, .held(.failoverUnderWay(on: primary.other)))
             }
             return (.reopen(primary), nil)
         }
         // Votes that cannot be seen may exist; those who cast them hold nothing here once their sessions are over.
         guard let since = lease.majoritySince,
             assessment.now - since >= rules.sessionTimeout + rules.interval + rules.probeTimeout
-        else { return (nil, "\(primary.other) cannot be asked: waiting for a lasting majority on \(primary)") }
+        else { return (nil, .held(.majorityNotLasting(silent: primary.other))) }
         return (.reopen(primary), nil)
     }
 
     /// Why the operator's switchover cannot be done now.
-    private func switchoverBlockedBy(_ assessment: Assessment, _ primary: ServerID) -> String? {
+    private func switchoverBlockedBy(_ assessment: Assessment, _ primary: ServerID) -> SwitchoverObstacle? {
         guard let source = assessment.facts(primary), let facts = assessment.facts(primary.other) else {
-            return "not asked for"
+            return .notAsked
         }
         guard facts.rebuilding == nil, let channel = facts.channels.first, channel.health == .running else {
-            return "switchover: replication on \(primary.other) does not run"
+            return .replicationStopped(primary.other)
         }
         let behind = source.executed.subtracting(facts.executed).count
-        guard behind <= 10_000 else { return "switchover: \(primary.other) is \(behind) transactions behind" }
-        guard durable.foreign.isEmpty else { return "switchover: agents go by two lists, give every agent the same" }
+        guard behind <= 10_000 else { return .behind(primary.other, transactions: behind) }
+        guard durable.foreign.isEmpty else { return .listsDisagree }
         // Whoever leads it has turned away already.
         var seesPrimary = assessment.quorum(primary)?.seesPrimary ?? AgentSet()
         if durable.promise?.on == primary.other { seesPrimary.insert(rules.own) }
         guard rules.isMajority(seesPrimary) else {
-            return "switchover: no majority of agents sees \(primary)"
+            return .noMajority(primary)
         }
         return nil
     }

@@ -143,7 +143,7 @@ actor QuorumLoop {
         } catch {
             // What is not on disk is not promised: nothing that rests on it may be done.
             logger.error("cannot persist agent state; no action taken", metadata: ["error": "\(error)"])
-            orders.step = .none("cannot persist agent state")
+            orders.step = .none(.stateNotWritten)
             orders.locks = .init()
         }
         let primary = policy.primary
@@ -464,14 +464,6 @@ actor QuorumLoop {
         }
     }
 
-    private static var times: Regex<Substring> { #/\d+ m?s\b/# }
-
-    /// With why nothing is done, if something stands in the way.
-    private static func text(_ step: Step) -> String {
-        if case .none(let why) = step, !why.isEmpty, why != "\(step)" { return "\(step): \(why)" }
-        return "\(step)"
-    }
-
     private func report(_ observation: TimedObservation, _ orders: Orders) {
         let diagnosis = policy.diagnosis(observation)
         if diagnosis.state.rawValue != lastState {
@@ -480,20 +472,13 @@ actor QuorumLoop {
                 "state",
                 metadata: [
                     "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
+                    "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
                 ])
         }
         reportHang()
         reportLogins()
-        guard orders.step != lastStep else { return }
-        defer { lastStep = orders.step }
-        switch orders.step {
-        case .none, .wait:
-            // Seconds that pass are no news.
-            let text = Self.text(orders.step)
-            guard text.replacing(Self.times, with: "") != lastStep.map(Self.text)?.replacing(Self.times, with: "")
-            else { return }
-            logger.info("step", metadata: ["step": "\(text)"])
-        default: logger.notice("step", metadata: ["step": "\(orders.step)"])
-        }
+        guard orders.step.lasting != lastStep?.lasting else { return }
+        lastStep = orders.step
+        orders.step.log(to: logger)
     }
 }

@@ -15,19 +15,19 @@ extension QuorumPolicy {
 
     private mutating func announce(
         _ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ needed: NeededOperation?,
-        _ blockedBy: String?
+        _ blockedBy: Reason?
     ) -> Step {
         guard let needed, needed.server == ledger.server else {
             if ledger.server == assessment.primary, assessment.ambiguity == nil {
                 return .terminate(missing: [], keepClosed: true)
             }
-            return .abort(blockedBy ?? "no operation is needed any more")
+            return .abort(blockedBy ?? .because(.notNeeded))
         }
         switch needed {
         case .failover(let target):
             let promised = promised(assessment, ledger, master)
             guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
-                return .wait("for a majority to follow: \(promised.names(rules.agents).joined(separator: ", "))")
+                return .wait(.until(.majority(promised.names(rules.agents))))
             }
             return .announce(.failover, target: target)
         case .switchover(let target): return .announce(.failover, target: target)
@@ -61,23 +61,25 @@ extension QuorumPolicy {
 
     private mutating func leadFailover(
         _ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow,
-        _ needed: NeededOperation?, _ blockedBy: String?
+        _ needed: NeededOperation?, _ blockedBy: Reason?
     ) -> Step {
         let target = ledger.server
-        guard let new = assessment.facts(target) else { return .wait("\(target) does not answer") }
+        guard let new = assessment.facts(target) else {
+            return .wait(.until(.server(target, reason: "does not answer")))
+        }
         if assessment.recorded(target) { return forward(assessment, local, ledger, master, new) }
-        if let ambiguity = assessment.ambiguity { return .abort(ambiguity) }
-        if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
-        if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
+        if let ambiguity = assessment.ambiguity { return .abort(.ambiguous(ambiguity)) }
+        if new.rebuilding != nil { return .abort(.because(.halfMadeCopy(target))) }
+        if new.channels.isEmpty { return .abort(.because(.replicatesFromNobody(target))) }
         if let old = assessment.facts(target.other), assessment.evidence == nil {
             return leadPlanned(assessment, ledger, master, old, new)
         }
         guard case .failover(target)? = needed else {
-            return .abort(blockedBy ?? "\(target.other) is not lost any more")
+            return .abort(blockedBy ?? .because(.notLost(target.other)))
         }
         let promised = promised(assessment, ledger, master)
         guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
-            return .wait("for a majority to follow")
+            return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if let step = fenced(assessment, local, master, promised, target.other) { return step }
         if new.channels[0].receiver != .off { return .stopReceiver(target) }
@@ -88,9 +90,10 @@ extension QuorumPolicy {
             accepted: new.quorum?.lossAccepted == true)
         guard condition.holds else {
             refusal = condition.text
-            return .abort(condition.text)
+            return .abort(.blocked(condition))
         }
-        return .promoteWithoutSource(target, reason: "\(target.other) is lost: \(condition.text)")
+        return .promoteWithoutSource(
+            target, reason: .primaryLost(target.other, assessment.evidence ?? .silent, loss: condition.text))
     }
 
     /// Waits until no router can lead to the old primary any more; nil when that is so.
@@ -112,25 +115,25 @@ extension QuorumPolicy {
         }
         if rules.fenceCommand, local.fenced == nil { return .fenceCommand(old) }
         if local.fenced == true { return nil }
-        let missing = (rules.everybody.subtracting(away).names(rules.agents) + unknown).joined(separator: ", ")
+        let missing = rules.everybody.subtracting(away).names(rules.agents) + unknown
         guard rules.bound || durable.sync else {
-            return .wait(
-                "\(missing) did not follow, and nothing proves that their routers are closed: "
-                    + "set router.bound, use semi-synchronous replication, or give a fence_command")
+            return .wait(.until(.fenceProof(of: missing)))
         }
         let left = rules.fenceWait - waited
-        return left > 0 ? .wait("\(left) ms until the routers of \(missing) are closed") : nil
+        return left > 0 ? .wait(.until(.routersClosed(of: missing, milliseconds: left))) : nil
     }
 
     private mutating func apply(
         _ assessment: Assessment, _ master: LedgerRow, _ new: ServerFacts, _ target: ServerID, _ left: GTIDSet
     ) -> Step {
-        if case .broken(let why) = new.channels[0].health {
-            guard new.quorum?.lossAccepted == true else { return .abort("\(target) cannot apply \(left): \(why)") }
-            return .promoteWithoutSource(target, reason: "an operator accepts the loss of \(left)")
+        if case .broken(let error) = new.channels[0].health {
+            guard new.quorum?.lossAccepted == true else {
+                return .abort(.because(.cannotApply(target, left, error: error)))
+            }
+            return .promoteWithoutSource(target, reason: .lossAccepted(left))
         }
         if timers.apply.elapsed(in: master.epoch, now: assessment.now) > rules.drainTimeout {
-            return .abort("\(target) has not applied \(left.count) received transactions in time")
+            return .abort(.because(.applyTimeout(target, transactions: left.count)))
         }
         return .applyRelayLog(target)
     }
@@ -157,19 +160,22 @@ extension QuorumPolicy {
         let target = ledger.server
         let waited = timers.planned.elapsed(in: master.epoch, now: assessment.now)
         guard new.quorum?.switchoverAsked == true else {
-            return .abort("\(target.other) answers again, and nobody asks for a switchover")
+            return .abort(.because(.answersAgain(target.other)))
         }
         guard assessment.isComplete, old.channels.isEmpty else {
-            return .abort("\(target.other) is not the primary it should be")
+            return .abort(.because(.notThePrimary(target.other)))
         }
         if waited > Self.plannedLimit {
-            return .abort("\(target) did not catch up within \(Self.plannedLimit) ms")
+            return .abort(.because(.catchUpTimeout(target, milliseconds: Self.plannedLimit)))
         }
-        if case .broken(let why) = new.channels[0].health { return .abort("\(target): \(why)") }
+        if case .broken(let error) = new.channels[0].health {
+            return .abort(.because(.applierBroken(target, error: error)))
+        }
         // A majority must know of it as well: those who cannot see the new primary would otherwise open the old one again,
         // which is closed and lacks nothing that they have seen.
-        guard rules.isMajority(promised(assessment, ledger, master)) || broken.contains(.minorityLeads) else {
-            return .wait("for a majority to follow")
+        let promised = promised(assessment, ledger, master)
+        guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+            return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if !old.superReadOnly { return .fence(target.other) }
         if !old.executed.isSubset(of: new.executed) { return .drain(from: target.other, to: target) }
@@ -182,14 +188,14 @@ extension QuorumPolicy {
         _ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow, _ new: ServerFacts
     ) -> Step {
         let target = ledger.server
-        if !new.channels.isEmpty { return .promoteWithoutSource(target, reason: "the promotion is on record") }
+        if !new.channels.isEmpty { return .promoteWithoutSource(target, reason: .onRecord) }
         // The old primary is fenced by the operation that brings it back: no router leads to it, and one that hangs must
         // not hold the new primary up.
         if new.readOnly || new.superReadOnly { return openNew(assessment, ledger, master, target) }
         if !ledger.masterDone {
             return assessment.observation.seen.routed == target && !assessment.observation.routerClosed
                 || local.routerFailed
-                ? .confirmMaster : .wait("this host's router turns")
+                ? .confirmMaster : .wait(.until(.routerTurned))
         }
         return finish(assessment, ledger)
     }
@@ -200,14 +206,14 @@ extension QuorumPolicy {
     private mutating func openNew(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ target: ServerID)
         -> Step
     {
-        if let ambiguity = assessment.ambiguity { return .wait(ambiguity) }
+        if let ambiguity = assessment.ambiguity { return .wait(.ambiguous(ambiguity)) }
         guard assessment.primary == target, assessment.isComplete else {
             return .terminate(missing: ledger.unfinished, keepClosed: true)
         }
         if master.epoch == assessment.facts(target)?.promotion?.epoch { return .open(target) }
         if rules.isMajority(assessment.quorum(target)?.seesPrimary ?? AgentSet()) { return .open(target) }
         return timers.opening.elapsed(in: master.epoch, now: assessment.now) < Self.confirmGrace
-            ? .wait("for a majority that sees \(target) as it should be")
+            ? .wait(.until(.majoritySees(target)))
             : .terminate(missing: ledger.unfinished, keepClosed: true)
     }
 
@@ -215,25 +221,25 @@ extension QuorumPolicy {
         let waited = timers.confirmation.elapsed(in: ledger.epoch, now: assessment.now)
         let waiting = ledger.unfinished.filter { ledger.isAlive($0) }
         if !waiting.isEmpty, waited < Self.confirmGrace {
-            return .wait("for FOOK of \(waiting.joined(separator: ", "))")
+            return .wait(.until(.confirmations(waiting)))
         }
         return .terminate(missing: ledger.unfinished, keepClosed: true)
     }
 
     // MARK: Recovery
 
-    private mutating func leadRecover(_ assessment: Assessment, _ ledger: Ledger, _ blockedBy: String?) -> Step {
+    private mutating func leadRecover(_ assessment: Assessment, _ ledger: Ledger, _ blockedBy: Reason?) -> Step {
         guard ledger.server == assessment.primary, assessment.ambiguity == nil else {
-            return .abort(blockedBy ?? "\(ledger.server) is not the primary any more")
+            return .abort(blockedBy ?? .because(.notThePrimary(ledger.server)))
         }
         let replica = ledger.server.other
         guard let facts = assessment.facts(replica) else {
-            return .abort("\(replica) \(assessment.observation.seen[replica].reason)")
+            return .abort(.because(.serverSilent(replica, reason: assessment.observation.seen[replica].reason)))
         }
         guard let source = assessment.facts(ledger.server), !source.superReadOnly, !source.readOnly,
             assessment.isComplete
         else {
-            return .abort("\(ledger.server) is not open any more")
+            return .abort(.because(.notOpen(ledger.server)))
         }
         if facts.rebuilding == nil, !facts.superReadOnly { return .fence(replica) }
         if let step = RouterLedPolicy.bringBack(assessment.observation.seen, ledger, primary: ledger.server) {

@@ -32,14 +32,23 @@ extension QuorumPolicy {
     package func diagnosis(_ observation: TimedObservation) -> Diagnosis {
         let assessment = Assessment(observation, self)
         if let ambiguity = assessment.ambiguity {
-            return Diagnosis(.ambiguous, primary: assessment.primary, [ambiguity])
+            return Diagnosis(.ambiguous, primary: assessment.primary, [ambiguity.text], code: ambiguity.code)
         }
-        guard let primary = assessment.primary, let replica = assessment.replica else {
-            return Diagnosis(.unknown, ["the primary is not known"])
+        guard let primary = assessment.primary else {
+            return Diagnosis(.unknown, ["the primary is not known"], code: .primaryUnknown)
         }
-        var evidence = ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
         let (needed, blockedBy) = neededOperation(assessment)
-        if let blockedBy { evidence.append(blockedBy) }
+        let evidence =
+            ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
+            + (blockedBy.map { ["\($0)"] } ?? []) + irregularities(assessment)
+        var diagnosis = verdict(assessment, primary, needed, evidence)
+        diagnosis.code = diagnosis.code ?? blockedBy?.code
+        return diagnosis
+    }
+
+    /// What is not as it should be, whatever the state.
+    private func irregularities(_ assessment: Assessment) -> [String] {
+        var evidence: [String] = []
         for (name, how) in ServerID.allCases.compactMap({ assessment.quorum($0)?.strangers }).flatMap({ $0 }) {
             evidence.append(
                 "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
@@ -64,31 +73,48 @@ extension QuorumPolicy {
             }
             if let trouble = assessment.quorum(id)?.login { evidence.append("\(id): \(trouble.text)") }
         }
-        var own: [String] = []
-        for id in ServerID.allCases {
-            if case .ownFault = assessment.observation.seen[id] {
-                own.append("\(id) \(assessment.observation.seen[id].reason)")
-            }
+        return evidence
+    }
+
+    private func verdict(
+        _ assessment: Assessment, _ primary: ServerID, _ needed: NeededOperation?, _ evidence: [String]
+    ) -> Diagnosis {
+        let seen = assessment.observation.seen
+        let own = ServerID.allCases.filter { if case .ownFault = seen[$0] { true } else { false } }
+        if !own.isEmpty {
+            return Diagnosis(
+                .unknown, primary: primary, own.map { "\($0) \(seen[$0].reason)" } + evidence, code: .ownFault)
         }
-        if !own.isEmpty { return Diagnosis(.unknown, primary: primary, own + evidence) }
+        var evidence = evidence
         guard let facts = assessment.facts(primary) else {
-            evidence.insert("\(primary) \(assessment.observation.seen[primary].reason)", at: 1)
+            evidence.insert("\(primary) \(seen[primary].reason)", at: 1)
             let state: ClusterState = needed == nil && assessment.ledger == nil ? .down : .failover
             return Diagnosis(state, primary: primary, evidence)
         }
-        guard let other = assessment.facts(replica) else {
-            evidence.append("\(replica) \(assessment.observation.seen[replica].reason)")
-            return Diagnosis(.down, primary: primary, evidence)
+        guard let other = assessment.facts(primary.other) else {
+            return Diagnosis(
+                .down, primary: primary, evidence + ["\(primary.other) \(seen[primary.other].reason)"],
+                code: .serverSilent)
         }
         var diagnosis: Diagnosis
         if case .switchover? = needed {
             diagnosis = Diagnosis(.failover, primary: primary, evidence)
         } else if other.rebuilding == nil, other.channels.first?.health == .running {
-            evidence.append("replication runs")
-            diagnosis = Diagnosis(.ok, primary: primary, evidence)
+            diagnosis = Diagnosis(.ok, primary: primary, evidence + ["replication runs"])
         } else {
-            diagnosis = Diagnosis(.recover, primary: primary, evidence + ["replication on \(replica) does not run"])
+            diagnosis = Diagnosis(
+                .recover, primary: primary, evidence + ["replication on \(primary.other) does not run"])
         }
+        note(assessment, primary, facts, other, in: &diagnosis)
+        return diagnosis
+    }
+
+    /// What is to be said of two servers that answer.
+    private func note(
+        _ assessment: Assessment, _ primary: ServerID, _ facts: ServerFacts, _ other: ServerFacts,
+        in diagnosis: inout Diagnosis
+    ) {
+        let replica = primary.other
         if facts.readOnly { diagnosis.closed.append(primary) }
         if !assessment.isComplete, facts.rebuilding == nil {
             diagnosis.incomplete = true
@@ -116,7 +142,6 @@ extension QuorumPolicy {
         }
         diagnosis.stalled = assessment.observation.stall(primary) > 0
         diagnosis.evidence += advice(assessment, primary)
-        return diagnosis
     }
 
     /// What makes a failover impossible or lossy while all is well.

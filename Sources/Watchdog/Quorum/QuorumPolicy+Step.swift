@@ -21,14 +21,14 @@ extension QuorumPolicy {
             if let step = adjustSettings(assessment) { return step }
             // Clearing closes every server but the primary, and which one that is nobody knows.
             if let ambiguity = assessment.ambiguity {
-                return local.server == nil ? .none(ambiguity) : .withdraw(ambiguity)
+                return local.server == nil ? .none(.ambiguous(ambiguity)) : .withdraw(.ambiguous(ambiguity))
             }
             guard let stray = ServerID.allCases.compactMap({ assessment.observation.seen.ledger(on: $0) }).first else {
-                return .none(blockedBy ?? "nothing to do")
+                return .none(blockedBy ?? .nothingToDo)
             }
             if stray.candidates.contains(where: { $0.agent != local.agent }) {
-                if local.server != nil { return .withdraw(blockedBy ?? "no operation is needed") }
-                return .wait("other agents consider an operation")
+                if local.server != nil { return .withdraw(blockedBy ?? .because(.notNeeded)) }
+                return .wait(.until(.others))
             }
             return local.holdsLock && local.server == stray.server
                 ? .terminate(missing: [], keepClosed: true) : joinOrLock(stray, local)
@@ -86,7 +86,7 @@ extension QuorumPolicy {
             ledger.candidates.contains(where: { $0.session == session })
         else { return .scan(on: ledger.server) }
         guard ledger.candidates.first?.session == session else {
-            let first = "\(ledger.candidates.first?.agent ?? "another agent") comes first"
+            let first = Reason.until(.turn(of: ledger.candidates.first?.agent ?? "another agent"))
             // Whoever comes first cannot begin without the lock. An agent can hold it still after the end of an operation
             // whose last statement failed: each of the two would wait for the other for ever.
             return local.holdsLock ? .withdraw(first) : .wait(first)
@@ -102,7 +102,7 @@ extension QuorumPolicy {
             !quorum.votes.contains(rules.own)
         {
             // Those who have lost the primary go on with it.
-            let why = "a majority has lost \(ledger.server.other), this agent has not"
+            let why = Reason.until(.othersWhoLost(ledger.server.other))
             return local.server == nil ? .wait(why) : .withdraw(why)
         }
         if failoverAttempt, assessment.facts(ledger.server)?.quorum?.switchoverAsked != true,
@@ -110,7 +110,7 @@ extension QuorumPolicy {
             assessment.facts(ledger.server.other) == nil
         {
             return local.server == nil
-                ? .wait("an operation was left, and its primary is silent") : .withdraw("not sure")
+                ? .wait(.until(.clarity)) : .withdraw(.until(.clarity))
         }
         // One without a row of its own here would be refused as operation master: it has to be announced first.
         if local.holdsLock, local.server == ledger.server, ledger.rows.contains(where: { $0.session == local.session })
@@ -131,19 +131,21 @@ extension QuorumPolicy {
         let failoverAttempt = ledger.server != assessment.primary && !assessment.recorded(ledger.server)
         if failoverAttempt, !mine {
             guard turnsAway(assessment, ledger) else {
-                let why = "\(master.agent) leads a failover, this agent sees no reason for one"
+                let why = Reason.until(.disagreement(with: master.agent))
                 return local.server == nil ? .wait(why) : .withdraw(why)
             }
             return .follow(on: ledger.server)
         }
         if !mine && !done { return .follow(on: ledger.server) }
-        guard !done else { return .wait("\(master.agent) ends the operation") }
-        if ledger.kind == .recover { return ledger.masterDone ? .confirmFollower : .wait("\(master.agent) works") }
+        guard !done else { return .wait(.until(.master(master.agent, .ends))) }
+        if ledger.kind == .recover {
+            return ledger.masterDone ? .confirmFollower : .wait(.until(.master(master.agent, .works)))
+        }
         guard ledger.kind == .failover, assessment.recorded(ledger.server) else {
-            return .wait("\(master.agent) is operation master")
+            return .wait(.until(.master(master.agent, .leads)))
         }
         return assessment.observation.seen.routed == ledger.server && !assessment.observation.routerClosed
-            ? .confirmFollower : .wait("this host's router turns")
+            ? .confirmFollower : .wait(.until(.routerTurned))
     }
 
     /// Whether this agent may promise: it has voted itself, or an operator asks for a change while the primary is well.

@@ -58,7 +58,7 @@ package struct Orders: Sendable {
 
     package var locks = Locks()
     package var router = Router.keep
-    package var step = Step.none("")
+    package var step = Step.none(.nothingToDo)
     /// The next look should come at once.
     package var urgent = false
 }

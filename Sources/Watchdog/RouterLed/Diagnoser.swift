@@ -17,8 +17,8 @@ package struct Diagnoser: Sendable {
         }
         if let verdict = unusable(a, b) { return verdict }
         let (primary, why) = roles(a, b)
-        guard let primary else { return Diagnosis(.ambiguous, [why]) }
-        return judge(seen, primary: primary, why: why)
+        guard let primary else { return Diagnosis(.ambiguous, [why.text], code: why.code) }
+        return judge(seen, primary: primary, why: why.text)
     }
 
     private func name(_ id: ServerID) -> String { "\(id) (\(addresses[id]))" }
@@ -35,9 +35,10 @@ package struct Diagnoser: Sendable {
             default: down.append("\(name(id)) \(seen[id].reason)")
             }
         }
-        if !own.isEmpty { return Diagnosis(.unknown, own + down) }
+        if !own.isEmpty { return Diagnosis(.unknown, own + down, code: .ownFault) }
         if down.count == 2 {
-            return Diagnosis(.down, down + ["neither server answers: this host's network may be the cause"])
+            return Diagnosis(
+                .down, down + ["neither server answers: this host's network may be the cause"], code: .serverSilent)
         }
         guard !down.isEmpty else { return nil }
         var evidence = down
@@ -45,7 +46,7 @@ package struct Diagnoser: Sendable {
         for id in ServerID.allCases {
             if let marker = seen.facts(id)?.rebuilding { evidence.append(halfMade(id, marker)) }
         }
-        return Diagnosis(.down, evidence)
+        return Diagnosis(.down, evidence, code: .serverSilent)
     }
 
     // MARK: Servers that must be left alone
@@ -57,51 +58,77 @@ package struct Diagnoser: Sendable {
                 [
                     "both addresses lead to one server, or two servers share server_uuid \(a.uuid): "
                         + "correct servers.a and servers.b, or remove auto.cnf of a copied data directory"
-                ])
+                ], code: .oneServer)
         }
         var evidence: [String] = []
+        var code: Reason.Code?
         for (id, facts) in [(ServerID.a, a), (.b, b)] where !facts.gtidMode {
+            code = .withoutGTIDs
             evidence.append(
                 "\(name(id)) runs without GTIDs: set gtid_mode=ON and enforce_gtid_consistency=ON on both servers")
         }
         if a.serverID == b.serverID {
+            code = code ?? .sameServerID
             evidence.append("both servers have server_id \(a.serverID): give each its own")
         }
-        return evidence.isEmpty ? nil : Diagnosis(.ambiguous, evidence)
+        return evidence.isEmpty ? nil : Diagnosis(.ambiguous, evidence, code: code)
     }
 
     // MARK: Who is primary
 
     /// The primary replicates from nobody and the other one from it. Where neither replicates, a server that is being
     /// rebuilt names its source, and the newest promotion on record names the primary.
-    private func roles(_ a: ServerFacts, _ b: ServerFacts) -> (ServerID?, String) {
+    private func roles(_ a: ServerFacts, _ b: ServerFacts) -> (ServerID?, (code: Reason.Code?, text: String)) {
         for (id, facts) in [(ServerID.a, a), (.b, b)] where facts.channels.count > 1 {
-            return (nil, "\(name(id)) replicates over \(facts.channels.count) channels: only one is understood")
+            return (
+                nil,
+                (
+                    .severalChannels,
+                    "\(name(id)) replicates over \(facts.channels.count) channels: only one is understood"
+                )
+            )
         }
         let fromB = a.channels.first
         let fromA = b.channels.first
-        if let fromB, !leads(fromB, to: .b, b) { return (nil, stranger(.a, fromB)) }
-        if let fromA, !leads(fromA, to: .a, a) { return (nil, stranger(.b, fromA)) }
+        if let fromB, !leads(fromB, to: .b, b) { return (nil, (.foreignSource, stranger(.a, fromB))) }
+        if let fromA, !leads(fromA, to: .a, a) { return (nil, (.foreignSource, stranger(.b, fromA))) }
         switch (fromB, fromA) {
-        case (nil, .some): return (.a, "\(name(.b)) replicates from \(name(.a))")
-        case (.some, nil): return (.b, "\(name(.a)) replicates from \(name(.b))")
+        case (nil, .some): return (.a, (nil, "\(name(.b)) replicates from \(name(.a))"))
+        case (.some, nil): return (.b, (nil, "\(name(.a)) replicates from \(name(.b))"))
         case (.some, .some):
-            return (nil, "each server replicates from the other: which one is the primary cannot be told")
+            return (
+                nil,
+                (
+                    .circularReplication,
+                    "each server replicates from the other: which one is the primary cannot be told"
+                )
+            )
         case (nil, nil): break
         }
         switch (a.rebuilding, b.rebuilding) {
-        case (nil, .some(let marker)) where marker.source == a.uuid: return (.a, halfMade(.b, marker))
-        case (.some(let marker), nil) where marker.source == b.uuid: return (.b, halfMade(.a, marker))
+        case (nil, .some(let marker)) where marker.source == a.uuid: return (.a, (nil, halfMade(.b, marker)))
+        case (.some(let marker), nil) where marker.source == b.uuid: return (.b, (nil, halfMade(.a, marker)))
         case (nil, nil): break
-        default: return (nil, "a rebuild was begun on both servers, or from a server that is neither of them")
+        default:
+            return (
+                nil, (.halfMadeCopy, "a rebuild was begun on both servers, or from a server that is neither of them")
+            )
         }
         let newest = [a.promotion, b.promotion].compactMap { $0 }.max { $0.epoch < $1.epoch }
         if let newest {
             for (id, facts) in [(ServerID.a, a), (.b, b)] where facts.uuid == newest.primary {
-                return (id, "neither replicates; the promotion on record (epoch \(newest.epoch)) names \(name(id))")
+                return (
+                    id, (nil, "neither replicates; the promotion on record (epoch \(newest.epoch)) names \(name(id))")
+                )
             }
         }
-        return (nil, "neither server replicates from the other, and no promotion is on record that says which is right")
+        return (
+            nil,
+            (
+                .primaryUnknown,
+                "neither server replicates from the other, and no promotion is on record that says which is right"
+            )
+        )
     }
 
     /// Whether a channel has this server as its source: by server_uuid once it was connected, else by address.
@@ -128,7 +155,10 @@ package struct Diagnoser: Sendable {
         guard let facts = seen.facts(replica) else { return Diagnosis(.unknown, []) }
         var evidence = [why]
         if let source = seen.facts(primary), Stranger.isOne(facts, history: source.executed) {
-            return Diagnosis(.ambiguous, primary: primary, evidence + [Stranger.text(name(replica), facts)])
+            return Diagnosis(
+                .ambiguous, primary: primary,
+                evidence + [Stranger.text(name(replica), uuid: facts.uuid, facts.schemas ?? [])],
+                code: .stranger)
         }
         let health: ReplicationChannel.Health
         if facts.rebuilding != nil {
@@ -154,7 +184,7 @@ package struct Diagnoser: Sendable {
                 evidence + [
                     "\(name(replica)) holds \(lost), which \(name(primary)) made and has lost (a crash without "
                         + "sync_binlog=1?): decide which server is right, nothing is replaced"
-                ])
+                ], code: .lostByPrimary)
         }
         var diagnosis = verdict(seen, primary: primary, facts, health, evidence)
         for (id, server) in [(primary, source), (replica, facts)] where server.readOnly && server.rebuilding == nil {
@@ -182,14 +212,16 @@ package struct Diagnoser: Sendable {
             guard let routed = seen.routed else {
                 return Diagnosis(
                     .ambiguous, primary: primary,
-                    evidence + ["the router leads to a third server (\(uuid)): correct its destinations"])
+                    evidence + ["the router leads to a third server (\(uuid)): correct its destinations"],
+                    code: .thirdServer)
             }
             evidence.append("the router leads to \(name(routed))")
             if routed == replica {
                 if facts.rebuilding != nil {
                     return Diagnosis(
                         .ambiguous, primary: primary,
-                        evidence + ["a half-made copy is never promoted: the router must lead to \(name(primary))"])
+                        evidence + ["a half-made copy is never promoted: the router must lead to \(name(primary))"],
+                        code: .halfMadeCopy)
                 }
                 if facts.channels.isEmpty {
                     return Diagnosis(
@@ -197,15 +229,18 @@ package struct Diagnoser: Sendable {
                         evidence + [
                             "a server that does not replicate cannot fetch what \(name(primary)) has: "
                                 + "let it replicate, or point the router to \(name(primary))"
-                        ])
+                        ], code: .replicatesFromNobody)
                 }
                 return Diagnosis(.failover, primary: primary, evidence)
             }
-            return Diagnosis(health == .running ? .ok : .recover, primary: primary, evidence)
+            return Diagnosis(
+                health == .running ? .ok : .recover, primary: primary, evidence,
+                code: health == .running ? nil : .replicationStopped)
         case .noAnswer(let error):
             let problem = "the router does not answer: \(error)"
             return Diagnosis(
-                health == .running ? .ok : .recover, primary: primary, evidence + [problem], routerProblem: problem)
+                health == .running ? .ok : .recover, primary: primary, evidence + [problem], routerProblem: problem,
+                code: .routerSilent)
         }
     }
 }

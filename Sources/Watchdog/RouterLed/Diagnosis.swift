@@ -22,6 +22,8 @@ package struct Diagnosis: Sendable {
     package var replica: ServerID? { primary?.other }
     /// Facts, in words, strongest first.
     package var evidence: [String]
+    /// The strongest of them, by its code; nil where nothing stands in the way of anything.
+    package var code: Reason.Code?
     /// Set where the state is `ok` or `recover` by the servers but the local router is not part of the evidence.
     package var routerProblem: String?
     /// Writes hang on the primary, although it answers.
@@ -35,8 +37,12 @@ package struct Diagnosis: Sendable {
     /// In quorum mode: the replica takes clients' writes.
     package var exposed = false
 
-    package init(_ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil) {
+    package init(
+        _ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil,
+        code: Reason.Code? = nil
+    ) {
         self.state = state
+        self.code = code
         self.primary = primary
         self.evidence = evidence
         self.routerProblem = routerProblem

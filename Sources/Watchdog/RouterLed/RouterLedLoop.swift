@@ -95,7 +95,7 @@ actor RouterLedLoop {
         remember(seen, diagnosis)
         let standing = await standing()
         var step = policy.nextStep(seen, diagnosis, standing)
-        if quiet(step) { step = .wait("this agent gave an operation up a moment ago and lets others try") }
+        if quiet(step) { step = .wait(.until(.othersToTry)) }
         let previous = lastStep
         if await handOver(step, standing) { return .waiting(diagnosis) }
         switch step {
@@ -137,17 +137,17 @@ actor RouterLedLoop {
         lastState = diagnosis.state
         logger.notice(
             "state",
-            metadata: ["state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))"])
+            metadata: [
+                "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
+                "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
+            ])
     }
 
     private func report(_ step: Step) {
-        guard step != lastStep else { return }
-        lastStep = step
-        switch step {
-        case .none: break
-        case .wait: logger.info("step", metadata: ["step": "\(step)"])
-        default: logger.notice("step", metadata: ["step": "\(step)"])
-        }
+        defer { lastStep = step }
+        guard step.lasting != lastStep?.lasting else { return }
+        if case .none = step { return }
+        step.log(to: logger)
     }
 
     /// A router that leads to the primary of the promotion on record has followed it.
@@ -218,7 +218,8 @@ actor RouterLedLoop {
         {
             do {
                 try await participation.perform(
-                    .abort("\(error)"), context(seen, LocalStatus(agent: configuration.agent.name)))
+                    .abort(.because(.stepFailed("\(error)"))),
+                    context(seen, LocalStatus(agent: configuration.agent.name)))
             } catch {
                 logger.error("\(error)")
             }

@@ -103,17 +103,17 @@ package struct RouterLedPolicy: Sendable {
         if let primary = missedPromotion(seen, diagnosis, local) {
             if !local.routerFailed { return .route(to: primary) }
             // A router that cannot be turned is this host's trouble, never a reason to move everybody else.
-            let why = "this host's router cannot be turned to \(primary): \(diagnosis.summary)"
+            let why = Reason.because(.routers(.stuck(primary, summary: diagnosis.summary)))
             return local.server == nil ? .none(why) : .withdraw(why)
         }
         guard let (_, server) = wanted(seen, diagnosis) else {
             guard let stray = ServerID.allCases.compactMap({ ledger(seen, on: $0) }).first else {
-                return .none(diagnosis.summary)
+                return .none(.state(diagnosis.state, diagnosis.code, summary: diagnosis.summary))
             }
             if stray.candidates.contains(where: { $0.agent != local.agent }) {
                 // Whoever sees no need must not stand first in the queue of those who do.
-                if local.server != nil { return .withdraw("state \(diagnosis.state.rawValue) asks for no operation") }
-                return .wait("other agents consider an operation")
+                if local.server != nil { return .withdraw(.because(.notAskedFor(diagnosis.state, summary: ""))) }
+                return .wait(.until(.others))
             }
             // Left behind by agents that died before they announced anything.
             return local.holdsLock && local.server == stray.server
@@ -128,7 +128,7 @@ package struct RouterLedPolicy: Sendable {
 
     private func takeOver(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger) -> Step {
         guard case .leadsTo = seen.router else {
-            let why = "an operation was left unfinished, and this host's router is silent"
+            let why = Reason.until(.router)
             return local.server == nil ? .wait(why) : .withdraw(why)
         }
         // One without a row of its own here would be refused as operation master: it has to be announced first.
@@ -144,7 +144,7 @@ package struct RouterLedPolicy: Sendable {
             ledger.candidates.contains(where: { $0.session == session })
         else { return .scan(on: ledger.server) }
         guard ledger.candidates.first?.session == session else {
-            return .wait("\(ledger.candidates.first?.agent ?? "another agent") goes on with the operation")
+            return .wait(.until(.turn(of: ledger.candidates.first?.agent ?? "another agent")))
         }
         return .lock(on: ledger.server)
     }
@@ -158,14 +158,19 @@ package struct RouterLedPolicy: Sendable {
         let done = ledger.has(.fook(host: local.agent))
         if !mine && !done { return .follow(on: ledger.server) }
         guard let kind = ledger.kind, let target = target(ledger) else {
-            return .wait("\(master.agent) is operation master")
+            return .wait(.until(.master(master.agent, .leads)))
         }
-        if kind == .failover, !promoted(seen, target, ledger) { return .wait("\(master.agent) promotes \(target)") }
+        if kind == .failover, !promoted(seen, target, ledger) {
+            return .wait(.until(.master(master.agent, .promotes(target))))
+        }
         if kind == .failover, !turned(seen, to: target) {
-            return local.routerFailed ? .wait("this host's router cannot be turned") : .route(to: target)
+            return local.routerFailed ? .wait(.until(.routerMended)) : .route(to: target)
         }
-        if !done { return kind == .failover || ledger.masterDone ? .confirmFollower : .wait("\(master.agent) works") }
-        return .wait("\(master.agent) brings the other server back")
+        if !done {
+            return kind == .failover || ledger.masterDone
+                ? .confirmFollower : .wait(.until(.master(master.agent, .works)))
+        }
+        return .wait(.until(.master(master.agent, .bringsBack)))
     }
 
     /// Whether the local router leads to this server and will do so after its next restart.
@@ -195,14 +200,14 @@ package struct RouterLedPolicy: Sendable {
     private func lead(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus, _ ledger: Ledger) -> Step {
         guard let kind = ledger.kind, ledger.target != nil else {
             guard let (kind, server) = wanted(seen, diagnosis), server == ledger.server else {
-                return .abort("state \(diagnosis.state.rawValue) asks for no operation: \(diagnosis.summary)")
+                return .abort(.because(.notAskedFor(diagnosis.state, summary: diagnosis.summary)))
             }
             let waiting = Set(ledger.candidates.map(\.agent)).subtracting(ledger.followers).subtracting([local.agent])
             let age = ledger.master?.age ?? 0
             if !waiting.isEmpty, age < Self.followerGrace {
-                return .wait("for \(waiting.sorted().joined(separator: ", ")) to follow")
+                return .wait(.until(.followers(waiting.sorted())))
             }
-            if ledger.followers.isEmpty, age < Self.lonelyGrace { return .wait("for followers") }
+            if ledger.followers.isEmpty, age < Self.lonelyGrace { return .wait(.until(.followers([]))) }
             if kind == .failover, let old = seen.facts(server.other), let new = seen.facts(server),
                 ledger.routes.contains(where: { $0.key != local.agent && $0.value == old.uuid }),
                 new.executed.isSubset(of: old.executed)
@@ -210,16 +215,16 @@ package struct RouterLedPolicy: Sendable {
                 // Only some routers have moved, nothing was written behind them, and the primary lives: going back
                 // costs a router's restart, a promotion would cost everybody's connections.
                 return local.routerFailed
-                    ? .abort("only some routers have moved, and this host's cannot be turned back")
+                    ? .abort(.because(.routers(.halfMoved)))
                     : .route(to: server.other)
             }
             if kind == .failover, let why = mustNotLeaveBehind(seen, ledger, local, target: server) {
-                return .abort(why)
+                return .abort(.because(.routers(why)))
             }
             return .announce(kind, target: server)
         }
         guard let target = target(ledger), target == ledger.server else {
-            return .abort("TARG \(ledger.target ?? "") is not the server that the ledger lies on")
+            return .abort(.because(.routers(.otherTarget(ledger.target ?? ""))))
         }
         switch kind {
         case .failover: return leadFailover(seen, local, ledger, target: target)
@@ -227,7 +232,7 @@ package struct RouterLedPolicy: Sendable {
             if let facts = seen.facts(target.other), facts.rebuilding == nil,
                 seen.routed == target.other || ledger.routes.values.contains(facts.uuid)
             {
-                return .abort("routers lead to \(target.other): its data must not be replaced")
+                return .abort(.because(.routers(.leadToReplica(target.other))))
             }
             return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, local, ledger)
         }
@@ -235,7 +240,7 @@ package struct RouterLedPolicy: Sendable {
 
     private func leadFailover(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger, target: ServerID) -> Step {
         let old = target.other
-        guard let new = seen.facts(target) else { return .wait("\(target) does not answer") }
+        guard let new = seen.facts(target) else { return .wait(.until(.server(target, reason: "does not answer"))) }
         if promoted(seen, target, ledger) {
             // An old primary that is open and no replica may still be written to by a router that has not turned; once
             // every follower has confirmed, it is opened again as a replica by `terminate`.
@@ -246,16 +251,16 @@ package struct RouterLedPolicy: Sendable {
             if !turned(seen, to: target), !local.routerFailed { return .route(to: target) }
             return Self.bringBack(seen, ledger, primary: target) ?? finish(seen, local, ledger)
         }
-        if new.rebuilding != nil { return .abort("\(target) is a half-made copy and must not be promoted") }
-        if new.channels.isEmpty { return .abort("\(target) replicates from nobody, and nothing says since when") }
+        if new.rebuilding != nil { return .abort(.because(.halfMadeCopy(target))) }
+        if new.channels.isEmpty { return .abort(.because(.replicatesFromNobody(target))) }
         guard let facts = seen.facts(old) else {
-            return .wait("\(old) \(seen[old].reason); what it holds cannot be fetched before it is back")
+            return .wait(.until(.fetched(from: old, reason: seen[old].reason)))
         }
         let routes = Set(ledger.routes.values)
         if !routes.contains(new.uuid), seen.routed != target, !recorded(new, ledger) {
-            return .abort("no agent's router leads to \(target) any more")
+            return .abort(.because(.routers(.none(to: target))))
         }
-        if let why = mustNotLeaveBehind(seen, ledger, local, target: target) { return .abort(why) }
+        if let why = mustNotLeaveBehind(seen, ledger, local, target: target) { return .abort(.because(.routers(why))) }
         if !facts.superReadOnly { return .fence(old) }
         let missing = facts.executed.subtracting(new.executed)
         if missing.isEmpty { return .promote(target, undrained: "") }
@@ -270,22 +275,19 @@ package struct RouterLedPolicy: Sendable {
     /// can say where the others lead, nobody may choose.
     private func mustNotLeaveBehind(
         _ seen: Observation, _ ledger: Ledger, _ local: LocalStatus, target: ServerID
-    ) -> String? {
+    ) -> RouterDisagreement? {
         guard let new = seen.facts(target), let old = seen.facts(target.other), let channel = new.channels.first,
             case .broken = channel.health
         else { return nil }
         let missing = old.executed.subtracting(new.executed)
         guard !missing.isEmpty else { return nil }
-        let what = "\(target) cannot apply \(missing) of \(target.other)"
         if ledger.routes.values.contains(old.uuid) {
-            return "\(what), and some routers still lead to \(target.other): "
-                + "point them all to one server, or repair replication on \(target)"
+            return .split(target: target, missing: missing)
         }
         let others = Set(ledger.routes.filter { $0.value == new.uuid }.keys).subtracting([local.agent])
         let absent = configuration.agents.filter { $0 != local.agent && !others.contains($0) }
         if !absent.isEmpty || others.isEmpty {
-            return "\(what), and it is not known where the routers of "
-                + (absent.isEmpty ? "other hosts" : absent.joined(separator: ", ")) + " lead"
+            return .unknown(target: target, missing: missing, agents: absent)
         }
         return nil
     }
@@ -293,10 +295,14 @@ package struct RouterLedPolicy: Sendable {
     /// The next step towards a running replica; nil when it runs.
     static func bringBack(_ seen: Observation, _ ledger: Ledger, primary: ServerID) -> Step? {
         let replica = primary.other
-        guard let source = seen.facts(primary) else { return .wait("\(primary) does not answer") }
-        guard let facts = seen.facts(replica) else { return .wait("\(replica) \(seen[replica].reason)") }
+        guard let source = seen.facts(primary) else {
+            return .wait(.until(.server(primary, reason: "does not answer")))
+        }
+        guard let facts = seen.facts(replica) else {
+            return .wait(.until(.server(replica, reason: seen[replica].reason)))
+        }
         if let marker = facts.rebuilding {
-            return .rebuild(replica, from: primary, why: "the copy of \(marker.source) is unfinished")
+            return .rebuild(replica, from: primary, why: .unfinishedCopy(source: marker.source))
         }
         let surplus = facts.executed.subtracting(source.executed)
         let purged = source.purged.subtracting(facts.executed)
@@ -306,20 +312,20 @@ package struct RouterLedPolicy: Sendable {
         case .broken(let error)?:
             // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
             // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
-            return .rebuild(replica, from: primary, why: error)
+            return .rebuild(replica, from: primary, why: .replicationBroken(error))
         case .disconnected(let error)?:
             if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {
-                return .abort("\(replica) does not reach \(primary): \(error)")
+                return .abort(.because(.sourceUnreachable(replica, from: primary, error: error)))
             }
-            return .wait("\(replica) does not reach \(primary): \(error)")
+            return .wait(.until(.replication(on: replica, from: primary, error: error)))
         case .stopped?, .interrupted?, nil:
             // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
             // it is lost.
             if !facts.executed.errant(beside: source.executed, of: source.uuid).isEmpty {
-                return .rebuild(replica, from: primary, why: "it holds \(surplus), which \(primary) lacks")
+                return .rebuild(replica, from: primary, why: .errant(surplus, primary: primary))
             }
             if !purged.isEmpty {
-                return .rebuild(replica, from: primary, why: "\(primary) has purged \(purged), which it lacks")
+                return .rebuild(replica, from: primary, why: .purged(purged, primary: primary))
             }
             return .resume(replica, from: primary)
         }
@@ -338,7 +344,7 @@ package struct RouterLedPolicy: Sendable {
                 ? Self.absentGrace : ledger.isAlive(agent) ? Self.confirmGrace : Self.deadGrace
             return done < grace
         }
-        if !waiting.isEmpty { return .wait("for FOOK of \(waiting.joined(separator: ", "))") }
+        if !waiting.isEmpty { return .wait(.until(.confirmations(waiting))) }
         let keepClosed = ledger.kind == .failover && open.contains { ledger.lastSeen($0) != uuid }
         return .terminate(missing: open, keepClosed: keepClosed)
     }
