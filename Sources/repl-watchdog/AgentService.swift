@@ -48,7 +48,7 @@ struct AgentService: Sendable {
                 do throws(AgentError) {
                     return try await self.work(self.agent)
                 } catch {
-                    self.logger.error("failed", metadata: ["reason": "\(error)"])
+                    self.logger.log(.failed, ["error": "\(error)"])
                     return error.exitStatus
                 }
             }

@@ -39,7 +39,7 @@ struct ReplWatchdog: AsyncParsableCommand {
             if !now {
                 var generator = SystemRandomNumberGenerator()
                 let wait = CronWait.pick(using: &generator)
-                logger.info("waiting before the pass", metadata: ["wait": "\(DurationText.format(wait))"])
+                logger.log(.passWaiting, ["wait": "\(DurationText.format(wait))"])
                 do {
                     try await Task.sleep(for: wait)
                 } catch {
@@ -48,8 +48,8 @@ struct ReplWatchdog: AsyncParsableCommand {
             }
             let report = try await agent.runOnce()
             logger.log(
-                level: report.exitStatus == 0 ? .info : .warning, "pass ended",
-                metadata: ["state": "\(report.state)", "summary": "\(report.summary)"])
+                report.exitStatus == 0 ? .passEnded : .passEndedBadly,
+                ["state": "\(report.state)", "summary": "\(report.summary)"])
             return report.exitStatus
         }
         try await pass.runUntilSignal(Agent(configuration: configuration, logger: logger), logger: logger)

@@ -10,12 +10,12 @@ enum AgentEvent {
         guard var fields = try? JSONDecoder().decode([String: String].self, from: Data(line.utf8)),
             let message = fields.removeValue(forKey: "message"), let level = fields.removeValue(forKey: "level")
         else { return nil }
-        for unwanted in ["time", "report"] { fields[unwanted] = nil }
+        for unwanted in ["time", "report", "event", "reason"] { fields[unwanted] = nil }
         switch message {
         case "state":
             self = .remark("state \(fields["state"] ?? "?"): \(fields["why"] ?? "")")
         case "signal":
-            self = .signal(fields["event"] ?? "?", server: fields["server"] ?? "?")
+            self = .signal(fields["signal"] ?? "?", server: fields["server"] ?? "?")
         case "step", "watching", "stopped":
             return nil
         case _ where ["trace", "debug", "info"].contains(level):

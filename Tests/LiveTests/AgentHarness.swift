@@ -24,7 +24,7 @@ final class Journal: Sendable {
     var all: [Entry] { entries.withLock { $0 } }
 
     /// The signals in the order in which they were written.
-    var signals: [String] { all.filter { $0.message == "signal" }.compactMap { $0.metadata["event"] } }
+    var signals: [String] { all.filter { $0.message == "signal" }.compactMap { $0.metadata["signal"] } }
 
     func count(_ message: String, _ key: String? = nil, containing text: String = "") -> Int {
         all.count { $0.message == message && (key == nil || $0.metadata[key ?? ""]?.contains(text) == true) }

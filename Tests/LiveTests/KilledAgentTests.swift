@@ -79,7 +79,7 @@ import Testing
                     }
                 }
                 let masters = agents.flatMap { $0.output.split(separator: "\n") }.filter {
-                    $0.contains("event=\"MAST ")
+                    $0.contains("signal=\"MAST ")
                 }
                 #expect(!masters.isEmpty)
                 #expect(try await b.sql("SELECT COUNT(*) FROM repl_watchdog.history") == [["1"]])

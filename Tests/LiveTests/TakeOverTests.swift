@@ -25,7 +25,7 @@ import Testing
             }
             try await backends.watching {
                 try await eventually("both agents follow") {
-                    backends.journal.count("signal", "event", containing: "FOLO") == 2
+                    backends.journal.count("signal", "signal", containing: "FOLO") == 2
                 }
                 // Its socket closes without a word, as it does when the process is killed.
                 dying.connection.abort()
@@ -33,7 +33,7 @@ import Testing
                     try await backends.isWhole(primary: b, replica: a)
                 }
             }
-            let masters = backends.journal.all.filter { $0.metadata["event"]?.hasPrefix("MAST") == true }
+            let masters = backends.journal.all.filter { $0.metadata["signal"]?.hasPrefix("MAST") == true }
             #expect(masters.count == 1 && masters[0].metadata["epoch"] == "2")
             #expect(try await backends.leads(to: b))
         }

@@ -25,7 +25,8 @@ import Testing
         let diagnosis = Diagnoser(configuration).diagnose(seen)
         return StatusReport(
             state: diagnosis.state, exitStatus: 2, cluster: "shop", agent: "web1", diagnosis: diagnosis, seen: seen,
-            ledger: nil, addresses: configuration.servers, router: "127.0.0.1:7001", next: .none(.because(.stepFailed(Self.hostile))))
+            ledger: nil, addresses: configuration.servers, router: "127.0.0.1:7001",
+            next: .none(.because(.stepFailed(Self.hostile))))
     }
 
     @Test func statusKeepsItsLines() {

@@ -166,13 +166,13 @@ struct ReportingCommandTests {
         let file = try File(ConfigurationTests.text())
         let started = try Started(["--config", file.path])
         let deadline = ContinuousClock.now.advanced(by: .seconds(20))
-        while !started.text("errors").contains("waiting before the pass wait="), ContinuousClock.now < deadline {
+        while !started.text("errors").contains("waiting before the pass event=pass-waiting wait="), ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(10))
         }
         let began = ContinuousClock.now
         started.terminate()
         let ended = try await started.end()
-        #expect(ended.errors.contains("waiting before the pass wait="))
+        #expect(ended.errors.contains("waiting before the pass event=pass-waiting wait="))
         #expect(ended.status == 0, "\(ended.errors)")
         #expect(began.duration(to: .now) < .seconds(5))
     }

@@ -9,7 +9,7 @@ extension Agent {
     package func run(_ reload: Reload? = nil) async throws(AgentError) {
         var current = try Watch.begin(configuration, before: nil)
         while let next = try await watch(current, reload) { current = next }
-        logger.notice("stopped")
+        logger.log(.stopped)
     }
 
     /// One configuration in force.
@@ -54,16 +54,16 @@ extension Agent {
         switch configuration.mode {
         case .routerLed:
             let loop = try RouterLedLoop(configuration: configuration, logger: logger)
-            logger.notice("watching", metadata: metadata)
+            logger.log(.watching, metadata)
             await loop.untilCancelled(or: leaving)
             await loop.leave()
         case .quorum:
             let loop = try QuorumLoop(configuration: configuration, logger: logger, lease: current.lease)
-            logger.notice("watching", metadata: metadata)
+            logger.log(.watching, metadata)
             if let why = SupervisorLimit.current.objection(QuorumRules(configuration)) {
-                logger.error(
-                    "router.bound = true is not what this host does",
-                    metadata: ["why": "\(why)", "remedy": "WatchdogSec=3s in the agent's unit (Packaging/systemd)"])
+                logger.log(
+                    .routerNotBound,
+                    ["why": "\(why)", "remedy": "WatchdogSec=3s in the agent's unit (Packaging/systemd)"])
             }
             lease = await loop.untilCancelled(or: leaving)
         }
@@ -76,7 +76,7 @@ extension Agent {
     /// - Returns: what to go on with; nil where the watch goes on as it is.
     private func renewed(_ current: Watch, _ reload: Reload) -> Watch? {
         func stays(_ why: String) -> Watch? {
-            logger.error("the configuration stays as it was", metadata: ["why": "\(why)"])
+            logger.log(.configurationRefused, ["why": "\(why)"])
             return nil
         }
         var new: Configuration
@@ -97,9 +97,9 @@ extension Agent {
         } catch {
             return stays("\(error)")
         }
-        logger.notice(
-            "the configuration was read again",
-            metadata: ["changed": "\(differs.isEmpty ? "passwords at most" : differs.joined(separator: ", "))"])
+        logger.log(
+            .configurationRead,
+            ["changed": "\(differs.isEmpty ? "passwords at most" : differs.joined(separator: ", "))"])
         return differs.isEmpty ? nil : next
     }
 }

@@ -14,10 +14,8 @@ package struct Agent: Sendable {
         ] {
             source.report { file, problem in
                 let metadata: Logger.Metadata = ["account": "\(name)", "file": "\(file)"]
-                guard let problem else { return logger.notice("the password file has changed", metadata: metadata) }
-                logger.error(
-                    "the password file is of no use, the password before stays",
-                    metadata: metadata.merging(["why": "\(problem)"]) { $1 })
+                guard let problem else { return logger.log(.passwordRead, metadata) }
+                logger.log(.passwordRefused, metadata.merging(["why": "\(problem)"]) { $1 })
             }
         }
     }

@@ -34,9 +34,7 @@ extension CommandRunner {
             default: try await ledger.write(entry)
             }
         }
-        logger.notice(
-            "signal",
-            metadata: ["event": "\(entry.signal)", "epoch": "\(entry.epoch)", "server": "\(ledger.server)"])
+        logger.log(.signal, ["signal": "\(entry.signal)", "epoch": "\(entry.epoch)", "server": "\(ledger.server)"])
     }
 
     func takeOperationLock() async throws(AgentError) {
@@ -63,7 +61,7 @@ extension CommandRunner {
         try await executor.onServer("end the operation") { () async throws(MySQLError) in
             try await ledger.dropLedger()
         }
-        logger.notice("ledger cleared", metadata: ["server": "\(name(ledger.server))"])
+        logger.log(.ledgerCleared, ["server": "\(name(ledger.server))"])
     }
 
     /// To take rows away needs super_read_only to be off; read_only keeps clients out meanwhile.

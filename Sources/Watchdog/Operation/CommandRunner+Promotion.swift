@@ -24,7 +24,7 @@ extension CommandRunner {
     /// What has arrived by now is all that will.
     func stopReceiver(_ id: ServerID) async throws(AgentError) {
         try await run(Dialect(version: ledger.version).stopReceiver, on: id, "stop the receiver of \(name(id))")
-        logger.notice("receiver stopped", metadata: ["server": "\(name(id))"])
+        logger.log(.receiverStopped, ["server": "\(name(id))"])
     }
 
     private func channel(_ what: String) async throws(MySQLError) -> ReplicationChannel? {
@@ -85,8 +85,7 @@ extension CommandRunner {
             if configuration.mode == .quorum { try await executor.endHolders(.whatHoldsUpTheApplier, ledger) }
             let reached = try await ledger.run(
                 "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(executed)), 3)", what)
-            logger.notice(
-                "drain", metadata: ["server": "\(name(new))", "complete": "\(reached.rows.first?.int(0) == 0)"])
+            logger.log(.drain, ["server": "\(name(new))", "complete": "\(reached.rows.first?.int(0) == 0)"])
         }
     }
 
@@ -174,9 +173,12 @@ extension CommandRunner {
             old: source?.facts.uuid ?? stopped.channels.first?.sourceUUID ?? "", reason: reason, heard: heard,
             link: link
         ).write()
-        logger.notice(
-            "promoted",
-            metadata: ["server": "\(name(id))", "epoch": "\(epoch)", "gtid_executed": "\(stopped.executed)"])
+        logger.log(
+            .promoted,
+            [
+                "server": "\(name(id))", "epoch": "\(epoch)", "gtid_executed": "\(stopped.executed)",
+                "reason": "\(reason.code.rawValue)", "why": "\(reason.text)",
+            ])
     }
 
     /// Only the channel: its relay logs and its source.

@@ -61,8 +61,7 @@ actor CommandRunner {
                 do {
                     try await carryOut(command)
                 } catch {
-                    logger.error(
-                        "could not be put back", metadata: ["command": "\(command.name)", "error": "\(error)"])
+                    logger.log(.notPutBack, ["command": "\(command.name)", "error": "\(error)"])
                 }
             }
             other?.connection.abort()

@@ -33,7 +33,6 @@ extension Executor {
         _ = try await run(dialect.startApplier)
         guard let after = try await channel(), stopped.retrieved.isSubset(of: after.retrieved)
         else { throw refused("relay logs are gone: what was received and not applied must be fetched again") }
-        logger.notice(
-            "the delay of the replica is taken off", metadata: ["seconds": "\(before.delay)", "why": "\(what)"])
+        logger.log(.delayLifted, ["seconds": "\(before.delay)", "why": "\(what)"])
     }
 }

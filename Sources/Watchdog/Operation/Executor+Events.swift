@@ -166,9 +166,9 @@ extension Executor {
                 }
             }
             if !unknown.isEmpty {
-                logger.error(
-                    "events stay off: it is not on record whether they were on",
-                    metadata: [
+                logger.log(
+                    .eventsStayOff,
+                    [
                         "server": "\(name(ledger.server))",
                         "events": "\(unknown.prefix(20).map(PrintableText.line).joined(separator: ", "))",
                         "remedy": "ALTER EVENT ... ENABLE for those that shall run",
@@ -176,7 +176,7 @@ extension Executor {
             }
         } catch {
             ledger.connection.abort()
-            logger.warning("events stay disabled", metadata: ["error": "\(error)"])
+            logger.log(.eventsStayDisabled, ["error": "\(error)"])
         }
     }
 
@@ -187,15 +187,13 @@ extension Executor {
                 try await alter(event, status, ledger.connection, what)
             } catch {
                 guard error.serverError != nil, ledger.isOpen else { throw error }
-                logger.warning(
-                    "an event stays disabled",
-                    metadata: ["event": "\(PrintableText.line(event.key))", "error": "\(error)"])
+                logger.log(.eventsStayDisabled, ["name": "\(PrintableText.line(event.key))", "error": "\(error)"])
             }
             try await ledger.run("SET SESSION sql_log_bin = 0", "leave the history alone again")
         } catch {
             // What it would write to the binary log from here on is not known.
             ledger.connection.abort()
-            logger.warning("events stay disabled", metadata: ["error": "\(error)"])
+            logger.log(.eventsStayDisabled, ["error": "\(error)"])
         }
     }
 

@@ -23,7 +23,7 @@ extension Executor {
             }
         }
         let ended = try await session.endClients(except: spared)
-        logger.notice("fenced", metadata: ["server": "\(name(session.server))", "sessions_ended": "\(ended)"])
+        logger.log(.fenced, ["server": "\(name(session.server))", "sessions_ended": "\(ended)"])
     }
 
     /// Accounts whose sessions are never ended: the agents' own and replication's.
@@ -35,9 +35,9 @@ extension Executor {
             let report = try await router.turn(
                 to: configuration.servers[id], other: configuration.servers[id.other], expectedUUID: uuid,
                 deadline: .after(.seconds(30)))
-            logger.notice(
-                "router turned",
-                metadata: [
+            logger.log(
+                .routerTurned,
+                [
                     "server": "\(name(id))", "file_changed": "\(report.changedFile)",
                     "restarted": "\(report.restarted)",
                 ])

@@ -8,10 +8,10 @@ extension Executor {
         do {
             try await RouterCommand.run(
                 arguments, purpose: "make sure that \(name(id)) is off", deadline: .after(.seconds(10)))
-            logger.notice("fence command succeeded", metadata: ["server": "\(name(id))"])
+            logger.log(.fenceCommandSucceeded, ["server": "\(name(id))"])
             return true
         } catch {
-            logger.error("fence command failed", metadata: ["server": "\(name(id))", "error": "\(error)"])
+            logger.log(.fenceCommandFailed, ["server": "\(name(id))", "error": "\(error)"])
             return false
         }
     }

@@ -84,9 +84,7 @@ extension Executor {
     }
 
     private func end(_ holder: Holder, _ ledger: LedgerSession) async throws(MySQLError) {
-        logger.warning(
-            "a client's session is ended, for its lock stands in the way",
-            metadata: ["server": "\(name(ledger.server))", "session": "\(holder.text)"])
+        logger.log(.sessionEnded, ["server": "\(name(ledger.server))", "session": "\(holder.text)"])
         do {
             try await ledger.run("KILL \(holder.id)", "end the session that stands in the way")
         } catch {

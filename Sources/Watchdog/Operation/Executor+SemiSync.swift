@@ -20,8 +20,7 @@ extension Executor {
         try await onServer(what) { () async throws(MySQLError) in
             try await lockSession.run("SET GLOBAL rpl_semi_sync_source_enabled = IF(\(majority), 0, 1)", what)
         }
-        logger.warning(
-            "semi-sync disabled: commits no longer wait for the replica", metadata: ["server": "\(name(id))"])
+        logger.log(.semiSyncDisabled, ["server": "\(name(id))"])
     }
 
     func enableSemiSync(_ id: ServerID, lockSession: LockSession) async throws(AgentError) {
@@ -33,7 +32,7 @@ extension Executor {
                     IF(@@global.read_only, @@global.rpl_semi_sync_source_enabled, 1)
                 """, what)
         }
-        logger.notice("semi-sync enabled: commits wait for the replica", metadata: ["server": "\(name(id))"])
+        logger.log(.semiSyncEnabled, ["server": "\(name(id))"])
     }
 
     /// A primary that was never opened by agents: from its next start on it is closed until they open it.
@@ -42,11 +41,9 @@ extension Executor {
             // The standing session: a statement that the server refuses would cost it its locks.
             try await lockSession.run(
                 "SET PERSIST_ONLY super_read_only = ON", "persist super_read_only on \(name(id))", refusable: true)
-            logger.notice("super_read_only persisted: the server starts closed", metadata: ["server": "\(name(id))"])
+            logger.log(.startsClosed, ["server": "\(name(id))"])
         } catch {
-            logger.error(
-                "super_read_only could not be persisted: the server may start open",
-                metadata: ["server": "\(name(id))", "error": "\(error)"])
+            logger.log(.mayStartOpen, ["server": "\(name(id))", "error": "\(error)"])
         }
     }
 
@@ -81,9 +78,7 @@ extension Executor {
             }
             guard enabled == 1 else {
                 if waited {
-                    logger.warning(
-                        "semi-sync disabled: commits no longer wait for the replica",
-                        metadata: ["server": "\(name(ledger.server))"])
+                    logger.log(.semiSyncDisabled, ["server": "\(name(ledger.server))"])
                 }
                 return
             }

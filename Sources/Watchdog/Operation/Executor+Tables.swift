@@ -22,6 +22,6 @@ extension Executor {
                 for statement in LedgerSchema.standing { try await session.run(statement, what) }
             }
         }
-        logger.notice("the agents' tables are there", metadata: ["server": "\(name(primary))"])
+        logger.log(.tablesMade, ["server": "\(name(primary))"])
     }
 }

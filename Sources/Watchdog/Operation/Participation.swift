@@ -34,7 +34,7 @@ final class Participation {
             standing.server = session.server
             standing.session = session.id
         } catch {
-            logger.warning("the ledger session is lost", metadata: ["error": "\(error)"])
+            logger.log(.ledgerSessionLost, ["error": "\(error)"])
             session.connection.abort()
             former = (session.server, session.id)
             self.session = nil
@@ -69,11 +69,11 @@ final class Participation {
     private func report(_ step: Step) {
         switch step {
         case .abort(let why):
-            logger.error("operation aborted", metadata: ["why": "\(why)", "reason": "\(why.code.rawValue)"])
+            logger.log(.operationAborted, ["why": "\(why)", "reason": "\(why.code.rawValue)"])
         case .rebuild(let replica, _, let why):
-            logger.notice(
-                "rebuild",
-                metadata: [
+            logger.log(
+                .rebuild,
+                [
                     "server": "\(executor.name(replica))", "why": "\(why.text)", "reason": "\(why.code.rawValue)",
                 ])
             reportMethod("no: \(why.text)", replica)
@@ -82,25 +82,23 @@ final class Participation {
             reportMethod("yes: \(primary) has all of its transactions, and all that it lacks", replica)
         case .terminate(let missing, let keepClosed):
             if !missing.isEmpty {
-                logger.warning(
-                    "ended without the confirmation of some followers: see where their routers lead",
-                    metadata: ["agents": "\(missing.joined(separator: ", "))"])
+                logger.log(.unconfirmed, ["agents": "\(missing.joined(separator: ", "))"])
             }
             if keepClosed, configuration.mode == .routerLed, let server = session?.server {
-                logger.warning(
-                    """
-                    \(executor.name(server.other)) stays read-only, for a router may still lead to it. When all routers \
-                    lead to \(executor.name(server)): SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF
-                    """)
+                let now = executor.name(server)
+                logger.log(
+                    .replicaStaysClosed,
+                    [
+                        "server": "\(executor.name(server.other))",
+                        "remedy": "once all routers lead to \(now): SET GLOBAL super_read_only = OFF, read_only = OFF",
+                    ])
             }
         default: break
         }
     }
 
     private func reportMethod(_ used: String, _ replica: ServerID) {
-        logger.notice(
-            "rebuild method",
-            metadata: ["server": "\(executor.name(replica))", "method": "gtid", "used": "\(used)"])
+        logger.log(.rebuildMethod, ["server": "\(executor.name(replica))", "method": "gtid", "used": "\(used)"])
     }
 
     /// What a step is for, as errors say it.

@@ -87,8 +87,7 @@ struct PromotionWriter {
         do throws(MySQLError) {
             for statement in link.map(Executor.note) ?? [] { try await ledger.run(statement, Self.what) }
         } catch {
-            executor.logger.warning(
-                "the settings of the former channel are not on record", metadata: ["error": "\(error)"])
+            executor.logger.log(.linkNotRecorded, ["error": "\(error)"])
         }
     }
 }

@@ -28,12 +28,11 @@ extension Step {
         var metadata: Logger.Metadata = ["step": "\(self)"]
         if let reason { metadata["reason"] = "\(reason.code.rawValue)" }
         switch self {
-        case .none(.nothingToDo): logger.info("step", metadata: metadata)
         case .none(let why):
-            metadata["step"] = "\(self): \(why)"
-            logger.info("step", metadata: metadata)
-        case .wait: logger.info("step", metadata: metadata)
-        default: logger.notice("step", metadata: metadata)
+            if why != .nothingToDo { metadata["step"] = "\(self): \(why)" }
+            logger.log(.waiting, metadata)
+        case .wait: logger.log(.waiting, metadata)
+        default: logger.log(.step, metadata)
         }
     }
 }

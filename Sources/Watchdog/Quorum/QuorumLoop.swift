@@ -142,7 +142,7 @@ actor QuorumLoop {
             try await remember(policy.durable)
         } catch {
             // What is not on disk is not promised: nothing that rests on it may be done.
-            logger.error("cannot persist agent state; no action taken", metadata: ["error": "\(error)"])
+            logger.log(.stateNotWritten, ["error": "\(error)"])
             orders.step = .none(.stateNotWritten)
             orders.locks = .init()
         }
@@ -263,8 +263,7 @@ actor QuorumLoop {
                 let lockSession = try await LockSession.open(
                     configuration, id, logger: logger, deadline: .after(configuration.agent.probeTimeout))
             else {
-                logger.info(
-                    "another session of this agent's name is present", metadata: ["server": "\(executor.name(id))"])
+                logger.log(.nameTaken, ["server": "\(executor.name(id))"])
                 return
             }
             guard !Task.isCancelled, lockSessions[id] == nil else { return lockSession.close() }
@@ -276,8 +275,7 @@ actor QuorumLoop {
             }
             wake.raise()
         } catch {
-            logger.info(
-                "lock session could not be opened", metadata: ["server": "\(executor.name(id))", "error": "\(error)"])
+            logger.log(.lockSessionFailed, ["server": "\(executor.name(id))", "error": "\(error)"])
         }
     }
 
@@ -304,7 +302,7 @@ actor QuorumLoop {
                 do {
                     try await lockSession.hold(kind, true)
                 } catch {
-                    logger.info("lock not taken", metadata: ["lock": "\(kind)", "error": "\(error)"])
+                    logger.log(.lockNotTaken, ["lock": "\(kind)", "error": "\(error)"])
                 }
             }
         }
@@ -336,7 +334,7 @@ actor QuorumLoop {
         do {
             try await executor.keepEvents(primary)
         } catch {
-            logger.info("the list of events is not kept", metadata: ["error": "\(error)"])
+            logger.log(.eventsNotListed, ["error": "\(error)"])
         }
         events.task = nil
     }
@@ -345,7 +343,7 @@ actor QuorumLoop {
         do {
             try await executor.makeTables(primary)
         } catch {
-            logger.info("the agents' tables are not there yet", metadata: ["error": "\(error)"])
+            logger.log(.tablesNotMade, ["error": "\(error)"])
         }
         tables.task = nil
     }
@@ -396,7 +394,7 @@ actor QuorumLoop {
             // What was called off is left alone for a moment.
             if case .abort = step { quietUntil = .after(.seconds(3)) }
         } catch {
-            logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
+            logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
             failures += 1
             if failures >= 3 {
                 // Others may have a better path.
@@ -438,14 +436,14 @@ actor QuorumLoop {
         let now = writes.hanging?.server
         guard now != hung else { return }
         if let now {
-            logger.error(
-                "writes hang",
-                metadata: [
+            logger.log(
+                .writesHang,
+                [
                     "server": "\(executor.name(now))",
                     "remedy": "see its disks, the binary log's as well, and who holds a global read lock",
                 ])
         } else if let hung {
-            logger.notice("writes do not hang any more", metadata: ["server": "\(executor.name(hung))"])
+            logger.log(.writesGoOn, ["server": "\(executor.name(hung))"])
         }
         hung = now
     }
@@ -455,11 +453,9 @@ actor QuorumLoop {
             let trouble = closedToNew[id]?.trouble
             toldClosedToNew[id] = trouble
             if let trouble {
-                logger.error(
-                    "new connections fail; the agent asks over an open session",
-                    metadata: ["server": "\(executor.name(id))", "why": "\(trouble.text)"])
+                logger.log(.loginsFail, ["server": "\(executor.name(id))", "why": "\(trouble.text)"])
             } else {
-                logger.notice("new connections are accepted again", metadata: ["server": "\(executor.name(id))"])
+                logger.log(.loginsWork, ["server": "\(executor.name(id))"])
             }
         }
     }
@@ -468,9 +464,9 @@ actor QuorumLoop {
         let diagnosis = policy.diagnosis(observation)
         if diagnosis.state.rawValue != lastState {
             lastState = diagnosis.state.rawValue
-            logger.notice(
-                "state",
-                metadata: [
+            logger.log(
+                .state,
+                [
                     "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
                     "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
                 ])

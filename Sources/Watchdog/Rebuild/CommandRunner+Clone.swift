@@ -161,7 +161,7 @@ extension CommandRunner {
                         command, purpose: "start \(name(replica)) again", deadline: .after(.seconds(60)))
                 } catch {
                     lastError = error
-                    logger.warning("restart command failed", metadata: ["error": "\(error)"])
+                    logger.log(.restartFailed, ["error": "\(error)"])
                 }
                 next = .after(.seconds(10))
             }
@@ -220,8 +220,6 @@ extension CommandRunner {
             try await executor.putEventsToSleep(session)
             try await session.run("RESET PERSIST IF EXISTS event_scheduler", purpose)
         }
-        logger.notice(
-            "cloned",
-            metadata: ["server": "\(name(replica))", "gtid_executed": "\(status?.string("executed") ?? "")"])
+        logger.log(.cloned, ["server": "\(name(replica))", "gtid_executed": "\(status?.string("executed") ?? "")"])
     }
 }

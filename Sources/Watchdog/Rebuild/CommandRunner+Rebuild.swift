@@ -92,7 +92,7 @@ extension CommandRunner {
         guard let state = rebuild.replica, let source = rebuild.source else { throw notLookedAt(replica) }
         let isUntouched = try await isUntouched(session, state, source)
         if let marker = state.rebuilding, !rebuild.wasOpen, isUntouched {
-            logger.notice("data was saved before", metadata: ["saved": "\(marker.saved)"])
+            logger.log(.savedBefore, ["saved": "\(marker.saved)"])
             rebuild.marker = marker
             return
         }
@@ -160,17 +160,15 @@ extension CommandRunner {
             gtid_executed: \(state.executed)
 
             """, to: path + ".txt")
-        logger.notice(
-            "saved",
-            metadata: [
+        logger.log(
+            .saved,
+            [
                 "server": "\(name(replica))", "file": "\(path)", "rows": "\(report.rows)",
                 "only_here": "\(surplus.isEmpty ? "none" : "\(surplus)")",
             ])
-        for warning in report.warnings { logger.warning("dump: \(warning)") }
+        for warning in report.warnings { logger.log(.dumpWarning, ["warning": "\(warning)"]) }
         if !surplus.isEmpty {
-            logger.warning(
-                "transactions that the primary lacks are kept in the saved dump only",
-                metadata: ["gtids": "\(surplus)", "file": "\(path)"])
+            logger.log(.surplus, ["gtids": "\(surplus)", "file": "\(path)"])
         }
         return "\(configuration.agent.name):\(path)"
     }
@@ -240,7 +238,7 @@ extension CommandRunner {
                 try await lock(replica)
                 return try await finishClone(try self.session(replica), replica)
             case .failed(let why):
-                logger.error("clone failed", metadata: ["server": "\(name(replica))", "why": "\(why)"])
+                logger.log(.cloneFailed, ["server": "\(name(replica))", "why": "\(why)"])
                 // It may have taken the marker with it before it failed.
                 try await markForRebuild(replica)
             }
@@ -267,13 +265,13 @@ extension CommandRunner {
                 throw AgentError(.dump(error), purpose)
             }
         }
-        logger.notice(
-            "copied",
-            metadata: [
+        logger.log(
+            .copied,
+            [
                 "server": "\(name(replica))", "rows": "\(report.rows)", "tables": "\(report.tables.count)",
                 "file": "\(report.file ?? "none")",
             ])
-        for warning in report.warnings { logger.warning("copy: \(warning)") }
+        for warning in report.warnings { logger.log(.copyWarning, ["warning": "\(warning)"]) }
     }
 
     /// Only when it replicates is it a copy and no longer half of one; and only the session that holds the lock may say so.
@@ -311,13 +309,12 @@ extension CommandRunner {
                 }
             }
         } catch {
-            logger.warning("the rebuild is not on record", metadata: ["error": "\(error)"])
+            logger.log(.rebuildNotRecorded, ["error": "\(error)"])
         }
     }
 
     /// Says what decided for or against a rebuild method.
     func logMethod(_ method: String, _ server: ServerID, why: String) {
-        logger.notice(
-            "rebuild method", metadata: ["server": "\(name(server))", "method": "\(method)", "used": "\(why)"])
+        logger.log(.rebuildMethod, ["server": "\(name(server))", "method": "\(method)", "used": "\(why)"])
     }
 }

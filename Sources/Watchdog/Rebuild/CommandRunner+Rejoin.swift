@@ -59,7 +59,7 @@ extension CommandRunner {
                 try await session.run(session.dialect.start, purpose)
             }
             guard case .interrupted(let why)? = try await awaitReplication(session), insisting else { return }
-            logger.warning("the applier was interrupted", metadata: ["server": "\(name(id))", "error": "\(why)"])
+            logger.log(.applierInterrupted, ["server": "\(name(id))", "error": "\(why)"])
             guard pause > .zero else {
                 throw AgentError(
                     .refused,

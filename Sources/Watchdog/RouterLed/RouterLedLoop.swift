@@ -128,16 +128,16 @@ actor RouterLedLoop {
         do {
             try await executor.keepEvents(primary)
         } catch {
-            logger.info("the list of events is not kept", metadata: ["error": "\(error)"])
+            logger.log(.eventsNotListed, ["error": "\(error)"])
         }
     }
 
     private func report(_ diagnosis: Diagnosis) {
         guard diagnosis.state != lastState else { return }
         lastState = diagnosis.state
-        logger.notice(
-            "state",
-            metadata: [
+        logger.log(
+            .state,
+            [
                 "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
                 "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
             ])
@@ -158,7 +158,7 @@ actor RouterLedLoop {
         do {
             try memory.note(epoch: promotion.epoch)
         } catch {
-            logger.warning("\(error)")
+            logger.log(.epochNotWritten, ["error": "\(error)"])
         }
     }
 
@@ -181,7 +181,7 @@ actor RouterLedLoop {
             return false
         }
         guard waitingSince.duration(to: .now) > .seconds(90) else { return false }
-        logger.warning("handing the operation over", metadata: ["waited": "\(step)"])
+        logger.log(.handedOver, ["waited": "\(step)"])
         waitingSince = .now
         quietUntil = .after(.seconds(30))
         await leave()
@@ -199,7 +199,7 @@ actor RouterLedLoop {
     // MARK: Failure
 
     private func failed(_ error: AgentError, _ step: Step, _ seen: Observation) async -> Outcome {
-        logger.error("step failed", metadata: ["step": "\(step)", "error": "\(error)"])
+        logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
         if case .route = step {
             // The servers' side of an operation stands even if this host's router does not come back.
             routerFailures += 1
@@ -221,7 +221,7 @@ actor RouterLedLoop {
                     .abort(.because(.stepFailed("\(error)"))),
                     context(seen, LocalStatus(agent: configuration.agent.name)))
             } catch {
-                logger.error("\(error)")
+                logger.log(.abortFailed, ["error": "\(error)"])
             }
         }
         await leave()

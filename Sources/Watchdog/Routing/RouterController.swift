@@ -134,16 +134,15 @@ actor RouterController {
         do {
             try await router.stop(deadline: .after(.milliseconds(QuorumRules.closeLimit)))
         } catch {
-            logger.error("the router is not closed", metadata: ["error": "\(error)"])
+            logger.log(.routerNotClosed, ["error": "\(error)"])
         }
         guard await !answers() else {
-            logger.error(
-                "the router still takes connections", metadata: ["address": "\(configuration.router.address)"])
+            logger.log(.routerStillOpen, ["address": "\(configuration.router.address)"])
             return
         }
         state = .closed
         verified = .now
-        logger.warning("router closed", metadata: ["address": "\(configuration.router.address)"])
+        logger.log(.routerClosed, ["address": "\(configuration.router.address)"])
     }
 
     /// Whether somebody takes connections at the router's port.
@@ -182,9 +181,9 @@ actor RouterController {
             state = .leads(uuid: uuid)
             verified = .now
             failures = 0
-            logger.notice(
-                "router turned",
-                metadata: [
+            logger.log(
+                .routerTurned,
+                [
                     "server": "\(id) (\(target))", "file_changed": "\(report.changedFile)",
                     "restarted": "\(report.restarted)",
                 ])
@@ -192,7 +191,7 @@ actor RouterController {
             guard !Task.isCancelled else { return }
             failures += 1
             (failedFor, failedAt) = (uuid, .now)
-            logger.error("the router could not be turned", metadata: ["error": "\(error)"])
+            logger.log(.routerNotTurned, ["error": "\(error)"])
         }
     }
 }
