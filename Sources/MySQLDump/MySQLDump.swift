@@ -2,9 +2,7 @@ import MySQLWire
 
 /// Logical dumps over MySQLWire.
 public enum MySQLDump {
-    /// Of the program that these modules are parts of.
-    public static let version = "0.1.0"
-    static let tool = "repl-watchdog \(version)"
+    static let tool = "repl-watchdog \(PackageVersion.current)"
 
     /// Dumps a whole server in one consistent snapshot to a gzip file that `zcat FILE | mysql` takes. The file appears
     /// under its name only when it is complete, flushed to disk and verified; until then it is `FILE.partial`. Its

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
-import MySQLDump
+import MySQLWire
 import Watchdog
 
 @main
@@ -23,7 +23,7 @@ struct ReplWatchdog: AsyncParsableCommand {
             AckCommand.self,
         ])
 
-    static let version = MySQLDump.version
+    static let version = PackageVersion.current
 
     @OptionGroup var common: CommonOptions
 

@@ -166,7 +166,9 @@ struct ReportingCommandTests {
         let file = try File(ConfigurationTests.text())
         let started = try Started(["--config", file.path])
         let deadline = ContinuousClock.now.advanced(by: .seconds(20))
-        while !started.text("errors").contains("waiting before the pass event=pass-waiting wait="), ContinuousClock.now < deadline {
+        while !started.text("errors").contains("waiting before the pass event=pass-waiting wait="),
+            ContinuousClock.now < deadline
+        {
             try await Task.sleep(for: .milliseconds(10))
         }
         let began = ContinuousClock.now
