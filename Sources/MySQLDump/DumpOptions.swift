@@ -28,6 +28,10 @@ public struct DumpOptions: Sendable {
     /// Mark the target as an unfinished copy (`ongoing_rebuild.marker`) until it is a whole one. A caller that marks it
     /// itself switches this off.
     public var marksTarget = true
+    /// The GTID set that the target is known to have executed: one that has more is not wiped. Nil: no matter.
+    package var wipesOnly: String?
+    /// Statements that are run right before the target's data goes.
+    package var beforeWipe: [String] = []
     /// How long a file beside a copy may take none of what waits for it before it is given up and reported; the copy
     /// goes on.
     public var filePatience: Duration = .seconds(120)

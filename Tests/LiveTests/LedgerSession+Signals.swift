@@ -1,4 +1,6 @@
 import MySQLWire
+import TestBed
+import Testing
 
 @testable import Watchdog
 
@@ -28,6 +30,16 @@ extension Backends {
         seen: Observation = Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")),
         primary: ServerID? = nil
     ) async throws(AgentError) {
+        let runner = runner(mode, over: session, epoch: epoch, heard: heard, seen: seen, primary: primary, "\(step)")
+        try await runner.run(OperationPlan(step, runner.context))
+    }
+
+    /// What carries the commands of one plan out, or of one that is run piece by piece.
+    func runner(
+        _ mode: Configuration.Mode, over session: LedgerSession, epoch: UInt64 = 1, heard: UInt64? = nil,
+        seen: Observation = Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")),
+        primary: ServerID? = nil, _ purpose: String = "test"
+    ) -> CommandRunner {
         let executor = executor(mode)
         let rows = [
             LedgerRow(
@@ -39,7 +51,16 @@ extension Backends {
         )
         context.joined = session.server
         context.primary = primary
-        let runner = CommandRunner(executor, ledger: session, context: context, purpose: "\(step)")
-        try await runner.run(OperationPlan(step, context))
+        return CommandRunner(executor, ledger: session, context: context, purpose: purpose)
+    }
+
+    func operationMaster(on server: MySQLServer) async throws -> LedgerSession {
+        let session = try #require(
+            try await LedgerSession.open(
+                server.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
+                deadline: .after(.seconds(10))))
+        try await session.scan(seen: "")
+        #expect(try await session.takeOperationLock())
+        return session
     }
 }

@@ -93,21 +93,12 @@ import Testing
     }
 
     /// The ledger session of an agent that holds the operation lock on server a.
-    private func operationMaster(on server: MySQLServer) async throws -> LedgerSession {
-        let session = try #require(
-            try await LedgerSession.open(
-                server.connectionOptions(.agent), server: .a, agent: "web1", cluster: "shop",
-                deadline: .after(.seconds(10))))
-        try await session.scan(seen: "")
-        #expect(try await session.takeOperationLock())
-        return session
-    }
 
     /// An operation master that waited for the lock on the other server while others promoted that one.
     @Test func aServerThatWasPromotedMeanwhileIsNotRebuilt() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let master = try await operationMaster(on: a)
+            let master = try await backends.operationMaster(on: a)
             try await b.sql("STOP REPLICA; RESET REPLICA ALL; CREATE TABLE shop.t (id INT PRIMARY KEY)")
             for statement in LedgerSchema.createHistory { try await b.sql(statement) }
             try await b.sql(
@@ -132,7 +123,7 @@ import Testing
     @Test func replicationDoesNotBeginOverWhatThePrimaryLacks() async throws {
         try await withBackends(1) { backends in
             let (a, b) = (backends.cluster.a, backends.cluster.b)
-            let master = try await operationMaster(on: a)
+            let master = try await backends.operationMaster(on: a)
             try await b.sql("STOP REPLICA; CREATE TABLE shop.own (id INT PRIMARY KEY)")
             for (closed, why) in [(false, "it is not closed any more"), (true, "which a (")] {
                 if closed { try await b.sql("SET GLOBAL super_read_only = ON") }
@@ -145,33 +136,6 @@ import Testing
                         == [["OFF"]])
             }
             await master.close()
-        }
-    }
-
-    /// Somebody opens half a copy, writes, and closes it again. What was saved when it was marked lacks that.
-    @Test(arguments: [true, false]) func halfACopyThatTookWritesIsSavedAgain(_ isWritten: Bool) async throws {
-        try await withBackends(1) { backends in
-            let (a, b) = (backends.cluster.a, backends.cluster.b)
-            try await a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(20))")
-            try await b.catchUp(with: a)
-            let master = try await operationMaster(on: a)
-            try await b.sql("STOP REPLICA; INSERT INTO shop.t VALUES (1, 'saved before')")
-            let saved = try #require(GTIDSet(try await b.gtidExecuted()))
-            try await b.sql("SET SESSION sql_log_bin = 0; \(LedgerSchema.createMarker.joined(separator: ";"))")
-            try await b.sql(
-                """
-                SET SESSION sql_log_bin = 0; INSERT INTO ongoing_rebuild.marker VALUES (@@server_uuid, 1, 'web1:/saved');
-                \(LedgerSchema.writeSaved(saved))
-                """)
-            if isWritten { try await b.sql("INSERT INTO shop.t VALUES (2, 'written since')") }
-            try await b.sql("SET GLOBAL super_read_only = ON")
-            try await backends.carryOut(.rebuild(.b, from: .a, why: .replicationBroken("test")), .quorum, over: master)
-            await master.close()
-            #expect(try await b.gtidExecuted() == a.gtidExecuted())
-            #expect(try await b.sql("SELECT COUNT(*) FROM shop.t") == [["0"]])
-            let dumps = backends.journal.all.filter { $0.message == "saved" }.compactMap { $0.metadata["file"] }
-            #expect(dumps.count == (isWritten ? 1 : 0))
-            for dump in dumps { #expect(try await Shell.run("zcat", dump).contains("written since")) }
         }
     }
 

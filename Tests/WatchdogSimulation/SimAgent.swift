@@ -62,6 +62,7 @@ final class SimAgent {
         var isRebuildable = false
         var marker: RebuildMarker?
         var saved: GTIDSet?
+        var known: GTIDSet?
     }
 
     struct Router {

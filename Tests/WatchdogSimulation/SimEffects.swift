@@ -398,30 +398,37 @@ extension SimWorld {
         case .saveData(_, _, let epoch):
             guard agents[agent].found.isRebuildable, !lost() else { return false }
             var marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: "x")
-            if let former = server.rebuilding, !agents[agent].found.wasOpen,
-                server.executed.subtracting(source.executed).subtracting(server.saved).isEmpty
-            {
+            let written = HalfCopy.written(
+                executed: server.executed, purged: server.purged, uuid: server.uuid, source: source.executed,
+                saved: server.saved)
+            if let former = server.rebuilding, !agents[agent].found.wasOpen, written.isEmpty {
                 marker = former
             } else if alteration?.pretends(command) != true {
                 oracle.saved.formUnion(server.data)
             }
             if sameLife {
                 agents[agent].found.marker = marker
+                agents[agent].found.known = server.executed
                 if marker != server.rebuilding { agents[agent].found.saved = server.executed }
             }
         case .markForRebuild:
             guard let marker = agents[agent].found.marker else { return false }
             (server.readOnly, server.superReadOnly, server.rebuilding) = (true, false, marker)
             if let saved = agents[agent].found.saved { server.saved = saved }
+            tempt(away)
         case .copyData:
             // It begins in a moment in which no commit is under way.
             guard source.waiting.isEmpty else { return false }
             server.data = source.data
+            // A transaction of its own meanwhile: the set cannot be claimed.
+            guard server.executed.isEmpty else { return false }
             server.executed = source.executed
+            (server.purged, server.isCopied) = (source.executed, true)
             server.binlog = source.binlog.filter { $0.gtid.isSubset(of: source.executed) }
             server.promotion = source.promotion
             server.foreign = source.foreign
             server.ledger = nil
+            tempt(away)
         default: return false
         }
         return true
@@ -432,6 +439,8 @@ extension SimWorld {
     func discard(_ away: Int, _ session: (server: ServerID, session: Int)?) -> Bool {
         let (server, source) = (servers[away], servers[1 - away])
         guard server.running, server.guest?.session == session?.session, session != nil else { return false }
+        guard server.guest.map({ server.executed.isSubset(of: agents[$0.agent].found.known ?? GTIDSet()) }) == true
+        else { return false }
         var held = oracle.saved
         held.formUnion(oracle.gone)
         let kept = server.data.missing(in: held, source.data)
@@ -440,10 +449,12 @@ extension SimWorld {
         if server.rebuilding == nil { oracle.violations.append("\(server.id) was wiped and nothing says so there") }
         server.data = Marks()
         server.executed = GTIDSet()
+        (server.purged, server.saved, server.isCopied) = (GTIDSet(), nil, false)
         server.nextOwn = 0
         server.binlog = []
         server.promotion = nil
         server.foreign = nil
+        tempt(away)
         return true
     }
 

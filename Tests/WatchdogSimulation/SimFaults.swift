@@ -44,6 +44,8 @@ struct Plan {
     var coldStart = false
     var fenceCommand = false
     var semiSyncAtBoot = false
+    /// An account that read_only does not keep out writes to half-made copies.
+    var intruder = false
     var faults: [Fault] = []
     /// When the last fault is mended.
     var healed: Int64 = 0
@@ -59,6 +61,7 @@ struct Plan {
         plan.fenceCommand = dice.chance(10)
         plan.coldStart = dice.chance(8)
         plan.semiSyncAtBoot = dice.chance(30)
+        plan.intruder = dice.chance(15)
         favourite?.settings(&plan)
         plan.faults = faults(&dice, plan.agents, favourite ?? Style(&dice))
         plan.healed = plan.faults.map { $0.at + $0.lasts }.max() ?? 0
@@ -326,6 +329,26 @@ extension SimWorld {
         case .switchover: for server in servers.indices { servers[server].switchoverAsked = false }
         case .acceptLoss: for server in servers.indices { servers[server].lossAccepted = false }
         }
+    }
+
+    /// A copy has begun, or its source's set was claimed: somebody may write meanwhile.
+    func tempt(_ server: Int) {
+        guard plan.intruder, dice.chance(40) else { return }
+        agenda.add(now + dice.within(1...700), .intrude(server))
+    }
+
+    /// No router leads there and nobody is told: all that is asked is that it is saved before it goes.
+    func intrude(_ id: Int) {
+        let server = servers[id]
+        guard server.running, server.rebuilding != nil, !server.superReadOnly, nextMark < 3_000 else { return }
+        let tx = Tx(mark: nextMark, gtid: server.nextGTID())
+        nextMark += 1
+        // Behind the claim of the source's set it is a replica's own transaction, as any that an account above read_only
+        // writes: reported, and saved when the replica is rebuilt.
+        if server.isCopied { oracle.errant = true }
+        server.binlog.append(tx)
+        server.commit(tx)
+        tell("somebody writes \(nextMark - 1) (\(tx.gtid)) to the half-made copy \(server.id)")
     }
 
     private func cut(_ side: [Int], _ down: Bool) {

@@ -28,8 +28,12 @@ final class SimServer {
     var promotedAt: Int64?
     var failovers = 0
     var rebuilding: RebuildMarker?
-    /// What was executed when its data was saved, beside the marker.
-    var saved = GTIDSet()
+    /// What was executed when its data was saved, beside the marker; nil since it was wiped.
+    var saved: GTIDSet?
+    /// What it claims without having it in its binary log.
+    var purged = GTIDSet()
+    /// The copy is whole but for its replication.
+    var isCopied = false
     var ledger: [LedgerRow]?
     var paused = false
     var channel: Channel?

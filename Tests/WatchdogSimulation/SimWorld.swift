@@ -17,6 +17,7 @@ final class SimWorld {
         case routerStarted(Int, Int)
         case supervisor(Int, life: Int)
         case write(Int)
+        case intrude(Int)
         case fault(Int)
         case mend(Int)
     }
@@ -192,6 +193,7 @@ final class SimWorld {
         case .routerStopped(let agent, let process): routerStopped(agent, process)
         case .routerStarted(let agent, let process): routerStarted(agent, process)
         case .supervisor(let agent, let life): supervise(agent, life)
+        case .intrude(let server): intrude(server)
         case .write(let agent): write(agent)
         case .fault(let number): strike(plan.faults[number])
         case .mend(let number): mend(plan.faults[number])

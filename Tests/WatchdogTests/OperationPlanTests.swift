@@ -129,6 +129,13 @@ import Testing
         #expect(!OperationPlan(.abort(.nothingToDo), unknown).commands.map(\.name).contains(.closeServer))
     }
 
+    /// The look that asked may be older than the mark of a rebuild: it is looked for once more, under the lock.
+    @Test func aServerThatMayBeHalfACopyIsNotOpenedByARollback() {
+        let plan = OperationPlan(.abort(.nothingToDo), context(.routerLed, .recover, ledger: .a))
+        #expect(plan.commands.map(\.name).prefix(3) == [.lockServer, .reopenUnmarked, .unlockServer])
+        #expect(!plan.commands.map(\.name).contains(.liftReadOnly))
+    }
+
     @Test func everyCommandBelongsToAPlan() {
         var names: Set<Command.Name> = []
         for mode in Self.modes {

@@ -30,6 +30,12 @@ actor CommandRunner {
         var marker: RebuildMarker?
         /// What the replica had executed when its data was saved; nil if unknown.
         var saved: GTIDSet?
+        /// What it had executed when it was looked at: with more than that it is not wiped.
+        var known: GTIDSet?
+        /// This plan has begun to mark it.
+        var isMarked = false
+        /// Each rebuild counts, and counts once.
+        let number = UInt32.random(in: 0...(.max))
         /// The channel that the new one replaces.
         var link: ChannelLink?
     }
@@ -53,7 +59,7 @@ actor CommandRunner {
         do throws(AgentError) {
             for command in plan.commands {
                 try requireSession(for: command)
-                try await carryOut(command)
+                try await carryOutUnlessBusy(command)
             }
             await unlock()
         } catch {
@@ -67,6 +73,21 @@ actor CommandRunner {
             other?.connection.abort()
             other = nil
             throw error
+        }
+    }
+
+    /// A ping that keeps the session awake (`Executor.keeping`) may be under way on it, for a moment: then nothing was sent.
+    private func carryOutUnlessBusy(_ command: Command) async throws(AgentError) {
+        let patience = Deadline.after(.seconds(2))
+        while true {
+            do throws(AgentError) {
+                return try await carryOut(command)
+            } catch {
+                guard case .server(let cause) = error.cause, cause.code == .busy, !patience.hasPassed,
+                    !Task.isCancelled
+                else { throw error }
+                try? await Task.sleep(for: .milliseconds(20))
+            }
         }
     }
 

@@ -16,8 +16,10 @@ extension OperationPlan {
         // An operation that others begin anew has a higher epoch than the record that was made in it: from that record
         // there is no way back, and what has arrived since then is none of the new primary's.
         var recordedIn = context.epoch
-        if let own = facts?.ownPromotion, let begun = context.ledger?.begun, own.epoch >= begun.epoch {
-            recordedIn = own.epoch
+        if let facts, let promotion = facts.promotion, promotion.primary == facts.uuid,
+            let begun = context.ledger?.begun, promotion.epoch >= begun.epoch
+        {
+            recordedIn = promotion.epoch
         }
         return OperationPlan(
             [

@@ -59,9 +59,10 @@ extension OperationPlan {
         guard let server = context.joined else { return OperationPlan([.clearLedger, .leave]) }
         let other = server.other
         guard context.rules != nil else {
+            // It may have been marked since the look that asked.
             let reopens = context.ledger?.kind != nil && context.seen.facts(other)?.rebuilding == nil
             guard reopens, context.seen.facts(other) != nil else { return OperationPlan(clear(server, context)) }
-            var plan = onOther(other, [.liftSuperReadOnly(other), .liftReadOnly(other)])
+            var plan = onOther(other, [.reopenUnmarked(other)])
             plan.commands += clear(server, context)
             return plan
         }

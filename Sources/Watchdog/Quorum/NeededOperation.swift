@@ -60,24 +60,33 @@ extension QuorumPolicy {
         }
         // The primary's word counts: a server that was away has not heard that a pause is over.
         if assessment.quorum(primary)?.control.paused == true { return (nil, .held(.paused)) }
-        guard other.rebuilding == nil else { return (.recover(primary), nil) }
         switch other.channels.first?.health {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
-        case .running? where other.superReadOnly || other.readOnly && other.ledger != nil: return (nil, nil)
-        case .disconnected(let error)?: return (nil, .held(.sourceUnreachable(replica, from: primary, error: error)))
-        case .broken(let error)?:
-            if let source = assessment.facts(primary) {
-                // Nothing is on its way any more: what the primary lacks is lost there, and a rebuild would end it.
-                let lost = other.executed.lost(by: source.executed, of: source.uuid)
-                guard lost.isEmpty else { return (nil, .held(.lostByPrimary(lost, primary: primary, error: error))) }
-            }
-            let rebuilds = assessment.quorum(primary)?.control.rebuildsToday ?? 0
-            guard rebuilds < rules.rebuildsPerDay else {
-                return (nil, .held(.rebuiltTooOften(replica, times: rebuilds, error: error)))
-            }
+        case .running? where other.rebuilding == nil && (other.superReadOnly || other.readOnly && other.ledger != nil):
+            return (nil, nil)
+        case .disconnected(let error)? where other.rebuilding == nil:
+            return (nil, .held(.sourceUnreachable(replica, from: primary, error: error)))
+        default:
+            if let hold = rebuildHeldBy(assessment, primary) { return (nil, .held(hold)) }
             return (.recover(primary), nil)
-        default: return (.recover(primary), nil)
         }
+    }
+
+    /// Why the replica is not rebuilt, if only a rebuild could bring it back. Half a copy is always made whole. Asked before
+    /// an operation is begun, and again in it: what it has found out since may be what forbids it.
+    func rebuildHeldBy(_ assessment: Assessment, _ primary: ServerID) -> Hold? {
+        let replica = primary.other
+        guard let source = assessment.facts(primary), let other = assessment.facts(replica), other.rebuilding == nil,
+            let why = RebuildReason(other, from: source, primary: primary)
+        else { return nil }
+        // Nothing is on its way any more, or the next look finds it there: what the primary lacks is lost there, and a
+        // rebuild would end it.
+        let lost = other.executed.lost(by: source.executed, of: source.uuid)
+        guard lost.isEmpty else { return .lostByPrimary(lost, primary: primary, error: why.text) }
+        if source.quorum?.control.paused == true { return .paused }
+        let rebuilds = source.quorum?.control.rebuildsToday ?? 0
+        return rebuilds < rules.rebuildsPerDay
+            ? nil : .rebuiltTooOften(replica, times: rebuilds, error: why.text)
     }
 
     func counted(_ quorum: QuorumFacts) -> AgentSet {

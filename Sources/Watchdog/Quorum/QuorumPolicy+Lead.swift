@@ -248,6 +248,7 @@ extension QuorumPolicy {
             {
                 return .abort(why)
             }
+            if case .rebuild = step, let hold = rebuildHeldBy(assessment, ledger.server) { return .abort(.held(hold)) }
             return step
         }
         return ledger.masterDone ? finish(assessment, ledger) : .confirmMaster

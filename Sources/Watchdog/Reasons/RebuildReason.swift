@@ -29,3 +29,30 @@ package enum RebuildReason: Sendable, Hashable {
         }
     }
 }
+
+extension RebuildReason {
+    /// Why nothing but a rebuild brings a replica back; nil where it replicates, or would if it were started.
+    package init?(_ replica: ServerFacts, from source: ServerFacts, primary: ServerID) {
+        if let marker = replica.rebuilding {
+            self = .unfinishedCopy(source: marker.source)
+            return
+        }
+        switch replica.channels.first?.health {
+        // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
+        // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
+        case .broken(let error)?: self = .replicationBroken(error)
+        case .running?, .disconnected?: return nil
+        case .stopped?, .interrupted?, nil:
+            // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
+            // it is lost.
+            let purged = source.purged.subtracting(replica.executed)
+            if !replica.executed.errant(beside: source.executed, of: source.uuid).isEmpty {
+                self = .errant(replica.executed.subtracting(source.executed), primary: primary)
+            } else if !purged.isEmpty {
+                self = .purged(purged, primary: primary)
+            } else {
+                return nil
+            }
+        }
+    }
+}

@@ -80,20 +80,34 @@ extension CommandRunner {
         _ session: ServerSession, _ replica: ServerID, from primary: ServerID
     ) async throws(AgentError) -> CloneOutcome {
         guard let donor = donorEndpoint(primary) else { return .failed("the primary has no address") }
-        try await executor.onServer(purpose) { () async throws(MySQLError) in
+        guard let known = rebuild.known else { return .failed("it was not looked at") }
+        let since = try await executor.onServer(purpose) { () async throws(MySQLError) -> String? in
             // What holds after the restart: closed, and no event runs.
             try await session.run(session.persistReadOnly, purpose)
             let scheduler = try await session.run("SELECT @@global.event_scheduler", purpose).rows.first?.string(0)
             if scheduler != "DISABLED" { try await session.run("SET PERSIST event_scheduler = OFF", purpose) }
             try await session.run("SET GLOBAL super_read_only = OFF", purpose)
             try await session.run(session.dialect.resetAll, purpose, within: .seconds(30))
+            let since = try await session.run(
+                "SELECT GTID_SUBTRACT(@@global.gtid_executed, \(SQLText.literal(known.description)))",
+                "see that nothing was executed since the data was saved"
+            ).rows.first?.string(0)
+            guard since == "" else { return since ?? "an unknown set" }
+            try await session.run(LedgerSchema.forgetSaved, purpose)
             try await session.run(
                 session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
                 "forget the GTID history of what is to be replaced", within: .seconds(30))
             try await session.run(
                 "SET GLOBAL clone_valid_donor_list = \(SQLText.literal("\(donor.host):\(donor.port)"))",
                 "name the server to clone from")
+            return nil
         }
+        if let since {
+            throw AgentError(
+                .refused, "\(purpose): \(name(replica)) has executed \(since) since its data was saved: look again")
+        }
+        // What is executed from here on is none of what was saved, whatever its numbers.
+        (rebuild.known, rebuild.saved) = (GTIDSet(), nil)
         let credentials = configuration.credentials
         let password = credentials.source.password(for: configuration.servers[primary])
         let encrypted = [TLSMode.required, .verifyCA, .verifyIdentity].contains(credentials.tls)

@@ -85,28 +85,31 @@ extension CommandRunner {
 
     // MARK: What is saved
 
-    /// A half-made copy has nothing of its own, unless it was opened and took writes: it is open now, or it holds
-    /// transactions that neither its source nor what was saved has.
+    /// A half-made copy has nothing of its own, unless it was opened and took writes: it is open now, or its GTID sets
+    /// say so (`HalfCopy`).
     func saveData(_ replica: ServerID, from primary: ServerID, _ epoch: UInt64) async throws(AgentError) {
         let session = try session(replica)
         guard let state = rebuild.replica, let source = rebuild.source else { throw notLookedAt(replica) }
-        let isUntouched = try await isUntouched(session, state, source)
-        if let marker = state.rebuilding, !rebuild.wasOpen, isUntouched {
-            logger.log(.savedBefore, ["saved": "\(marker.saved)"])
-            rebuild.marker = marker
-            return
+        rebuild.known = state.executed
+        var surplus = state.executed.subtracting(source.executed)
+        if let marker = state.rebuilding {
+            let record = try await savedBefore(session)
+            surplus = HalfCopy.written(
+                executed: state.executed, purged: state.purged, uuid: state.uuid, source: source.executed, saved: record
+            )
+            if surplus.isEmpty, !rebuild.wasOpen {
+                logger.log(.savedBefore, ["saved": "\(marker.saved)"])
+                (rebuild.marker, rebuild.saved) = (marker, record)
+                return
+            }
         }
-        let saved = try await save(session, replica, state: state, source: source, epoch: epoch)
+        let saved = try await save(session, replica, state: state, source: source, surplus, epoch: epoch)
         rebuild.marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: saved)
         rebuild.saved = state.executed
     }
 
-    /// Whether a half-made copy holds nothing but what its source has or was saved. One that was marked by an older
-    /// agent, or by an import, does not say what was saved.
-    private func isUntouched(
-        _ session: ServerSession, _ state: ServerFacts, _ source: ServerFacts
-    ) async throws(AgentError) -> Bool {
-        guard state.rebuilding != nil else { return false }
+    /// What a half-made copy had executed when its data was saved; nil where that is not on record, as after an import.
+    private func savedBefore(_ session: ServerSession) async throws(AgentError) -> GTIDSet? {
         let what = "see what was saved"
         let text = try await executor.onServer(what) { () async throws(MySQLError) -> String? in
             do throws(MySQLError) {
@@ -116,10 +119,7 @@ extension CommandRunner {
                 return nil
             }
         }
-        guard let text else { return true }
-        guard let saved = GTIDSet(text) else { return false }
-        rebuild.saved = saved
-        return state.executed.subtracting(source.executed).subtracting(saved).isEmpty
+        return text.flatMap { GTIDSet($0) }
     }
 
     private func notLookedAt(_ replica: ServerID) -> AgentError {
@@ -128,7 +128,8 @@ extension CommandRunner {
 
     /// Dumps what the server holds into the working directory and lists the transactions that only it has.
     private func save(
-        _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, epoch: UInt64
+        _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, _ surplus: GTIDSet,
+        epoch: UInt64
     ) async throws(AgentError) -> String {
         let from = configuration.connectionOptions(configuration.servers[replica])
         let what = "save the data of \(name(replica))"
@@ -148,7 +149,6 @@ extension CommandRunner {
                 throw AgentError(.dump(error), what)
             }
         }
-        let surplus = state.executed.subtracting(source.executed)
         let tables = await tables(of: surplus, on: replica, keeping: session, deadline: deadline)
         try WorkingDirectory.write(
             """
@@ -194,9 +194,10 @@ extension CommandRunner {
     }
 
     /// Lets a server that nothing was done to take writes again, as it did before. Over the session that holds the lock
-    /// there: if that is lost, somebody else is at work and knows better.
+    /// there: if that is lost, somebody else is at work and knows better. One that this plan began to mark stays closed
+    /// even where no mark is seen: a clone takes the mark away with everything else.
     func reopenUnmarked(_ id: ServerID) async throws(AgentError) {
-        guard let session = other, session.server == id else { return }
+        guard let session = other, session.server == id, !rebuild.isMarked else { return }
         try await executor.onServer("open \(name(id)) again") { () async throws(MySQLError) in
             let state = try await session.facts(cluster: configuration.cluster)
             if state.rebuilding == nil { try await session.open() }
@@ -210,6 +211,7 @@ extension CommandRunner {
     func markForRebuild(_ replica: ServerID) async throws(AgentError) {
         let session = try session(replica)
         guard let marker = rebuild.marker else { throw notLookedAt(replica) }
+        rebuild.isMarked = true
         try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await session.run(session.persistReadOnly, purpose)
             try await session.run("SET GLOBAL super_read_only = OFF", purpose)
@@ -221,6 +223,10 @@ extension CommandRunner {
                 REPLACE INTO ongoing_rebuild.marker (source, epoch, saved) VALUES
                     (\(SQLText.literal(marker.source)), \(marker.epoch), \(SQLText.literal(marker.saved)))
                 """, "mark the rebuild")
+            // A copy of another source was begun here before.
+            try await session.run(
+                "DELETE FROM ongoing_rebuild.marker WHERE source <> \(SQLText.literal(marker.source))",
+                "mark the rebuild")
         }
     }
 
@@ -256,11 +262,16 @@ extension CommandRunner {
         to.programName = ServerSession.copyProgram
         let path = executor.workingDirectory.dumpPath(
             cluster: configuration.cluster, server: primary, epoch: epoch)
-        let (target, options, deadline, purpose) = (to, Self.options, deadline, purpose)
+        guard let known = rebuild.known else { throw notLookedAt(replica) }
+        var options = Self.options
+        // What was executed since its data was seen would be lost; and of a server that was wiped a record says nothing.
+        options.wipesOnly = known.description
+        options.beforeWipe = [LedgerSchema.forgetSaved]
+        let (target, copying, deadline, purpose) = (to, options, deadline, purpose)
         let report = try await executor.keeping([session.connection]) { () async throws(AgentError) in
             do throws(DumpError) {
                 return try await MySQLDump.copy(
-                    from: from, to: target, keeping: path, options: options, deadline: deadline)
+                    from: from, to: target, keeping: path, options: copying, deadline: deadline)
             } catch {
                 throw AgentError(.dump(error), purpose)
             }
@@ -304,7 +315,7 @@ extension CommandRunner {
                     try await session.run(
                         """
                         REPLACE INTO repl_watchdog.control (name, value)
-                        VALUES ('rebuilt:\(epoch)', \(SQLText.literal(name(replica))))
+                        VALUES ('rebuilt:\(epoch):\(rebuild.number)', \(SQLText.literal(name(replica))))
                         """, what)
                 }
             }

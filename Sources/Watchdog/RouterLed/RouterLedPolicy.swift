@@ -301,33 +301,17 @@ package struct RouterLedPolicy: Sendable {
         guard let facts = seen.facts(replica) else {
             return .wait(.until(.server(replica, reason: seen[replica].reason)))
         }
-        if let marker = facts.rebuilding {
-            return .rebuild(replica, from: primary, why: .unfinishedCopy(source: marker.source))
+        if let why = RebuildReason(facts, from: source, primary: primary) {
+            return .rebuild(replica, from: primary, why: why)
         }
-        let surplus = facts.executed.subtracting(source.executed)
-        let purged = source.purged.subtracting(facts.executed)
         switch facts.channels.first?.health {
-        case .running?:
-            return nil
-        case .broken(let error)?:
-            // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
-            // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
-            return .rebuild(replica, from: primary, why: .replicationBroken(error))
+        case .running?: return nil
         case .disconnected(let error)?:
             if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {
                 return .abort(.because(.sourceUnreachable(replica, from: primary, error: error)))
             }
             return .wait(.until(.replication(on: replica, from: primary, error: error)))
-        case .stopped?, .interrupted?, nil:
-            // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
-            // it is lost.
-            if !facts.executed.errant(beside: source.executed, of: source.uuid).isEmpty {
-                return .rebuild(replica, from: primary, why: .errant(surplus, primary: primary))
-            }
-            if !purged.isEmpty {
-                return .rebuild(replica, from: primary, why: .purged(purged, primary: primary))
-            }
-            return .resume(replica, from: primary)
+        case .stopped?, .interrupted?, .broken?, nil: return .resume(replica, from: primary)
         }
     }
 
