@@ -30,8 +30,8 @@ public struct DumpOptions: Sendable {
     public var marksTarget = true
     /// The GTID set that the target is known to have executed: one that has more is not wiped. Nil: no matter.
     package var wipesOnly: String?
-    /// Statements that are run right before the target's data goes.
-    package var beforeWipe: [String] = []
+    /// Statements that are run when the target's GTID history is gone, before its data goes.
+    package var duringWipe: [String] = []
     /// How long a file beside a copy may take none of what waits for it before it is given up and reported; the copy
     /// goes on.
     public var filePatience: Duration = .seconds(120)

@@ -69,7 +69,8 @@ import Testing
             #expect(try await b.sql("SELECT COUNT(*) FROM shop.t") == [["0"]])
             let saved = try #require(backends.journal.all.first { $0.message == "saved" })
             #expect(try await Shell.run("zcat", #require(saved.metadata["file"])).contains("written since"))
-            #expect(saved.metadata["only_here"]?.contains(own) == true)
+            let list = try String(contentsOfFile: #require(saved.metadata["file"]) + ".txt", encoding: .utf8)
+            #expect(list.contains("numbers that the primary may have for others: \(own):1\n"))
         }
     }
 

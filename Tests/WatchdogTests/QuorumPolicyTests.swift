@@ -552,6 +552,32 @@ import Testing
         #expect(diagnosis.summary.contains("repl_watchdog.history of a lacks epoch 3"))
     }
 
+    /// "All is well" is said where all is well, and nowhere else.
+    @Test func theStateHasTheReasonThatCountsMost() {
+        func reason(_ scene: Scene) -> Reason.Code? {
+            scene.policy.diagnosis(
+                TimedObservation(
+                    seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now
+                )
+            ).reason
+        }
+        var scene = Scene()
+        _ = scene.look()
+        #expect(reason(scene) == .nothingToDo)
+        died(&scene, votes: [0, 1])
+        #expect(reason(scene) == .serverSilent)
+        for _ in 0..<3 { _ = scene.look() }
+        #expect(reason(scene) == .primaryDead)
+        died(&scene, votes: [0])
+        #expect(reason(scene) == .noMajority)
+        scene = Scene()
+        _ = scene.look()
+        scene.b = .up(Self.replica { $0.channels[0].applierErrno = 1062 })
+        #expect(reason(scene) == .replicationBroken)
+        scene.b = .up(Self.replica { ($0.readOnly, $0.superReadOnly) = (false, false) })
+        #expect(reason(scene) == .openReplica)
+    }
+
     /// A lying disk: what the primary made is on its replica alone now. A rebuild would end it.
     @Test func aReplicaThatHoldsWhatThePrimaryLostIsLeftToAnOperator() {
         for (executed, wanted) in [("1-10", true), ("1-11", false)] {

@@ -76,6 +76,28 @@ import Testing
             Self.step(leading: false, broken) { $0.quorum?.control.rebuildsToday = 3 }.reason?.code == .rebuiltTooOften)
     }
 
+    /// A deposed primary that nobody has met since is open: it is closed whatever the holds say, and held after that.
+    @Test(arguments: ["1-4:11", "1-10"]) func oneThatTakesWritesIsClosedFirst(_ executed: String) {
+        let open = Self.replica(executed) {
+            ($0.readOnly, $0.superReadOnly) = (false, false)
+            $0.channels[0].applierErrno = 1062
+        }
+        let many: (inout ServerFacts) -> Void = { $0.quorum?.control.rebuildsToday = 3 }
+        #expect(Self.step(leading: false, open, many) == .scan(on: .a))
+        #expect(Self.step(leading: true, open, many) == .fence(.b))
+        var unreached = open
+        unreached.channels[0].applierErrno = 0
+        unreached.channels[0].receiver = .connecting
+        #expect(Self.step(leading: false, unreached) == .scan(on: .a))
+        #expect(Self.step(leading: true, unreached) == .fence(.b))
+    }
+
+    /// What brought it here is over with the rebuild, however many there were.
+    @Test func aDeposedPrimaryIsRebuiltHoweverOftenTheOtherWas() {
+        let step = Self.step(leading: true, Self.replica("1-4")) { $0.quorum?.control.rebuildsToday = 9 }
+        guard case .rebuild(.b, .a, .purged) = step else { return _ = Issue.record("\(step)") }
+    }
+
     /// Half a copy is made whole, whatever the count: it is of no use as it is.
     @Test func anUnfinishedCopyIsFinished() {
         let half = Self.replica("1-4") { $0.rebuilding = RebuildMarker(source: Fixture.uuidA, epoch: 1, saved: "x") }

@@ -138,10 +138,10 @@ struct Target: Sendable {
                 throw mismatch("\(since ?? "an unknown set") was executed since its data was saved: it is not wiped")
             }
         }
-        for statement in options.beforeWipe { try await session.run(statement, "before the target is wiped") }
         try await session.run(
             session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
             "forget the target's GTID history")
+        for statement in options.duringWipe { try await session.run(statement, "while the target is wiped") }
         let readOnly = Set(try await Catalog.readOnlySchemas(session))
         for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {
             if readOnly.contains(schema) {

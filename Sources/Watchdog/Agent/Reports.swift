@@ -53,7 +53,7 @@ package struct StatusReport: Sendable {
     let next: Step
 
     package func text() -> String {
-        let reason = diagnosis.code.map { " (\($0.rawValue))" } ?? ""
+        let reason = diagnosis.reason.map { $0 == .nothingToDo ? "" : " (\($0.rawValue))" } ?? ""
         var lines = ["\(state.rawValue.uppercased())\(reason)  cluster \(cluster), seen by \(agent)"]
         lines += diagnosis.evidence.map { "  - \($0)" }
         for id in ServerID.allCases { lines += describe(id) }
@@ -106,7 +106,7 @@ package struct StatusReport: Sendable {
             ("state", .string(state.rawValue)), ("exit_status", .number(Int64(exitStatus))),
             ("cluster", .string(cluster)), ("agent", .string(agent)),
             ("primary", diagnosis.primary.map { .string($0.rawValue) } ?? .null),
-            ("reason", .string((diagnosis.code ?? .nothingToDo).rawValue)),
+            ("reason", diagnosis.reason.map { .string($0.rawValue) } ?? .null),
             ("evidence", .array(diagnosis.evidence.map { .string($0) })),
             ("servers", .object(ServerID.allCases.map { ($0.rawValue, jsonServer($0)) })),
             ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next.description)),

@@ -69,7 +69,7 @@ enum LedgerSchema {
 
     /// What the server had executed when its data was saved.
     static let readSaved = "SELECT executed FROM ongoing_rebuild.saved WHERE number = 1"
-    /// Right before the data goes: of what comes after that, the record would say nothing.
+    /// When the GTID history is gone: of what comes after that, the record would say nothing.
     static let forgetSaved = "DELETE FROM ongoing_rebuild.saved"
     static func writeSaved(_ executed: GTIDSet) -> String {
         "REPLACE INTO ongoing_rebuild.saved (number, executed) VALUES (1, \(SQLText.literal(executed.description)))"

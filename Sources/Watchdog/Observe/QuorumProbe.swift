@@ -61,8 +61,8 @@ struct QuorumProbe: Sendable {
         return """
             (SELECT CONCAT_WS(' ', \(newest("TRUE")),
                 IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
-                    FROM repl_watchdog.history WHERE NOT \(PromotionReason.isSwitchover) AND \(possible) AND \(known)), '-'),
-                (SELECT COUNT(*) FROM repl_watchdog.history WHERE NOT \(PromotionReason.isSwitchover)
+                    FROM repl_watchdog.history WHERE (NOT \(PromotionReason.isSwitchover)) AND \(possible) AND \(known)), '-'),
+                (SELECT COUNT(*) FROM repl_watchdog.history WHERE (NOT \(PromotionReason.isSwitchover))
                     AND at > NOW() - INTERVAL 1 DAY AND \(possible) AND \(known)),
                 \(newest(known)), \(newest("primary_uuid = @@server_uuid"))))
             """

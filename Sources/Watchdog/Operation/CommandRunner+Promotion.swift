@@ -6,12 +6,13 @@ extension CommandRunner {
     func fenceWrites(_ id: ServerID) async throws(AgentError) {
         let session = try session(id)
         let what = "stop writes on \(name(id))"
-        rebuild.wasOpen = try await executor.onServer(what) { () async throws(MySQLError) in
-            let row = try await session.run("SELECT @@global.read_only AS is_closed", what).rows.first
-            try await executor.close(session)
+        let isOpen = try await executor.onServer(what) { () async throws(MySQLError) in
             // Unknown counts as open: what may have been written there is saved.
-            return row?.int("is_closed") != 1
+            try await session.run("SELECT @@global.read_only AS is_closed", what).rows.first?.int("is_closed") != 1
         }
+        // Noted before: done a second time, it finds closed what it has closed itself.
+        rebuild.wasOpen = rebuild.wasOpen || isOpen
+        try await executor.onServer(what) { () async throws(MySQLError) in try await executor.close(session) }
     }
 
     func liftDelay(_ id: ServerID) async throws(AgentError) {

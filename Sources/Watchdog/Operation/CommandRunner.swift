@@ -78,14 +78,15 @@ actor CommandRunner {
 
     /// A ping that keeps the session awake (`Executor.keeping`) may be under way on it, for a moment: then nothing was sent.
     private func carryOutUnlessBusy(_ command: Command) async throws(AgentError) {
-        let patience = Deadline.after(.seconds(2))
+        var patience: Deadline?
         while true {
             do throws(AgentError) {
                 return try await carryOut(command)
             } catch {
-                guard case .server(let cause) = error.cause, cause.code == .busy, !patience.hasPassed,
+                guard case .server(let cause) = error.cause, cause.code == .busy, patience?.hasPassed != true,
                     !Task.isCancelled
                 else { throw error }
+                patience = patience ?? .after(.seconds(2))
                 try? await Task.sleep(for: .milliseconds(20))
             }
         }

@@ -67,7 +67,7 @@ extension QuorumPolicy {
         conditions.append(
             FailoverCondition(
                 code: .pause, holds: !quorum.control.paused || unfinished || quorum.failoverAsked,
-                text: quorum.control.paused ? "paused by an operator (resume)" : "not paused"))
+                text: quorum.control.paused ? "paused by an operator (failover goes in spite of it)" : "not paused"))
         conditions.append(flapping(quorum.control, unfinished || quorum.failoverAsked))
         conditions.append(loss(assessment, facts))
         return conditions
@@ -101,7 +101,7 @@ extension QuorumPolicy {
             return FailoverCondition(
                 code: .blockPeriod, holds: lifted,
                 text: "the last failover is \(age / 1000) s old, the next may come after \(rules.blockPeriod / 1000) s"
-                    + (lifted ? ": lifted" : " (ack lifts it)"))
+                    + (lifted ? ": lifted" : " (failover goes in spite of it)"))
         }
         return FailoverCondition(
             code: .blockPeriod, holds: lifted || control.failoversToday < rules.failoversPerDay,

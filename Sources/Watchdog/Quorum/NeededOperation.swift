@@ -64,6 +64,8 @@ extension QuorumPolicy {
         // A ledger there, even one that nobody leads, explains why it is not quite closed; clearing it away closes it.
         case .running? where other.rebuilding == nil && (other.superReadOnly || other.readOnly && other.ledger != nil):
             return (nil, nil)
+        // One that is open may be a deposed primary that nobody has met since: it is closed first, whatever comes after.
+        case _ where !other.superReadOnly || !other.readOnly: return (.recover(primary), nil)
         case .disconnected(let error)? where other.rebuilding == nil:
             return (nil, .held(.sourceUnreachable(replica, from: primary, error: error)))
         default:
@@ -84,6 +86,8 @@ extension QuorumPolicy {
         let lost = other.executed.lost(by: source.executed, of: source.uuid)
         guard lost.isEmpty else { return .lostByPrimary(lost, primary: primary, error: why.text) }
         if source.quorum?.control.paused == true { return .paused }
+        // Whatever else brought it here is over with the rebuild.
+        guard case .replicationBroken = why else { return nil }
         let rebuilds = source.quorum?.control.rebuildsToday ?? 0
         return rebuilds < rules.rebuildsPerDay
             ? nil : .rebuiltTooOften(replica, times: rebuilds, error: why.text)

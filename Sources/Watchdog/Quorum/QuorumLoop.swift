@@ -468,7 +468,7 @@ actor QuorumLoop {
                 .state,
                 [
                     "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
-                    "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
+                    "reason": "\(diagnosis.reason?.rawValue ?? "-")",
                 ])
         }
         reportHang()

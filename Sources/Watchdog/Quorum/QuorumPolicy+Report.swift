@@ -42,7 +42,12 @@ extension QuorumPolicy {
             ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
             + (blockedBy.map { ["\($0)"] } ?? []) + irregularities(assessment)
         var diagnosis = verdict(assessment, primary, needed, evidence)
-        diagnosis.code = diagnosis.code ?? blockedBy?.code
+        diagnosis.code = diagnosis.code ?? blockedBy?.code ?? assessment.evidence?.code
+        if diagnosis.code == nil, diagnosis.state == .recover, let source = assessment.facts(primary),
+            let replica = assessment.facts(primary.other)
+        {
+            diagnosis.code = RebuildReason(replica, from: source, primary: primary)?.code
+        }
         return diagnosis
     }
 

@@ -39,7 +39,7 @@ package enum PromotionReason: Sendable, Hashable {
     package var recorded: String { "\(code.rawValue): \(text)" }
 
     /// The condition by which SQL knows a row that counts as no failover.
-    static let isSwitchover = "SUBSTRING_INDEX(reason, ':', 1) = '\(Reason.Code.switchover.rawValue)'"
+    static let isSwitchover = "(SUBSTRING_INDEX(reason, ':', 1) = '\(Reason.Code.switchover.rawValue)')"
 }
 
 extension Assessment.Evidence {

@@ -93,10 +93,10 @@ extension CommandRunner {
                 "see that nothing was executed since the data was saved"
             ).rows.first?.string(0)
             guard since == "" else { return since ?? "an unknown set" }
-            try await session.run(LedgerSchema.forgetSaved, purpose)
             try await session.run(
                 session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
                 "forget the GTID history of what is to be replaced", within: .seconds(30))
+            try await session.run(LedgerSchema.forgetSaved, purpose)
             try await session.run(
                 "SET GLOBAL clone_valid_donor_list = \(SQLText.literal("\(donor.host):\(donor.port)"))",
                 "name the server to clone from")

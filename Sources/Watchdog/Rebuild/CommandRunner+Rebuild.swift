@@ -91,19 +91,19 @@ extension CommandRunner {
         let session = try session(replica)
         guard let state = rebuild.replica, let source = rebuild.source else { throw notLookedAt(replica) }
         rebuild.known = state.executed
-        var surplus = state.executed.subtracting(source.executed)
+        var written = GTIDSet()
         if let marker = state.rebuilding {
             let record = try await savedBefore(session)
-            surplus = HalfCopy.written(
+            written = HalfCopy.written(
                 executed: state.executed, purged: state.purged, uuid: state.uuid, source: source.executed, saved: record
             )
-            if surplus.isEmpty, !rebuild.wasOpen {
+            if written.isEmpty, !rebuild.wasOpen {
                 logger.log(.savedBefore, ["saved": "\(marker.saved)"])
                 (rebuild.marker, rebuild.saved) = (marker, record)
                 return
             }
         }
-        let saved = try await save(session, replica, state: state, source: source, surplus, epoch: epoch)
+        let saved = try await save(session, replica, state: state, source: source, written, epoch: epoch)
         rebuild.marker = RebuildMarker(source: source.uuid, epoch: epoch, saved: saved)
         rebuild.saved = state.executed
     }
@@ -128,7 +128,7 @@ extension CommandRunner {
 
     /// Dumps what the server holds into the working directory and lists the transactions that only it has.
     private func save(
-        _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, _ surplus: GTIDSet,
+        _ session: ServerSession, _ replica: ServerID, state: ServerFacts, source: ServerFacts, _ written: GTIDSet,
         epoch: UInt64
     ) async throws(AgentError) -> String {
         let from = configuration.connectionOptions(configuration.servers[replica])
@@ -149,13 +149,16 @@ extension CommandRunner {
                 throw AgentError(.dump(error), what)
             }
         }
-        let tables = await tables(of: surplus, on: replica, keeping: session, deadline: deadline)
+        let surplus = state.executed.subtracting(source.executed)
+        let tables = await tables(of: surplus.union(written), on: replica, keeping: session, deadline: deadline)
         try WorkingDirectory.write(
             """
             Data of server \(name(replica)), server_uuid \(state.uuid), as it was before it was rebuilt from \
             \(name(replica.other)), server_uuid \(source.uuid), in epoch \(epoch).
             Dump: \(path)
             Transactions that only this server had (not on the primary): \(surplus.isEmpty ? "none" : "\(surplus)")
+            Its own since it became half a copy, by numbers that the primary may have for others: \
+            \(written.subtracting(surplus).isEmpty ? "none" : "\(written.subtracting(surplus))")
             Transactions by table: \(tables)
             gtid_executed: \(state.executed)
 
@@ -198,10 +201,15 @@ extension CommandRunner {
     /// even where no mark is seen: a clone takes the mark away with everything else.
     func reopenUnmarked(_ id: ServerID) async throws(AgentError) {
         guard let session = other, session.server == id, !rebuild.isMarked else { return }
-        try await executor.onServer("open \(name(id)) again") { () async throws(MySQLError) in
+        // A replica that lost its channel meanwhile, and be it to a clone, cannot say what it lacks.
+        let replicates = context.ledger?.kind == .recover
+        let opened = try await executor.onServer("open \(name(id)) again") { () async throws(MySQLError) in
             let state = try await session.facts(cluster: configuration.cluster)
-            if state.rebuilding == nil { try await session.open() }
+            guard state.rebuilding == nil, !replicates || !state.channels.isEmpty else { return false }
+            try await session.open()
+            return true
         }
+        if opened { logger.log(.opened, ["server": "\(name(id))"]) }
     }
 
     // MARK: The copy
@@ -266,7 +274,7 @@ extension CommandRunner {
         var options = Self.options
         // What was executed since its data was seen would be lost; and of a server that was wiped a record says nothing.
         options.wipesOnly = known.description
-        options.beforeWipe = [LedgerSchema.forgetSaved]
+        options.duringWipe = [LedgerSchema.forgetSaved]
         let (target, copying, deadline, purpose) = (to, options, deadline, purpose)
         let report = try await executor.keeping([session.connection]) { () async throws(AgentError) in
             do throws(DumpError) {

@@ -235,12 +235,22 @@ package struct Diagnoser: Sendable {
             }
             return Diagnosis(
                 health == .running ? .ok : .recover, primary: primary, evidence,
-                code: health == .running ? nil : .replicationStopped)
+                code: Self.code(health, facts))
         case .noAnswer(let error):
             let problem = "the router does not answer: \(error)"
             return Diagnosis(
                 health == .running ? .ok : .recover, primary: primary, evidence + [problem], routerProblem: problem,
-                code: .routerSilent)
+                code: Self.code(health, facts))
+        }
+    }
+
+    private static func code(_ health: ReplicationChannel.Health, _ replica: ServerFacts) -> Reason.Code? {
+        if replica.rebuilding != nil { return .unfinishedCopy }
+        return switch health {
+        case .running: nil
+        case .stopped, .interrupted: .replicationStopped
+        case .disconnected: .sourceUnreachable
+        case .broken: .replicationBroken
         }
     }
 }

@@ -48,5 +48,22 @@ package struct Diagnosis: Sendable {
         self.routerProblem = routerProblem
     }
 
+    /// The code of what is to be said first; nil where there is none.
+    package var reason: Reason.Code? {
+        if let code { return code }
+        if incomplete { return .primaryIncomplete }
+        if stalled { return .primaryStalled }
+        if exposed { return .openReplica }
+        if !errant.isEmpty { return .errantTransactions }
+        if routerProblem != nil { return .routerSilent }
+        return switch state {
+        case .ok: .nothingToDo
+        case .down: .serverSilent
+        case .recover: .replicationStopped
+        case .unknown: .ownFault
+        case .failover, .ambiguous: nil
+        }
+    }
+
     package var summary: String { ([state.rawValue] + evidence).joined(separator: " · ") }
 }

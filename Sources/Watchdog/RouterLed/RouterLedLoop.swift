@@ -139,7 +139,7 @@ actor RouterLedLoop {
             .state,
             [
                 "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
-                "reason": "\((diagnosis.code ?? .nothingToDo).rawValue)",
+                "reason": "\(diagnosis.reason?.rawValue ?? "-")",
             ])
     }
 

@@ -203,7 +203,7 @@ extension Fault.Context {
 
         await replica.kill()
         await nothingPromoted(for: .seconds(10), on: primary)
-        try await explained(["no   block period: ", "ack lifts it"], on: host)
+        try await explained(["no   block period: ", "failover goes in spite of it"], on: host)
         try await refused(["ack"], on: host)
         try await replica.start()
         try await allSynchronous()

@@ -83,6 +83,29 @@ extension Fault {
                 try await context.primary.start()
             }
         },
+        Fault("S90", "an operator replaces the replica's data by hand, as Reasons.md has it", .stays) { context in
+            let (primary, replica, host) = (context.primary, context.replica, context.anyBackend())
+            context.begin()
+            try await context.command(host, ["pause"])
+            try await replica.sql("STOP REPLICA; RESET REPLICA ALL; SET GLOBAL super_read_only = OFF")
+            try await context.command(
+                host,
+                [
+                    "copy", primary.hostAndPort, replica.hostAndPort, "--yes", "--replace-cluster-server",
+                    replica.hostAndPort,
+                ])
+            if try await replica.ask("SELECT @@GLOBAL.read_only") != [["1"]] {
+                context.violation("the replica took writes meanwhile")
+            }
+            try await context.command(host, ["resume"])
+            try await eventually("the replica is closed and replicates", within: .seconds(30)) {
+                try await replica.ask(
+                    """
+                    SELECT @@GLOBAL.super_read_only, service_state
+                    FROM performance_schema.replication_connection_status
+                    """) == [["1", "ON"]]
+            }
+        },
     ]
 }
 
