@@ -87,7 +87,7 @@ extension RealServerTests {
             try await reader.open()
             var found: Int?
             while let items = try await reader.next() {
-                for case .statement(let sql) in items {
+                for case .statement(let sql, _) in items {
                     let text = String(decoding: sql, as: UTF8.self)
                     guard text.hasPrefix("INSERT INTO `counter`") else { continue }
                     // (0,n),(1,n),(2,n)
@@ -216,7 +216,7 @@ extension RealServerTests {
             private(set) var pauses = 0
             private var inserts = 0
             func send(_ item: StreamItem) async {
-                guard case .statement(let sql) = item, sql.starts(with: "INSERT".utf8) else { return }
+                guard case .statement(_, .rows) = item else { return }
                 inserts += 1
                 guard inserts == 2 else { return }
                 pauses += 1

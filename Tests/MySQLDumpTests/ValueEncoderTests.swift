@@ -89,7 +89,7 @@ import Testing
         builder.finish()
         #expect(builder.rows == UInt64(rows.count))
         return builder.takeReady().map {
-            guard case .statement(let sql) = $0 else { return "?" }
+            guard case .statement(let sql, _) = $0 else { return "?" }
             return String(decoding: sql, as: UTF8.self)
         }
     }

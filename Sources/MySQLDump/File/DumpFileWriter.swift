@@ -41,7 +41,7 @@ actor DumpFileWriter: ItemSink {
 
     func send(_ item: StreamItem) throws(DumpError) {
         switch item {
-        case .statement(let sql):
+        case .statement(let sql, _):
             // Long ones go to the members without being copied as a whole.
             statements += 1
             try append(sql)

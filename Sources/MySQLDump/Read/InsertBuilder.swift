@@ -18,6 +18,8 @@ struct InsertBuilder {
     private(set) var rows: UInt64 = 0
     /// Statements that are complete, for the caller to take.
     private(set) var ready: [StreamItem] = []
+    private static let begin = Array("START TRANSACTION".utf8)
+    private static let commit = Array("COMMIT".utf8)
 
     init(
         table: String, columns: [ColumnPlan], size: Int = Self.statementSize, transaction: Int = Self.transactionSize
@@ -71,7 +73,7 @@ struct InsertBuilder {
     /// Closes the last statement and transaction.
     mutating func finish() {
         flush()
-        if inTransaction > 0 { ready.append(.statement("COMMIT")) }
+        if inTransaction > 0 { ready.append(.statement(Self.commit, .transaction)) }
         inTransaction = 0
     }
 
@@ -82,13 +84,13 @@ struct InsertBuilder {
 
     private mutating func flush() {
         guard pendingRows > 0 else { return }
-        if inTransaction == 0 { ready.append(.statement("START TRANSACTION")) }
+        if inTransaction == 0 { ready.append(.statement(Self.begin, .transaction)) }
         inTransaction += pending.count
-        ready.append(.statement(pending))
+        ready.append(.statement(pending, .rows))
         pending = []
         pendingRows = 0
         if inTransaction >= transaction {
-            ready.append(.statement("COMMIT"))
+            ready.append(.statement(Self.commit, .transaction))
             inTransaction = 0
         }
     }

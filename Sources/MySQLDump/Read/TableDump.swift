@@ -177,7 +177,7 @@ struct TableDump {
                     + [.directive(.data(schema: table.schema, table: table.name))]))
         guard table.holdsRows else { return }
         let (columns, areGenerated) = try await Catalog.allColumns(session, of: table)
-        let after: [StreamItem] = deferred.map { [.definition($0.add)] } ?? []
+        let after: [StreamItem] = deferred.map { [.definition($0.add, .keys)] } ?? []
         var plan = TablePlan(table: table, columns: columns)
         plan.isDerived = areGenerated || traits.keys[table.quoted] != nil
         if let ranges = try await KeyRanges.plan(table, size: options.rangeSize, session: session) {

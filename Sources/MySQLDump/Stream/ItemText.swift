@@ -7,10 +7,10 @@ enum ItemText {
 
     static func append(_ item: StreamItem, to text: inout [UInt8]) {
         switch item {
-        case .statement(let bytes):
+        case .statement(let bytes, _):
             text.append(contentsOf: bytes)
             text.append(contentsOf: statementEnd)
-        case .definition(let bytes):
+        case .definition(let bytes, _):
             let delimiter = delimiter(for: bytes)
             text.append(contentsOf: "DELIMITER \(delimiter)\n".utf8)
             text.append(contentsOf: bytes)

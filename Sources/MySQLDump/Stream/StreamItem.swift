@@ -3,20 +3,22 @@ import MySQLWire
 /// What a dump consists of, between whoever reads a server and whoever writes a file or another server.
 enum StreamItem: Sendable, Equatable {
     /// A statement that we built: outside of quoted names and literals it holds no `;`.
-    case statement([UInt8])
+    case statement([UInt8], StatementKind)
     /// A definition as the server printed it, which may hold anything.
-    case definition([UInt8])
+    case definition([UInt8], StatementKind)
     /// What the importer must know and the mysql client must not see.
     case directive(Directive)
     /// For people only.
     case comment(String)
 
+    static func statement(_ sql: [UInt8]) -> StreamItem { .statement(sql, StatementKind(reading: sql)) }
+    static func definition(_ sql: [UInt8]) -> StreamItem { .definition(sql, StatementKind(reading: sql)) }
     static func statement(_ sql: String) -> StreamItem { .statement(Array(sql.utf8)) }
     static func definition(_ sql: String) -> StreamItem { .definition(Array(sql.utf8)) }
 
     var byteCount: Int {
         switch self {
-        case .statement(let bytes), .definition(let bytes): bytes.count
+        case .statement(let bytes, _), .definition(let bytes, _): bytes.count
         case .directive, .comment: 100
         }
     }

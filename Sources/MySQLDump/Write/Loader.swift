@@ -43,15 +43,19 @@ struct Loader {
 
     mutating func take(_ item: StreamItem) async throws(DumpError) {
         switch item {
-        case .statement(let sql), .definition(let sql):
+        case .statement(let sql, let kind), .definition(let sql, let kind):
             guard summary.begun, !ended else { throw DumpError(.mismatch, "a statement outside of the dump") }
+            // Straight from its builder or out of a file: the same statement is of the same kind.
+            assert(kind == StatementKind(reading: sql), "a statement that its builder calls \(kind)")
             if !isWiped { try await wipe() }
             bytes += UInt64(sql.count)
-            if try await !handOut(sql) {
-                if !Self.standsApart(sql) { try await rows.drain() }
+            if try await !handOut(sql, kind) {
+                // Everything but room for the next table waits for the rows: a trigger must not fire on them, and a view
+                // reads them.
+                if kind != .table { try await rows.drain() }
                 var isDefinition = false
                 if case .definition = item { isDefinition = true }
-                try await run(sql, object: isDefinition ? ObjectName(sql) : nil)
+                try await run(sql, kind, object: isDefinition ? ObjectName(sql) : nil)
             }
             tell()
         case .directive(let directive):
@@ -63,30 +67,23 @@ struct Loader {
 
     /// Gives rows to those who insert them side by side, in transactions of their own.
     /// - Returns: false for every other statement.
-    private mutating func handOut(_ sql: [UInt8]) async throws(DumpError) -> Bool {
+    private mutating func handOut(_ sql: [UInt8], _ kind: StatementKind) async throws(DumpError) -> Bool {
         guard let (schema, table) = data else { return false }
-        if sql.starts(with: "INSERT ".utf8) {
-            try await rows.give(.init(schema: schema, table: table, kind: .rows, sql: sql))
-            return true
-        }
-        if sql.starts(with: "ALTER TABLE ".utf8) {
+        switch kind {
+        case .rows: try await rows.give(.init(schema: schema, table: table, kind: .rows, sql: sql))
+        case .transaction: break
+        case .keys:
             try await rows.give(.init(schema: schema, table: table, kind: .after, sql: sql))
             if target.isComparable(with: summary.version) {
                 let name = "\(SQLText.name(schema)).\(SQLText.name(table))"
                 try await rows.give(
                     .init(schema: schema, table: table, kind: .checksum, sql: Array("CHECKSUM TABLE \(name)".utf8)))
             }
-            return true
+        case .table, .histogram, .account, .grant, .other:
+            data = nil
+            return false
         }
-        if sql.elementsEqual("START TRANSACTION".utf8) || sql.elementsEqual("COMMIT".utf8) { return true }
-        data = nil
-        return false
-    }
-
-    /// Makes room for the next table while rows of those before it are still on their way. Everything else waits for
-    /// them: a trigger must not fire on them, and a view reads them.
-    private static func standsApart(_ sql: [UInt8]) -> Bool {
-        ["USE ", "DROP TABLE ", "CREATE TABLE "].contains { sql.starts(with: $0.utf8) }
+        return true
     }
 
     /// Verifies, then claims the GTID set.
@@ -111,12 +108,14 @@ struct Loader {
     }
 
     /// - Parameter object: what the statement makes, where the rows are whole without it.
-    private mutating func run(_ sql: [UInt8], object: ObjectName? = nil) async throws(DumpError) {
-        if sql.starts(with: "ANALYZE ".utf8) { return try await analyze(sql) }
+    private mutating func run(
+        _ sql: [UInt8], _ kind: StatementKind, object: ObjectName? = nil
+    ) async throws(DumpError) {
+        if kind == .histogram { return try await analyze(sql) }
         let purpose = "import: " + ItemText.oneLine(String(decoding: sql.prefix(80), as: UTF8.self), limit: 80)
         do {
             let result = try await target.session.connection.query(
-                sql, purpose: Self.holdsSecret(sql) ? "import an account" : purpose, deadline: target.session.deadline)
+                sql, purpose: kind == .account ? "import an account" : purpose, deadline: target.session.deadline)
             if let object, result.warnings > 0, object.isEvent {
                 let warnings = try await target.session.connection.query(
                     "SHOW WARNINGS", purpose: "see what became of an event", deadline: target.session.deadline)
@@ -133,16 +132,14 @@ struct Loader {
                 return
             }
             // A privilege that this server does not know (its component is not installed) must not cost the rebuild.
-            if let refusal = error.serverError, target.session.connection.isOpen,
-                sql.starts(with: "GRANT ".utf8) || sql.starts(with: "REVOKE ".utf8)
-            {
+            if let refusal = error.serverError, target.session.connection.isOpen, kind == .grant {
                 // Nobody may grant PROXY who was not granted it; where it is there already all is well.
                 if let account, try await holds(sql, account) { return }
                 leave("\(ItemText.oneLine(String(decoding: sql, as: UTF8.self), limit: 500)): \(refusal)")
                 return
             }
             var error = error
-            if Self.holdsSecret(sql), let refusal = error.serverError {
+            if kind == .account, let refusal = error.serverError {
                 // A syntax error quotes the statement, and with it the hash.
                 error.message = ""
                 error.serverError = ServerError(
@@ -187,10 +184,6 @@ struct Loader {
         let grants = try await target.session.run(
             "SHOW GRANTS FOR \(account.quoted)", "read the grants of account \(account.quoted)")
         return grants.rows.contains { $0.bytes(0) == grant }
-    }
-
-    private static func holdsSecret(_ sql: [UInt8]) -> Bool {
-        sql.starts(with: "CREATE USER".utf8) || sql.starts(with: "ALTER USER".utf8)
     }
 
     /// With the first statement: all that the target must have has been told by then.
