@@ -136,6 +136,82 @@ import Testing
         #expect(!plan.commands.map(\.name).contains(.liftReadOnly))
     }
 
+    private func names(_ step: Step, _ context: OperationContext) -> [Command.Name] {
+        OperationPlan(step, context).commands.map(\.name)
+    }
+
+    /// What only quorum mode does: semi-synchronous replication, and the count of rebuilds.
+    @Test func routerLedModeLeavesSemiSyncAlone() {
+        let quorum: Set<Command.Name> = [
+            .requireNothingErrant, .disableSemiSync, .disableSemiSyncWhenAgreed, .noteRebuild,
+        ]
+        for step in Self.repairs[1...2] {
+            let own = Set(names(step, context(.quorum, .recover, ledger: .a)))
+            let common = Set(names(step, context(.routerLed, .recover, ledger: .a)))
+            #expect(own.subtracting(common).isSubset(of: quorum) && common.isSubset(of: own), "\(step)")
+            #expect(common.isDisjoint(with: quorum) && own.contains(.disableSemiSync), "\(step)")
+        }
+        let rebuild = Set(names(Self.repairs[2], context(.quorum, .recover, ledger: .a)))
+        #expect(rebuild.isSuperset(of: [.disableSemiSyncWhenAgreed, .noteRebuild]))
+    }
+
+    /// At the end in quorum mode the other server is touched only to clear an old ledger off it, and never the primary.
+    @Test func anOldLedgerIsClearedOffADeposedServerOnly() {
+        func end(_ joined: ServerID, _ other: ServerFacts) -> [Command.Name] {
+            var context = context(.quorum, .recover, ledger: joined) { $0[joined.other] = .up(other) }
+            context.primary = .a
+            return names(.terminate(missing: [], keepClosed: true), context)
+        }
+        let rows = [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1")]
+        func facts(_ id: ServerID, _ ledger: [LedgerRow]?, closed: Bool = false) -> ServerFacts {
+            Fixture.facts(id) { ($0.ledger, $0.readOnly, $0.superReadOnly) = (ledger, closed, closed) }
+        }
+        #expect(end(.a, facts(.b, nil)) == [.clearLedger, .leave])
+        #expect(
+            end(.a, facts(.b, rows)) == [
+                .lockServer, .fenceWrites, .clearStaleLedger, .closeServer, .unlockServer, .clearLedger, .leave,
+            ])
+        #expect(!end(.a, facts(.b, rows, closed: true)).contains(.fenceWrites))
+        #expect(end(.b, facts(.a, rows)) == [.clearLedger, .closeServer, .leave])
+    }
+
+    /// In router-led mode it takes writes again at the end, where it answers and an operation was announced.
+    @Test func theOtherServerIsOpenedAtTheEndOfAnOperationOnly() {
+        let end = Step.terminate(missing: [], keepClosed: false)
+        #expect(names(end, context(.routerLed)).contains(.liftReadOnly))
+        #expect(!names(end, context(.routerLed) { $0.a = .downSoft("silent") }).contains(.liftReadOnly))
+        var scanned = context(.routerLed)
+        scanned.ledger = Ledger(server: .b, rows: [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1")])
+        #expect(names(end, scanned) == [.clearLedger, .leave])
+        #expect(!names(.abort(.nothingToDo), scanned).contains(.reopenUnmarked))
+    }
+
+    /// Another agent goes on in a higher epoch with a promotion that is on record already; an older one, or one of the other
+    /// server, is none of this operation's.
+    @Test func aPromotionOnRecordIsGoneThroughWithInItsOwnEpoch() {
+        func recordedIn(_ promotion: Promotion?) -> UInt64? {
+            var context = context(.quorum) { seen in
+                seen.b = .up(
+                    Fixture.facts(.b) {
+                        $0.channels = [Fixture.channel(from: .a)]
+                        $0.promotion = promotion
+                    })
+            }
+            context.ledger?.rows.append(
+                LedgerRow(id: 3, signal: .mast(host: "web2"), agent: "web2", epoch: 5, session: 9))
+            for case .requireApplied(_, let epoch, _) in OperationPlan(
+                .promoteWithoutSource(.b, reason: .onRecord), context
+            ).commands { return epoch }
+            return nil
+        }
+        let new = recordedIn(nil)
+        #expect(recordedIn(Promotion(epoch: 4, primary: Fixture.uuidB)) == 4)
+        #expect(recordedIn(Promotion(epoch: 3, primary: Fixture.uuidB)) == 3)
+        #expect(recordedIn(Promotion(epoch: 2, primary: Fixture.uuidB)) == new)
+        #expect(recordedIn(Promotion(epoch: 4, primary: Fixture.uuidA)) == new)
+        #expect(new != 4 && new != 3)
+    }
+
     @Test func everyCommandBelongsToAPlan() {
         var names: Set<Command.Name> = []
         for mode in Self.modes {
