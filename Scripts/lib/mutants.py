@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Puts a switch into every guard of the given Swift files, in place, and lists them.
+"""Puts a switch into every guard of Swift files and into every rule, in place, and lists them.
 
-    mutants.py FILE...      on a copy of the sources
+    mutants.py RULES FILE...      in a copy of the sources
 
-Each operand of a condition (of if, guard, while; split at && and ||) becomes Mutant.flip(N, operand): the same, and its
-opposite while mutant N is active. A condition that only matches a pattern or unwraps a value gets Mutant.keep(N): it
-does not match while N is active. One line for each goes to standard output: N, the file, the line, the condition.
+A rule (Tests/Mutants/Rules.toml) changes texts: BROKEN in them is true while its turn has come. Each operand of a
+condition (of if, guard, while, where, before "? :", and what stands between && and ||) becomes Mutant.flip(N, operand):
+the same, and its opposite while mutant N is active. A condition that only matches a pattern or unwraps a value gets
+Mutant.keep(N): it does not match while N is active. One line for each goes to standard output: N, the file, the line, the
+condition; for a rule: N, "rule", the trouble in which it matters, its name.
 """
 import re
 import sys
+import tomllib
 
 OPEN, CLOSE = "([{", ")]}"
 
@@ -52,13 +55,15 @@ def masked(text):
 
 
 def condition_end(mask, start, keyword):
-    """Where the condition ends: before the brace of its body, for a guard before its else."""
+    """Where the condition ends: before the brace of its body, for a guard before its else, for a case before its colon."""
     depth = 0
     for i in range(start, len(mask)):
         c = mask[i]
         if depth == 0 and keyword == "guard" and re.match(r"else\b", mask[i:]) and not mask[i - 1].isalnum():
             return i
-        if depth == 0 and keyword != "guard" and c == "{":
+        if depth == 0 and keyword == "where" and re.match(r":\s", mask[i:]) and not mask[i - 1].isspace():
+            return i
+        if depth == 0 and keyword not in ("guard", "where") and c == "{":
             return i
         if c in OPEN:
             depth += 1
@@ -67,6 +72,54 @@ def condition_end(mask, start, keyword):
             if depth < 0:
                 return None
     return None
+
+
+# What an operand outside of a condition cannot reach over.
+LEFT_END = re.compile(r"(&&|\|\||[,;]|[^=!<>]=| [?:]|\breturn| in|=>)(?=\s)")
+RIGHT_END = re.compile(r"\s(&&|\|\||\?|:)\s|[,;]")
+
+
+def operand_before(mask, end):
+    """The beginning of the operand that ends here."""
+    depth, i = 0, end - 1
+    while i >= 0:
+        c = mask[i]
+        if c in CLOSE:
+            depth += 1
+        elif c in OPEN:
+            depth -= 1
+            if depth < 0:
+                return i + 1
+        elif depth == 0:
+            # A statement ends with its line, unless the next line goes on with it.
+            if c == "\n" and not re.match(r"\s*(&&|\|\||[?:.]\s|\.)", mask[i:]) and mask[i + 1 : end].strip():
+                return i + 1
+            for k in range(max(0, i - 8), i + 1):
+                match = LEFT_END.match(mask, k)
+                if match and match.end() == i + 1:
+                    return i + 1
+        i -= 1
+    return 0
+
+
+def operand_after(mask, start):
+    """The end of the operand that begins here."""
+    depth, i = 0, start
+    while i < len(mask):
+        c = mask[i]
+        if c in OPEN:
+            depth += 1
+        elif c in CLOSE:
+            depth -= 1
+            if depth < 0:
+                return i
+        elif depth == 0 and mask[start:i].strip():
+            if RIGHT_END.match(mask, i):
+                return i
+            if c == "\n" and not re.match(r"\s*\.", mask[i:]):
+                return i
+        i += 1
+    return len(mask)
 
 
 def split(mask, a, b, marks):
@@ -97,14 +150,23 @@ def trimmed(text, a, b):
     return a, b
 
 
+def conditions(mask):
+    """(begin, end) of every condition of if, guard, while and where."""
+    for match in re.finditer(r"(?<![#.\w`])(guard|if|while|where)\b(?!:)", mask):
+        keyword = match.group(1)
+        # That of a loop ends before its body.
+        if keyword == "where" and re.search(r"\bfor\b", mask[mask.rfind("\n", 0, match.start()) + 1 : match.start()]):
+            keyword = "for"
+        end = condition_end(mask, match.end(), keyword)
+        if end is not None:
+            yield match.end(), end
+
+
 def edits(text):
     """(position, end, kind): what is to be wrapped, or where a keep is to be added."""
-    mask, found = masked(text), []
-    for match in re.finditer(r"(?<![#.\w`])(guard|if|while)\b", mask):
-        keyword, start = match.group(1), match.end()
-        end = condition_end(mask, start, keyword)
-        if end is None:
-            continue
+    mask, found, inside = masked(text), set(), []
+    for start, end in conditions(mask):
+        inside.append((start, end))
         patterns, last = False, None
         for a, b in split(mask, start, end, [","]):
             a, b = trimmed(text, a, b)
@@ -120,17 +182,80 @@ def edits(text):
             for c, d in split(mask, a, b, ["&&", "||"]):
                 c, d = trimmed(text, c, d)
                 if d > c:
-                    found.append((c, d, "flip"))
+                    found.add((c, d, "flip"))
         if patterns and last:
-            found.append((last, last, "keep"))
-    return sorted(found)
+            found.add((last, last, "keep"))
+    for match in re.finditer(r"\s(&&|\|\||\?)\s", mask):
+        if any(a <= match.start() < b for a, b in inside):
+            continue
+        sides = [(operand_before(mask, match.start()), match.start())]
+        if match.group(1) != "?":
+            sides.append((match.end(), operand_after(mask, match.end())))
+        # Which words a sentence has is for the tests of sentences.
+        if match.group(1) == "?" and text[match.end()] == '"':
+            continue
+        for a, b in sides:
+            a, b = trimmed(text, a, b)
+            label = re.match(r"\w+:\s+", mask[a:b])
+            a += label.end() if label else 0
+            if b > a and not re.search(r"\b(try|await|case|let)\b", mask[a:b]):
+                found.add((a, b, "flip"))
+    # Of what lies in another one, the outer one counts: edits may not overlap. What a rule brought is no guard.
+    kept = []
+    for a, b, kind in sorted(found, key=lambda e: (e[0], -e[1])):
+        if kept and a < kept[-1][1] or re.fullmatch(r"!?Mutant\.breaks\(\d+\)", text[a:b]):
+            continue
+        kept.append((a, b, kind))
+    return kept
+
+
+def rules(path):
+    """Makes the changes of all rules; lists them. Returns how many there are."""
+    listed = tomllib.load(open(path, "rb"))["rule"]
+    for number, rule in enumerate(listed, 1):
+        for change in rule["change"]:
+            file = change["file"]
+            text = open(file).read()
+            if change["from"] not in text:
+                sys.exit(f"{rule['name']}: {change['file']} does not have: {change['from']}")
+            if change["from"].count("\n") != change["to"].count("\n"):
+                sys.exit(f"{rule['name']}: the lines of {change['file']} would have other numbers")
+            new = change["to"].replace("BROKEN", f"Mutant.breaks({number})")
+            open(file, "w").write(text.replace(change["from"], new))
+        print(f"{number}\trule\t{rule['toward']}\t{rule['name']}")
+    return len(listed)
+
+
+# Targets that have nothing to do with policies and plans: not built in the copy.
+UNNEEDED = ("MySQLWireTests", "MySQLDumpTests", "LiveTests", "TestBed", "chaos", "demo-writer")
+
+
+def prune(path):
+    """Takes targets out of the package."""
+    text = open(path).read()
+    mask = masked(text)
+    for match in reversed(list(re.finditer(r"\.(?:testTarget|executableTarget|target)\(\s*name: ", mask))):
+        name = re.match(r'"([^"]+)"', text[match.end() :])
+        if not name or name.group(1) not in UNNEEDED:
+            continue
+        depth, end = 0, mask.index("(", match.start())
+        while True:
+            depth += (mask[end] == "(") - (mask[end] == ")")
+            end += 1
+            if depth == 0:
+                break
+        end += mask[end] == ","
+        text = text[: match.start()] + text[end:]
+        mask = mask[: match.start()] + mask[end:]
+    open(path, "w").write(text)
 
 
 def main():
-    number = 0
-    for path in sys.argv[1:]:
+    prune("Package.swift")
+    number = rules(sys.argv[1])
+    for path in sys.argv[2:]:
         text = open(path).read()
-        out, at = [], 0
+        out, at, places = [], 0, {}
         for a, b, kind in edits(text):
             number += 1
             line = text.count("\n", 0, a) + 1
@@ -142,7 +267,10 @@ def main():
                 words = "match " + " ".join(text[begin:b].split())
                 out += [text[at:a], f", Mutant.keep({number})"]
             at = b
-            print(f"{number}\t{path}\t{line}\t{words}")
+            words = re.sub(r"Mutant.breaks.[0-9]+.", "BROKEN", words)
+            # The second place of the same words in a file is another guard.
+            places[words] = places.get(words, 0) + 1
+            print(f"{number}\t{path}\t{line}\t{words}" + (f" #{places[words]}" if places[words] > 1 else ""))
         out.append(text[at:])
         open(path, "w").write("".join(out))
 

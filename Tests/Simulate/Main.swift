@@ -1,18 +1,16 @@
 import Glibc
 import WatchdogSimulation
 
-/// simulate [--histories N] [--seed N] [--break RULE] [--toward RULE] [--leave-out COMMAND] [--repeat COMMAND]
-///     [--swap COMMAND] [--pretend COMMAND] [--check-rules N] [--check-commands N] [--findings N] [--jobs N]
+/// simulate [--mode quorum|router-led] [--histories N] [--seed N] [--toward STYLE] [--leave-out COMMAND] [--repeat COMMAND] [--swap COMMAND]
+///     [--pretend COMMAND] [--check-commands N] [--findings N] [--jobs N]
 @main
 struct Simulate {
     struct Options {
         var histories: UInt64 = 20_000
         var seed: UInt64 = 1
-        var breaking: String?
+        var mode = "quorum"
         var toward: String?
         var alteration: Alteration?
-        /// Break every rule in turn, each for at most so many histories.
-        var checkRules: UInt64?
         /// Leave out and repeat every command in turn, each for at most so many histories.
         var checkCommands: UInt64?
         var findings = 1
@@ -21,7 +19,6 @@ struct Simulate {
 
     static func main() async {
         guard let options = parse() else { exit(64) }
-        if let limit = options.checkRules { await checkRules(options, limit) }
         if let limit = options.checkCommands { await checkCommands(options, limit) }
         let began = ContinuousClock.now
         let sum = await run(options)
@@ -33,7 +30,8 @@ struct Simulate {
         print(
             "\(sum.histories) histories in \(Int(seconds)) s (\(Int(Double(sum.histories) / seconds)) a second), "
                 + "\(sum.acknowledged) acknowledged writes, \(sum.promotions) promotions, "
-                + "\(sum.held) left to an operator, \(sum.findings.count) violations")
+                + "\(sum.planned) switchovers, \(sum.rebuilds) rebuilds, \(sum.held) left to an operator, \(sum.findings.count) violations"
+        )
         exit(sum.findings.isEmpty ? 0 : 1)
     }
 
@@ -45,9 +43,7 @@ struct Simulate {
                 let start = options.seed + job * share
                 let end = min(start + share, options.seed + options.histories)
                 group.addTask {
-                    Histories.run(
-                        start..<max(start, end), breaking: options.breaking, toward: options.toward,
-                        altering: options.alteration, findings: options.findings)
+                    play(options, start..<max(start, end), options.alteration, options.findings)
                 }
             }
             for await result in group {
@@ -55,6 +51,7 @@ struct Simulate {
                 sum.acknowledged += result.acknowledged
                 sum.promotions += result.promotions
                 sum.planned += result.planned
+                sum.rebuilds += result.rebuilds
                 sum.held += result.held
                 sum.findings += result.findings
             }
@@ -62,31 +59,12 @@ struct Simulate {
         return sum
     }
 
-    /// Two rules at a time; each stops at its first finding.
-    private static func checkRules(_ options: Options, _ limit: UInt64) async -> Never {
-        var missed = 0
-        await withTaskGroup(of: (String, Histories.Result).self) { group in
-            var rules = Histories.rules[...]
-            func next() {
-                guard let rule = rules.popFirst() else { return }
-                group.addTask {
-                    let seeds = options.seed..<options.seed + limit
-                    return (rule, Histories.run(seeds, breaking: rule, findings: 1))
-                }
-            }
-            for _ in 0..<options.jobs { next() }
-            for await (rule, result) in group {
-                if let finding = result.findings.first {
-                    print("\(rule): caught in history \(result.histories), seed \(finding.seed): \(finding.violation)")
-                } else {
-                    missed += 1
-                    print("\(rule): NOT caught in \(result.histories) histories")
-                }
-                next()
-            }
-        }
-        print("\(Histories.rules.count - missed) of \(Histories.rules.count) broken rules were caught")
-        exit(missed == 0 ? 0 : 1)
+    private static func play(
+        _ options: Options, _ seeds: Range<UInt64>, _ alteration: Alteration? = nil, _ findings: Int = 1
+    ) -> Histories.Result {
+        options.mode == "quorum"
+            ? Histories.run(seeds, toward: options.toward, altering: alteration, findings: findings)
+            : RouterLedHistories.run(seeds, altering: alteration, findings: findings)
     }
 
     /// One command after the other. Left out, it must be missed, or stand in the list of those that are not, with the
@@ -94,26 +72,28 @@ struct Simulate {
     private static func checkCommands(_ options: Options, _ limit: UInt64) async -> Never {
         var wrong = 0
         let seeds = options.seed..<options.seed + limit
-        let usual = Histories.run(seeds)
+        let usual = play(options, seeds)
+        let isQuorum = options.mode == "quorum"
+        let harmless = isQuorum ? Histories.harmless : RouterLedHistories.harmless
+        let names = isQuorum ? Alteration.names : RouterLedHistories.commands(of: seeds).sorted()
         for kind in [Alteration.Kind.leaveOut, .repeat] {
             await withTaskGroup(of: (String, String?).self) { group in
-                var names = Alteration.names[...]
+                var names = names[...]
                 func next() {
                     guard let name = names.popFirst() else { return }
                     group.addTask {
-                        let result = Histories.run(seeds, altering: Alteration(kind, name), findings: 1)
+                        let result = play(options, seeds, Alteration(kind, name))
                         if let trouble = noticed(result, usual) { return (name, trouble) }
-                        guard kind == .leaveOut, Histories.harmless[name] == nil else { return (name, nil) }
+                        guard kind == .leaveOut, harmless[name] == nil else { return (name, nil) }
                         // Seldom needed, perhaps: ten times as many say so.
-                        let more = Histories.run(
-                            seeds.upperBound..<seeds.upperBound + 9 * limit, altering: Alteration(kind, name),
-                            findings: 1)
+                        let more = play(
+                            options, seeds.upperBound..<seeds.upperBound + 9 * limit, Alteration(kind, name))
                         return (name, more.findings.first.map { "noticed, seed \($0.seed): \($0.violation)" })
                     }
                 }
                 for _ in 0..<options.jobs { next() }
                 for await (name, trouble) in group {
-                    let reason = kind == .leaveOut ? Histories.harmless[name] : nil
+                    let reason = kind == .leaveOut ? harmless[name] : nil
                     let isWrong = kind == .leaveOut ? (trouble == nil) != (reason != nil) : trouble != nil
                     if isWrong { wrong += 1 }
                     print(
@@ -125,7 +105,7 @@ struct Simulate {
                 }
             }
         }
-        print("\(Alteration.names.count) commands left out and repeated, \(wrong) unexpected")
+        print("\(names.count) commands left out and repeated, \(wrong) unexpected")
         exit(wrong == 0 ? 0 : 1)
     }
 
@@ -140,6 +120,9 @@ struct Simulate {
         if result.planned * 10 < usual.planned * 3 {
             return "noticed: \(result.planned) switchovers instead of \(usual.planned)"
         }
+        if result.rebuilds * 10 < usual.rebuilds * 3 {
+            return "noticed: \(result.rebuilds) rebuilds instead of \(usual.rebuilds)"
+        }
         if result.held * 10 > usual.held * 11 + 100 {
             return "noticed: \(result.held) histories are left to an operator instead of \(usual.held)"
         }
@@ -153,11 +136,15 @@ struct Simulate {
             guard let value = arguments.popFirst() else { return complain("\(option) needs a value") }
             let number = UInt64(value)
             switch option {
-            case "--break", "--toward":
-                guard Histories.rules.contains(value) else {
-                    return complain("no rule '\(value)': \(Histories.rules.joined(separator: ", "))")
+            case "--mode":
+                guard ["quorum", "router-led"].contains(value) else { return complain("no mode '\(value)'") }
+                options.mode = value
+                continue
+            case "--toward":
+                guard Histories.styles.contains(value) else {
+                    return complain("no style '\(value)': \(Histories.styles.joined(separator: ", "))")
                 }
-                if option == "--break" { options.breaking = value } else { options.toward = value }
+                options.toward = value
                 continue
             case "--leave-out", "--repeat", "--swap", "--pretend":
                 guard let kind = Alteration.Kind(rawValue: String(option.dropFirst(2))),
@@ -169,7 +156,6 @@ struct Simulate {
             case "--seed": options.seed = number ?? 0
             case "--jobs": options.jobs = Int(clamping: min(64, max(1, number ?? 1)))
             case "--findings": options.findings = Int(clamping: number ?? 1)
-            case "--check-rules": options.checkRules = number
             case "--check-commands": options.checkCommands = number
             default: return complain("no option \(option)")
             }

@@ -6,6 +6,8 @@ final class SimAgent {
     let name: String
     var alive = true
     var frozen = false
+    /// It stands still in the middle of its next look.
+    var freezesInLook = false
     /// Counts the lives of the process: what an earlier life had begun is not continued.
     var life = 0
     var born: Int64 = 0
@@ -42,10 +44,11 @@ final class SimAgent {
     var busy = false
     /// A step was under way when the last decision was made: it knows nothing of what that one has changed.
     var decidedBusy = false
-    var failures = 0
-    var quietUntil: Int64 = 0
+    var backoff = StepBackoff.quorum
     var leaseUntil: Int64?
     var lastStep = Step.none(.nothingToDo)
+    /// The step whose commands are under way.
+    var runningStep = Step.none(.nothingToDo)
     var postponed: [SimWorld.Event] = []
 
     var router = Router()

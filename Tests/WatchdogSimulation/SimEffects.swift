@@ -20,7 +20,6 @@ extension SimWorld {
         }
         guard let ledgerSession else { return false }
         let home = index(ledgerSession.server)
-        if breakage == .openWithoutLock, let done = openWithoutLock(command, agent, home) { return done }
         switch command {
         case .unlockServer:
             if sameLife { agents[agent].guest = nil }
@@ -47,6 +46,12 @@ extension SimWorld {
         return overLedger(command, agent, home, ledgerSession.session, sameLife: sameLife)
     }
 
+    /// A command that the model has no place for is found by the first history that meets it.
+    private func unknown(_ command: Command) -> Bool {
+        oracle.violations.append("the model does not know \(command.name)")
+        return false
+    }
+
     private func overLedger(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
         let server = servers[home]
         switch command {
@@ -65,7 +70,7 @@ extension SimWorld {
         case .takeOperationLock:
             if server.guest == nil, server.lock == nil { server.lock = session }
             return true
-        case .requireOperationLock: return server.lock == session || breakage == .electionWithoutLock
+        case .requireOperationLock: return server.lock == session
         case .releaseOperationLock:
             if server.lock == session { server.lock = nil }
             return true
@@ -82,16 +87,6 @@ extension SimWorld {
         }
         if sameLife { agents[agent].fenced = (epoch, done) }
         return true
-    }
-
-    private func openWithoutLock(_ command: Command, _ agent: Int, _ home: Int) -> Bool? {
-        switch command {
-        case .liftSuperReadOnly, .liftReadOnly:
-            guard servers[home].running, reaches(agent, servers[home].id) else { return false }
-            servers[home].superReadOnly = false
-            return command.name == .liftSuperReadOnly || open(home)
-        default: return nil
-        }
     }
 
     private func join(_ agent: Int, _ id: ServerID) -> Bool {
@@ -162,7 +157,7 @@ extension SimWorld {
 
     private func atHome(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
         let server = servers[home]
-        guard server.lock == session || breakage == .electionWithoutLock else { return false }
+        guard server.lock == session else { return false }
         switch command {
         case .stopReceiver:
             server.channel?.receiverWanted = false
@@ -186,7 +181,7 @@ extension SimWorld {
             let isRecorded = server.promotion.map { $0.primary == server.uuid && $0.epoch >= epoch } ?? false
             // What was accepted when the promotion was recorded is not taken back by a second try.
             if !isRecorded { oracle.accepted = accepted }
-            guard server.channel?.relay.isEmpty != false || accepted || isRecorded || breakage == .relayLogDropped
+            guard server.channel?.relay.isEmpty != false || accepted || isRecorded
             else {
                 resume(server)
                 return false
@@ -203,7 +198,7 @@ extension SimWorld {
         case .requireNotPromoted(let known):
             return server.promotion.map { $0.primary != server.uuid || $0.epoch <= known } ?? true
         case .enableSemiSync: server.semiSync = plan.semiSync
-        case .requireMajority: return breakage == .minorityLeads || rules.isMajority(quorum(home).seesPrimary)
+        case .requireMajority: return rules.isMajority(quorum(home).seesPrimary)
         case .liftSuperReadOnly: server.superReadOnly = false
         case .liftReadOnly: return open(home)
         case .clearLedger: server.ledger = nil
@@ -211,7 +206,7 @@ extension SimWorld {
         case .disableSemiSyncWhenAgreed:
             disableSemiSync(home)
             return !server.semiSync
-        default: return false
+        default: return unknown(command)
         }
         return true
     }
@@ -367,7 +362,7 @@ extension SimWorld {
         case .reopenUnmarked: return true
         case .requireRebuildable, .saveData, .markForRebuild, .copyData:
             return rebuild(command, agent, home, away, sameLife: sameLife)
-        default: return false
+        default: return unknown(command)
         }
         return true
     }
@@ -429,7 +424,7 @@ extension SimWorld {
             server.foreign = source.foreign
             server.ledger = nil
             tempt(away)
-        default: return false
+        default: return unknown(command)
         }
         return true
     }
@@ -473,7 +468,7 @@ extension SimWorld {
 
     /// Without its replica, if a majority has that on disk.
     private func disableSemiSync(_ server: Int) {
-        guard servers[server].semiSync, rules.isMajority(quorum(server).async) || breakage == .asyncUnrecorded else {
+        guard servers[server].semiSync, rules.isMajority(quorum(server).async) else {
             return
         }
         tell("\(servers[server].id) goes on alone")
@@ -489,7 +484,7 @@ extension SimWorld {
         case .disableSemiSyncIfAgreed: disableSemiSync(server)
         case .enableSemiSyncIfOpen: if !servers[server].readOnly { servers[server].semiSync = true }
         case .disableSemiSyncIfClosed: if servers[server].superReadOnly { servers[server].semiSync = false }
-        default: return false
+        default: return unknown(command)
         }
         return true
     }

@@ -51,9 +51,11 @@ struct Plan {
     var healed: Int64 = 0
 
     /// A few faults close together, the way in which they do harm.
-    static func random(_ dice: inout Dice, toward rule: QuorumPolicy.Breakage?) -> Plan {
+    ///
+    /// - Parameter style: the kind of trouble that most histories are to have.
+    static func random(_ dice: inout Dice, toward style: Style?) -> Plan {
         var plan = Plan()
-        let favourite = dice.chance(70) ? rule.flatMap(Style.init) : nil
+        let favourite = dice.chance(70) ? style : nil
         plan.agents = dice.chance(80) ? 3 : dice.chance(50) ? 4 : 5
         plan.semiSync = dice.chance(60)
         plan.maxLost = dice.chance(60) ? 1_000 : dice.chance(30) ? 3 : 0
@@ -69,7 +71,7 @@ struct Plan {
     }
 
     /// Kinds of trouble.
-    enum Style {
+    enum Style: String, CaseIterable {
         case anything, goneAndMore, sides, oneAfterTheOther, behind, everything, late
         /// The primary stands still and goes on when it has just been replaced.
         case wakes
@@ -96,22 +98,6 @@ struct Plan {
             case 96: self = .forgets
             case 97: self = .lateOpen
             default: self = .late
-            }
-        }
-
-        /// The trouble in which a rule matters most.
-        init?(_ rule: QuorumPolicy.Breakage) {
-            switch rule {
-            case .noLease, .noFenceWait, .votesCountTwice, .minorityLeads: self = .sides
-            case .voteWithOpenRouter, .promiseForgotten: self = .wakes
-            case .staleLocksReopen: self = .standsStill
-            case .asyncUnrecorded: self = .alone
-            case .relayLogDropped: self = .behind
-            case .staleServerOpened: self = .forgets
-            case .openWithoutLock: self = .lateOpen
-            case .noLossCheck: self = .goneAndMore
-            case .epochReused: self = .oneAfterTheOther
-            case .electionWithoutLock: self = .late
             }
         }
 
@@ -252,10 +238,8 @@ extension SimWorld {
             if plan.bound { agenda.add(now, .supervisor(agent, life: agents[agent].life)) }
         case .freezeAgent(let agent):
             guard agents[agent].alive, !agents[agent].frozen else { return }
-            agents[agent].frozen = true
-            if plan.bound {
-                agenda.add(now + rules.supervisor, .supervisor(agent, life: agents[agent].life))
-            }
+            // Some stand still with an answer under way.
+            if dice.chance(40) { agents[agent].freezesInLook = true } else { freeze(agent) }
         case .lossy(let percent): lossPercent = percent
         case .slowApplier:
             for server in servers.indices { servers[server].channel?.stalledUntil = now + fault.lasts }
@@ -316,6 +300,7 @@ extension SimWorld {
         case .oneWay(let from, let to): links.set(from, to, cut: false)
         case .killAgent(let agent): revive(agent)
         case .freezeAgent(let agent):
+            agents[agent].freezesInLook = false
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }
         case .lossy: lossPercent = 0
         case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord: break
@@ -390,6 +375,12 @@ extension SimWorld {
         servers[server].forgetful = true
     }
 
+    func freeze(_ agent: Int) {
+        agents[agent].freezesInLook = false
+        agents[agent].frozen = true
+        if plan.bound { agenda.add(now + rules.supervisor, .supervisor(agent, life: agents[agent].life)) }
+    }
+
     func kill(_ agent: Int) {
         guard agents[agent].alive else { return }
         agents[agent].alive = false
@@ -406,8 +397,7 @@ extension SimWorld {
     private func revive(_ agent: Int) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
-        var policy = QuorumPolicy(rules: old.policy.rules, configuration: Self.configuration, durable: old.disk)
-        policy.broken = old.policy.broken
+        let policy = QuorumPolicy(rules: old.policy.rules, configuration: Self.configuration, durable: old.disk)
         let new = SimAgent(index: agent, policy: policy)
         new.life = old.life
         new.disk = old.disk

@@ -12,6 +12,9 @@ extension SimWorld {
             agenda.add(now + delay(), .probe(agent, life: agents[agent].life, index(id), 0, now))
         }
         agenda.add(now + 45, .patience(agent, life: agents[agent].life))
+        if agents[agent].freezesInLook {
+            agenda.add(now + dice.within(1...12), .freeze(agent, life: agents[agent].life))
+        }
     }
 
     func probe(_ agent: Int, _ id: ServerID, _ stage: Int, _ asked: Int64) {
@@ -210,13 +213,13 @@ extension SimWorld {
             }
             let until = agents[agent].policy.lease.until
             agents[agent].leaseUntil =
-                orders.router == .close || agents[agent].policy.lease.isNeedless || breakage == .noLease
+                orders.router == .close || agents[agent].policy.lease.isNeedless
                 ? nil : until == .min ? now : until + agents[agent].born
             if orders.router == .close { stopRouter(agent) }
             let wait = setLocks(agent, orders.locks, take: true)
             agenda.add(now + wait, .carry(agent, life: life, 1))
         default:
-            let leased = now - agents[agent].born < agents[agent].policy.lease.until || breakage == .noLease
+            let leased = now - agents[agent].born < agents[agent].policy.lease.until
             if case .point(let id) = orders.router, leased, observation.seen.facts(id) != nil {
                 turnRouter(agent, to: id)
             }

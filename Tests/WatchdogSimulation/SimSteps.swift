@@ -16,23 +16,17 @@ extension SimWorld {
             if local.ledgerSession != nil { agents[agent].ledgerSession = nil }
             return false
         case .wait: return true
-        case .scan, .lock, .master: if now < local.quietUntil { return false }
-        case .abort:
-            agents[agent].quietUntil = now + 3_000
-            if local.ledgerSession == nil { return false }
         // The model's servers start closed.
         case .route, .startClosed: return false
-        default: break
+        default: if local.backoff.holdsBack(step, at: now) { return false }
         }
         let plan = OperationPlan(step, context(agent, observation.seen))
         agents[agent].commands = alteration?.applied(to: plan.commands) ?? plan.commands
-        if breakage == .openWithoutLock, case .open = step {
-            agents[agent].commands = plan.commands.filter { $0.name == .liftSuperReadOnly || $0.name == .liftReadOnly }
-        }
         agents[agent].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
         agents[agent].isUndoing = false
         agents[agent].found = SimAgent.Found()
         agents[agent].busy = true
+        agents[agent].runningStep = step
         send(agent)
         return true
     }
@@ -54,7 +48,7 @@ extension SimWorld {
         guard let command = agents[agent].commands.first else {
             if agents[agent].isUndoing { return fail(agent) }
             agents[agent].busy = false
-            agents[agent].failures = 0
+            agents[agent].backoff.succeeded(agents[agent].runningStep, at: now)
             return
         }
         agents[agent].commands.removeFirst()
@@ -166,12 +160,7 @@ extension SimWorld {
         release(agent)
         agents[agent].isUndoing = false
         agents[agent].busy = false
-        agents[agent].failures += 1
-        if agents[agent].failures >= 3 {
-            agents[agent].failures = 0
-            agents[agent].quietUntil = now + 10_000
-            agents[agent].ledgerSession = nil
-        }
+        if agents[agent].backoff.failed(at: now) { agents[agent].ledgerSession = nil }
     }
 
     private func release(_ agent: Int) {

@@ -7,6 +7,8 @@ final class SimWorld {
     enum Event: BitwiseCopyable {
         case tick
         case look(Int, life: Int)
+        /// A process stands still.
+        case freeze(Int, life: Int)
         case probe(Int, life: Int, Int, Int, Int64)
         case answered(Int, life: Int, Int, Int64)
         case patience(Int, life: Int)
@@ -44,14 +46,10 @@ final class SimWorld {
     var firsts: [ServerFacts?]
 
     let rules: QuorumRules
-    let breakage: QuorumPolicy.Breakage?
     let alteration: Alteration?
 
-    init(
-        seed: UInt64, plan: Plan, breakage: QuorumPolicy.Breakage?, alteration: Alteration? = nil, tell: Bool = false
-    ) {
+    init(seed: UInt64, plan: Plan, alteration: Alteration? = nil, tell: Bool = false) {
         dice = Dice(seed: seed)
-        self.breakage = breakage
         self.alteration = alteration
         self.plan = plan
         story = tell ? [] : nil
@@ -68,8 +66,7 @@ final class SimWorld {
         for index in 0..<plan.agents {
             var own = rules
             own.own = index
-            var policy = QuorumPolicy(rules: own, configuration: Self.configuration, durable: DurableState())
-            if let breakage { policy.broken = [breakage] }
+            let policy = QuorumPolicy(rules: own, configuration: Self.configuration, durable: DurableState())
             agents.initializeElement(at: index, to: SimAgent(index: index, policy: policy))
         }
         servers[1].channel = SimServer.Channel(source: .a)
@@ -186,6 +183,9 @@ final class SimWorld {
             if lives(agent, life, event) { probe(agent, servers[server].id, stage, asked) }
         case .answered(let agent, let life, let server, let asked):
             if lives(agent, life, event) { answered(agent, servers[server].id, asked) }
+        case .freeze(let agent, let life):
+            // Unless it is mended already.
+            if agents[agent].freezesInLook, lives(agent, life, event) { freeze(agent) }
         case .patience(let agent, let life): if lives(agent, life, event) { consider(agent, late: true) }
         case .carry(let agent, let life, let stage): if lives(agent, life, event) { carry(agent, stage) }
         case .deliver(let flight): deliver(flight)

@@ -72,6 +72,60 @@ import Testing
         #expect(other.explain()[.lost]?.holds == true)
     }
 
+    /// It shuts down in order: its replica still hears from it, and nobody is let in any more.
+    @Test func aServerThatRefusesForLongIsLostAlthoughItsReplicaHearsFromIt() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downHard("refused")
+        var lost: [Bool] = []
+        for mark in 1...25 {
+            scene.b = .up(QuorumPolicyTests.replica { $0.quorum?.receiverMark = UInt64(mark) })
+            _ = scene.look(100)
+            lost.append(scene.explain()[.lost]?.holds == true)
+        }
+        // From the second second on.
+        #expect(lost.firstIndex(of: true) == 20 && lost.suffix(5) == [true, true, true, true, true])
+    }
+
+    /// An agent's session there answers, though no new question does.
+    @Test func anAnswerOverTheLockSessionIsASignOfLife() {
+        func votes(pong: Bool) -> Bool {
+            var scene = Scene()
+            _ = scene.look()
+            let seen = Observation(
+                a: .downSoft("silent"), b: .up(QuorumPolicyTests.replica(receiver: .connecting)),
+                router: .leadsTo(uuid: Fixture.uuidA))
+            for time in stride(from: scene.now + 500, through: scene.now + 8_000, by: 500) {
+                _ = scene.policy.decide(
+                    TimedObservation(
+                        seen: seen, askedAt: time, now: time, pongA: pong ? time - 100 : nil, pongB: time,
+                        routerClosed: true), LocalStatus(agent: "web1"))
+            }
+            (scene.a, scene.b, scene.now) = (seen.a, seen.b, scene.now + 8_000)
+            return scene.explain()[.lost]?.holds == true
+        }
+        #expect(votes(pong: false) && !votes(pong: true))
+    }
+
+    /// Writes that hang speak against an open primary that answers, where `stalled_after` is set.
+    @Test func writesThatHangForLongCountLikeSilence() {
+        func isLost(limit: Int64, hang: Int64, on server: ServerID = .a, closed: Bool = false) -> Bool? {
+            var scene = Scene({ $0.stalledAfter = limit })
+            _ = scene.look()
+            let a = ServerView.up(Self.primary { ($0.readOnly, $0.superReadOnly) = (closed, closed) })
+            let observation = TimedObservation(
+                seen: Observation(a: a, b: scene.b, router: .noAnswer("")), askedAt: 200, now: 200, pongA: 200,
+                pongB: 200, stall: (server, hang))
+            _ = scene.policy.decide(observation, LocalStatus(agent: "web1"))
+            return scene.policy.explanation(observation).conditions.first { $0.code == .lost }?.holds
+        }
+        #expect(isLost(limit: 5_000, hang: 5_000) == true)
+        #expect(isLost(limit: 5_000, hang: 4_999) == false)
+        #expect(isLost(limit: 0, hang: 60_000) == false)
+        #expect(isLost(limit: 5_000, hang: 60_000, on: .b) == false)
+        #expect(isLost(limit: 5_000, hang: 60_000, closed: true) == false)
+    }
+
     @Test func aPromotionOfAnUnknownServerIsAnAmbiguity() {
         var scene = Scene()
         _ = scene.look()

@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    private func died(_ scene: inout Scene, votes: [Int] = []) {
+    static func die(_ scene: inout Scene, votes: [Int] = []) {
         scene.a = .downHard("refused")
         scene.b = .up(Self.replica(votes: votes, receiver: .connecting))
     }
@@ -90,7 +90,7 @@ import Testing
     @Test func onceRefusedIsNoVoteTwiceIsOne() {
         var scene = Scene()
         _ = scene.look()
-        died(&scene)
+        Self.die(&scene)
         #expect(scene.look().locks.vote == nil)
         let orders = scene.look()
         #expect(orders.locks.vote == .dead && orders.locks.voteOn == .b && orders.locks.seesPrimary == nil)
@@ -122,7 +122,7 @@ import Testing
     @Test func whatDoesNotChangeIsLookedAtOftenForAWhileOnly() {
         var scene = Scene()
         #expect(!scene.look().urgent)
-        died(&scene)
+        Self.die(&scene)
         for _ in 0..<100 { #expect(scene.look(200).urgent) }
         for _ in 0..<100 { _ = scene.look(200) }
         #expect(!scene.look(200).urgent)
@@ -154,7 +154,7 @@ import Testing
     @Test func aCampaignIsFollowedWithAPromiseThatOutlivesTheProcess() throws {
         var scene = Scene()
         _ = scene.look()
-        died(&scene)
+        Self.die(&scene)
         _ = scene.look()
         let mast = LedgerRow(id: 1, signal: .mast(host: "web2"), agent: "web2", epoch: 7, session: 9)
         scene.b = .up(Self.replica(votes: [0, 1], receiver: .connecting) { $0.ledger = [mast] })
@@ -349,19 +349,6 @@ import Testing
         #expect(throws: AgentError.self) { _ = try DurableStateFile(directory: folder, mode: .quorum).read() }
     }
 
-    @Test func explainNamesVotersAndWhatIsMissing() throws {
-        var scene = Scene()
-        _ = scene.look()
-        died(&scene, votes: [0])
-        _ = scene.look()
-        let quorum = try #require(scene.explain()[.quorum])
-        #expect(!quorum.holds)
-        #expect(
-            quorum.text
-                == "1 of 3 agents have lost a (web1), 2 are needed; no vote from web2, web3")
-        #expect(scene.explain()[.loss]?.holds == true)
-    }
-
     /// A replica that acknowledges and cannot apply is about to be rebuilt: leave is given before it is taken away, and is
     /// on disk by then. Without an operation it is not given.
     @Test(arguments: [true, false]) func leaveToGoOnAloneIsGivenBeforeARebuild(_ isMarked: Bool) {
@@ -392,21 +379,6 @@ import Testing
         #expect(leave(.recover, after: 5_000) == (.a, false))
         #expect(leave(.recover, after: 4_000) == (nil, true))
         #expect(leave(nil, after: 60_000) == (nil, true))
-    }
-
-    @Test func explainSaysWhatTheReplicaCannotApply() throws {
-        var scene = Scene()
-        _ = scene.look()
-        died(&scene)
-        scene.b = .up(
-            Self.replica(receiver: .connecting) {
-                $0.channels[0].applierErrno = 1062
-                $0.channels[0].retrieved = GTIDSet("\(Fixture.uuidA):5-13") ?? GTIDSet()
-            })
-        _ = scene.look()
-        let condition = try #require(scene.explain()[.applier])
-        #expect(
-            !condition.holds && condition.text.contains("3 transactions (\(Fixture.uuidA):11-13)"), "\(condition.text)")
     }
 
     /// A promise of an agent with other safety rules is one; an agent that may mean other servers promises nothing here.
@@ -441,34 +413,6 @@ import Testing
         #expect(!now.hang(since: before), "its next statement")
         now.waits = [7: 7]
         #expect(now.hang(since: before) && now.longest == 7_000)
-    }
-
-    @Test func aPauseABlockPeriodAndAsynchronousReplicationHoldAFailoverBackAndSaySo() {
-        func hold(_ control: Control, sync: Bool = true, _ rules: (inout QuorumRules) -> Void = { _ in }) -> Step {
-            var scene = Scene(rules)
-            if !sync { scene.a = .up(Self.primary { $0.quorum?.semiSync = SemiSync() }) }
-            _ = scene.look()
-            died(&scene)
-            _ = scene.look()
-            scene.b = .up(Self.replica(votes: [0, 1], receiver: .connecting) { $0.quorum?.control = control })
-            return scene.look().step
-        }
-        var control = Control()
-        #expect(hold(control) == .scan(on: .b))
-        control.paused = true
-        #expect(hold(control).reason?.code == .paused)
-        control = Control()
-        control.lastFailover = 60_000
-        #expect(
-            hold(control) { $0.blockPeriod = 3_600_000 }
-                == .scan(on: .b), "epoch 0 is acknowledged: no failover is on record")
-        guard case .none(let why) = hold(Control(), sync: false) else {
-            Issue.record("an asynchronous primary was replaced without asking")
-            return
-        }
-        #expect(why.code == .lossNotAccepted)
-        #expect("\(why)".contains("replication was asynchronous") && "\(why)".contains("max_lost_transactions = 0"))
-        #expect(hold(Control(), sync: false) { $0.maxLost = 100 } == .scan(on: .b))
     }
 
     @Test func aPrimaryThatLacksWhatWasSeenOnItIsNotOpened() {
@@ -508,118 +452,5 @@ import Testing
         }
         #expect(sees("1-10") == nil)
         #expect(sees("1-11") == .a)
-    }
-
-    @Test func agentsOfAnotherConfigurationAreNamedWithTheDifference() {
-        var scene = Scene()
-        let other = "repl-watchdog protocol=2 agents=00000000 servers=11111111 safety=22222222"
-        scene.a = .up(Self.primary { $0.quorum?.strangers = ["web3": other] })
-        let observation = TimedObservation(
-            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 1, now: 1)
-        _ = scene.look()
-        let text = scene.policy.diagnosis(observation).evidence.joined(separator: "; ")
-        #expect(text.contains("web3 goes by another configuration (agents, servers, safety)"))
-    }
-
-    @Test func aReplicaThatTakesWritesIsNamed() {
-        var scene = Scene()
-        _ = scene.look()
-        func diagnosis(_ change: (inout ServerFacts) -> Void) -> Diagnosis {
-            let b = ServerView.up(Self.replica(change))
-            return scene.policy.diagnosis(
-                TimedObservation(seen: Observation(a: scene.a, b: b, router: .noAnswer("")), askedAt: 1, now: 1))
-        }
-        let open = diagnosis { ($0.readOnly, $0.superReadOnly) = (false, false) }
-        #expect(open.exposed && open.exitStatus == 2 && open.summary.contains("b is not closed (read_only = OFF)"))
-        let half = diagnosis { $0.superReadOnly = false }
-        #expect(!half.exposed && half.summary.contains("b is not closed (super_read_only = OFF)"))
-        // The ledger of an operation lies on it.
-        let busy = diagnosis {
-            ($0.superReadOnly, $0.ledger) = (false, [LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1")])
-        }
-        #expect(!busy.exposed && !busy.summary.contains("is not closed"))
-    }
-
-    @Test func aPrimaryWithoutTheRecordOfItsPromotionIsNamed() {
-        var durable = DurableState()
-        durable.epoch = 3
-        durable.primary = Fixture.uuidA
-        var scene = Scene(durable: durable)
-        #expect(scene.look().locks.seesPrimary == nil)
-        let diagnosis = scene.policy.diagnosis(
-            TimedObservation(seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 1, now: 1))
-        #expect(diagnosis.incomplete && diagnosis.exitStatus == 2)
-        #expect(diagnosis.summary.contains("repl_watchdog.history of a lacks epoch 3"))
-    }
-
-    /// "All is well" is said where all is well, and nowhere else.
-    @Test func theStateHasTheReasonThatCountsMost() {
-        func reason(_ scene: Scene) -> Reason.Code? {
-            scene.policy.diagnosis(
-                TimedObservation(
-                    seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now
-                )
-            ).reason
-        }
-        var scene = Scene()
-        _ = scene.look()
-        #expect(reason(scene) == .nothingToDo)
-        died(&scene, votes: [0, 1])
-        #expect(reason(scene) == .serverSilent)
-        for _ in 0..<3 { _ = scene.look() }
-        #expect(reason(scene) == .primaryDead)
-        died(&scene, votes: [0])
-        #expect(reason(scene) == .noMajority)
-        scene = Scene()
-        _ = scene.look()
-        scene.b = .up(Self.replica { $0.channels[0].applierErrno = 1062 })
-        #expect(reason(scene) == .replicationBroken)
-        scene.b = .up(Self.replica { ($0.readOnly, $0.superReadOnly) = (false, false) })
-        #expect(reason(scene) == .openReplica)
-    }
-
-    /// A lying disk: what the primary made is on its replica alone now. A rebuild would end it.
-    @Test func aReplicaThatHoldsWhatThePrimaryLostIsLeftToAnOperator() {
-        for (executed, wanted) in [("1-10", true), ("1-11", false)] {
-            var scene = Scene()
-            _ = scene.look()
-            scene.b = .up(
-                Self.replica(receiver: .off) {
-                    $0.channels[0].receiverErrno = 13114
-                    $0.executed = GTIDSet("\(Fixture.uuidA):\(executed)") ?? GTIDSet()
-                })
-            _ = scene.look()
-            let orders = scene.look()
-            if wanted {
-                #expect(orders.step == .scan(on: .a), "\(orders.step)")
-            } else {
-                guard case .none(let why) = orders.step else {
-                    Issue.record("\(orders.step)")
-                    continue
-                }
-                #expect(why.code == .lostByPrimary)
-                #expect("\(why)".contains("holds \(Fixture.uuidA):11, which a made and has lost"), "\(why)")
-            }
-        }
-    }
-
-    /// A rebuild whose cause remains is not repeated for ever.
-    @Test func aReplicaThatBreaksAgainAndAgainIsLeftToAnOperator() {
-        for (rebuilds, wanted) in [(2, true), (3, false)] {
-            var scene = Scene { $0.rebuildsPerDay = 3 }
-            scene.a = .up(Self.primary { $0.quorum?.control.rebuildsToday = rebuilds })
-            scene.b = .up(Self.replica { $0.channels[0].applierErrno = 1062 })
-            _ = scene.look()
-            let orders = scene.look()
-            if wanted {
-                #expect(orders.step == .scan(on: .a), "\(orders.step)")
-            } else {
-                guard case .none(let why) = orders.step else {
-                    Issue.record("\(orders.step)")
-                    continue
-                }
-                #expect(why.code == .rebuiltTooOften, "\(why)")
-            }
-        }
     }
 }

@@ -1,5 +1,6 @@
 import SeededRandom
 import Testing
+import WatchdogSimulation
 
 @testable import Watchdog
 
@@ -17,7 +18,7 @@ import Testing
         var victim = killing
         for _ in 0..<loop {
             model.round(Int.random(in: model.agents.indices, using: &random))
-            if let step = victim, model.steps.count >= step,
+            if let count = victim, model.sent >= count,
                 let holder = model.agents.firstIndex(where: { agent in
                     agent.server.map { model.locks[$0] == agent.session } ?? false
                 })
@@ -63,10 +64,10 @@ import Testing
 
     @Test func anyAgentFinishesWhatAKilledOneBegan() {
         for seed in 0..<40 as Range<UInt64> {
-            for step in 2..<60 {
+            for count in 1..<60 {
                 var model = crashed(agents: 3)
-                run(&model, seed: seed, killing: step)
-                converged(model, primary: .b, "seed \(seed), operation master killed after step \(step)")
+                run(&model, seed: seed, killing: count)
+                converged(model, primary: .b, "seed \(seed), operation master killed after command \(count)")
                 let epochs = model.written.filter { if case .mast = $0.signal { true } else { false } }.map(\.epoch)
                 #expect(epochs == epochs.sorted() && Set(epochs).count == epochs.count, "seed \(seed)")
             }

@@ -56,8 +56,7 @@ package struct Assessment: Sendable {
             let complete = durable.executed.isSubset(of: facts.executed)
             let current = (facts.promotion?.epoch ?? 0) >= durable.epoch
             let lacks = Self.lost(seen.facts(primary.other), facts, policy.copied)
-            isComplete =
-                facts.rebuilding == nil && (complete && current && !lacks || policy.broken.contains(.staleServerOpened))
+            isComplete = facts.rebuilding == nil && complete && current && !lacks
             if ambiguity != nil {
                 evidence = nil
             } else if !isComplete, facts.readOnly || facts.superReadOnly, facts.rebuilding == nil {

@@ -89,7 +89,7 @@ extension QuorumPolicy {
         let who = quorum.votes.names(rules.agents)
         let missing = rules.everybody.subtracting(quorum.votes).names(rules.agents)
         return FailoverCondition(
-            code: .quorum, holds: rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
+            code: .quorum, holds: rules.isMajority(quorum.votes),
             text: "\(who.count) of \(rules.agents.count) agents have lost \(primary)"
                 + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))") + ", \(rules.majority) are needed"
                 + (missing.isEmpty ? "" : "; no vote from \(missing.joined(separator: ", "))"))
@@ -117,7 +117,6 @@ extension QuorumPolicy {
     }
 
     func loss(missing: GTIDSet, sync: Bool, accepted: Bool) -> FailoverCondition {
-        if broken.contains(.noLossCheck) { return FailoverCondition(code: .loss, holds: true, text: "") }
         if missing.isEmpty, sync {
             return FailoverCondition(
                 code: .loss, holds: true, text: "replication was semi-synchronous: nothing acknowledged is lost")

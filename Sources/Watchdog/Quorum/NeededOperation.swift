@@ -23,7 +23,7 @@ extension QuorumPolicy {
         if let ambiguity = assessment.ambiguity { return (nil, .ambiguous(ambiguity)) }
         guard let primary = assessment.primary, let replica = assessment.replica else { return (nil, nil) }
         if let facts = assessment.facts(replica), let quorum = facts.quorum,
-            rules.isMajority(counted(quorum)) || broken.contains(.minorityLeads),
+            rules.isMajority(quorum.votes),
             assessment.evidence != nil, quorum.votes.contains(rules.own)
         {
             if let condition = conditions(assessment).first(where: { !$0.holds }) { return (nil, .blocked(condition)) }
@@ -37,9 +37,8 @@ extension QuorumPolicy {
             if facts.rebuilding != nil { return (nil, .held(.halfMadeCopy(primary))) }
             return (nil, .held(.incompletePrimary(primary)))
         }
-        let majority = rules.isMajority(quorum.seesPrimary) || broken.contains(.minorityLeads)
+        let majority = rules.isMajority(quorum.seesPrimary)
         if facts.superReadOnly || facts.readOnly {
-            if broken.contains(.openWithoutLock) { return (.reopen(primary), nil) }
             return majority
                 ? reopen(assessment, primary) : (nil, .held(.closedUnseen(primary)))
         }
@@ -91,15 +90,6 @@ extension QuorumPolicy {
         let rebuilds = source.quorum?.control.rebuildsToday ?? 0
         return rebuilds < rules.rebuildsPerDay
             ? nil : .rebuiltTooOften(replica, times: rebuilds, error: why.text)
-    }
-
-    func counted(_ quorum: QuorumFacts) -> AgentSet {
-        guard broken.contains(.votesCountTwice), let first = rules.agents.indices.first(where: quorum.votes.contains)
-        else { return quorum.votes }
-        // A vote that counts for two.
-        var votes = quorum.votes
-        votes.insert(first == 0 ? 1 : 0)
-        return votes
     }
 
     /// A primary that was restarted is opened again unless somebody may be replacing it.

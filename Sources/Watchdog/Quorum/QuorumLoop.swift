@@ -33,8 +33,7 @@ actor QuorumLoop {
     private var lastState: String?
     private var fenced: (epoch: UInt64, done: Bool)?
     private var runningStep: Task<Void, Never>?
-    private var failures = 0
-    private var quietUntil = Deadline.after(.zero)
+    private var backoff = StepBackoff.quorum
     private let leaseGuard: LeaseGuard
     private let writes: WriteProbe
     private var hung: ServerID?
@@ -358,8 +357,7 @@ actor QuorumLoop {
             await participation.leave()
             return false
         case .wait: return true
-        case .scan, .lock, .master: if !quietUntil.hasPassed { return false }
-        default: break
+        default: if backoff.holdsBack(step, at: clock()) { return false }
         }
         let context = context(observation.seen)
         // Whatever a server makes of it, the loop goes on.
@@ -390,16 +388,10 @@ actor QuorumLoop {
                 for command in OperationPlan(step, context).commands { try await carryOut(command) }
             default: try await participation.perform(step, context)
             }
-            failures = 0
-            // What was called off is left alone for a moment.
-            if case .abort = step { quietUntil = .after(.seconds(3)) }
+            backoff.succeeded(step, at: clock())
         } catch {
             logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
-            failures += 1
-            if failures >= 3 {
-                // Others may have a better path.
-                failures = 0
-                quietUntil = .after(.seconds(10))
+            if backoff.failed(at: clock()) {
                 await participation.leave()
             } else {
                 try? await Task.sleep(for: .milliseconds(200))

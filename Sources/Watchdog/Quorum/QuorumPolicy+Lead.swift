@@ -26,7 +26,7 @@ extension QuorumPolicy {
         switch needed {
         case .failover(let target):
             let promised = promised(assessment, ledger, master)
-            guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+            guard rules.isMajority(promised) else {
                 return .wait(.until(.majority(promised.names(rules.agents))))
             }
             return .announce(.failover, target: target)
@@ -52,8 +52,6 @@ extension QuorumPolicy {
             if let how = strangers[host], !ConfigurationDigest(configuration).meansTheSame(how) { continue }
             set.insert(index)
         }
-        // A promise is a vote that counts: here one that counts for two.
-        if broken.contains(.votesCountTwice) { set.insert(rules.own == 0 ? 1 : 0) }
         return set
     }
 
@@ -78,13 +76,13 @@ extension QuorumPolicy {
             return .abort(blockedBy ?? .because(.notLost(target.other)))
         }
         let promised = promised(assessment, ledger, master)
-        guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+        guard rules.isMajority(promised) else {
             return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if let step = fenced(assessment, local, master, promised, target.other) { return step }
         if new.channels[0].receiver != .off { return .stopReceiver(target) }
         let left = new.channels[0].retrieved.subtracting(new.executed)
-        if !left.isEmpty, !broken.contains(.relayLogDropped) { return apply(assessment, master, new, target, left) }
+        if !left.isEmpty { return apply(assessment, master, new, target, left) }
         let condition = loss(
             missing: witnessed(ledger, master).subtracting(new.executed), sync: synced(ledger, master),
             accepted: new.quorum?.lossAccepted == true)
@@ -100,7 +98,6 @@ extension QuorumPolicy {
     private mutating func fenced(
         _ assessment: Assessment, _ local: LocalStatus, _ master: LedgerRow, _ promised: AgentSet, _ old: ServerID
     ) -> Step? {
-        if broken.contains(.noFenceWait) { return nil }
         let waited = timers.fence.elapsed(in: master.epoch, now: assessment.now)
         // A promise alone says nothing of the router: one that was made for a switchover leaves it open until the old
         // primary is closed. A vote does.
@@ -174,7 +171,7 @@ extension QuorumPolicy {
         // A majority must know of it as well: those who cannot see the new primary would otherwise open the old one again,
         // which is closed and lacks nothing that they have seen.
         let promised = promised(assessment, ledger, master)
-        guard rules.isMajority(promised) || broken.contains(.minorityLeads) else {
+        guard rules.isMajority(promised) else {
             return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if !old.superReadOnly { return .fence(target.other) }
@@ -243,11 +240,6 @@ extension QuorumPolicy {
         }
         if facts.rebuilding == nil, !facts.superReadOnly { return .fence(replica) }
         if let step = RouterLedPolicy.bringBack(assessment.observation.seen, ledger, primary: ledger.server) {
-            if case .wait(let why) = step, case .disconnected? = facts.channels.first?.health,
-                assessment.now - (tracks[replica]?.life ?? assessment.now) > Self.confirmGrace
-            {
-                return .abort(why)
-            }
             if case .rebuild = step, let hold = rebuildHeldBy(assessment, ledger.server) { return .abort(.held(hold)) }
             return step
         }

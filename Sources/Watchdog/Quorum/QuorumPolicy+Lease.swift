@@ -29,7 +29,7 @@ extension QuorumPolicy {
         }
         // The replica is asked in one look for this agent's vote first and for a failover attempt after it.
         if assessment.ambiguity == nil, let replica = assessment.facts(primary.other), let quorum = replica.quorum,
-            !quorum.votes.contains(rules.own) || broken.contains(.voteWithOpenRouter),
+            !quorum.votes.contains(rules.own),
             Ledger.failoverAttempt(replica.ledger, on: primary.other, after: durable.epoch) == nil,
             (replica.promotion?.epoch ?? 0) <= durable.epoch, replica.superReadOnly || replica.readOnly
         {
@@ -39,17 +39,13 @@ extension QuorumPolicy {
         guard let facts = assessment.facts(primary), let quorum = facts.quorum, assessment.isComplete,
             rules.isMajority(quorum.seesPrimary)
         else { return }
-        if assessment.facts(primary.other) != nil,
-            Ledger.failoverAttempt(assessment.facts(primary.other)?.ledger, on: primary.other, after: durable.epoch)
-                != nil,
-            !broken.contains(.noLease)
-        {
-            // Somebody leads a failover: what others hold here may be about to go.
-            if lease.hasLapsed { return }
-        }
+        // Somebody leads a failover: what others hold here may be about to go.
+        let attempt = Ledger.failoverAttempt(
+            assessment.facts(primary.other)?.ledger, on: primary.other, after: durable.epoch)
+        if lease.hasLapsed, attempt != nil { return }
         // Locks of those who have turned away may be left over for a while: they keep a router open, they do not
         // reopen one.
-        if lease.hasLapsed, !broken.contains(.staleLocksReopen) {
+        if lease.hasLapsed {
             guard let since = lease.majoritySince, since + rules.sessionTimeout + rules.interval <= asked else {
                 return
             }
@@ -85,7 +81,7 @@ extension QuorumPolicy {
     private func hasFailoverAttempt(_ assessment: Assessment) -> Bool { early(assessment) != nil }
 
     func hasLease(_ id: ServerID, _ assessment: Assessment) -> Bool {
-        lease.isHeld(on: id, at: assessment.now) || broken.contains(.noLease)
+        lease.isHeld(on: id, at: assessment.now)
     }
 
     /// What becomes of the router. A vote for silence rests on a closed router, and voids the lease.
@@ -104,7 +100,7 @@ extension QuorumPolicy {
         case .silent, .stalled:
             guard assessment.facts(primary.other) != nil else { break }
             lease.giveUp(needless: false)
-            return broken.contains(.voteWithOpenRouter) ? .keep : .close
+            return .close
         case .incomplete, nil: break
         }
         guard hasLease(primary, assessment) else {

@@ -20,7 +20,7 @@ extension QuorumPolicy {
     private func vote(_ assessment: Assessment, _ primary: ServerID) -> Orders.Vote? {
         guard let evidence = assessment.evidence, let replica = assessment.facts(primary.other),
             replica.rebuilding == nil,
-            !replica.channels.isEmpty || assessment.recorded(primary.other)
+            !replica.channels.isEmpty
         else { return nil }
         switch evidence {
         case .dead, .incomplete: return .dead
@@ -29,8 +29,7 @@ extension QuorumPolicy {
             // server alone. A promise that was made for a switchover is none of that before it is seen to lead there.
             let voted = replica.quorum?.votes.contains(rules.own) == true
             let promised = durable.promise.map { voted || assessment.observation.seen.routed == $0.on } ?? false
-            return assessment.observation.routerClosed || promised || broken.contains(.voteWithOpenRouter)
-                ? .unreachable : nil
+            return assessment.observation.routerClosed || promised ? .unreachable : nil
         }
     }
 }

@@ -36,9 +36,6 @@ extension QuorumPolicy {
         guard local.server == needed.server, let ledger = assessment.observation.seen.ledger(on: needed.server) else {
             return .scan(on: needed.server)
         }
-        if broken.contains(.electionWithoutLock), ledger.candidates.contains(where: { $0.session == local.session }) {
-            return .master(on: needed.server)
-        }
         if local.holdsLock, ledger.candidates.first?.session == local.session { return .master(on: needed.server) }
         return joinOrLock(ledger, local)
     }
@@ -64,11 +61,7 @@ extension QuorumPolicy {
             return .disableSemiSyncOnReplica(primary.other)
         }
         if quorum.semiSync.enabled, allowsAsync(assessment) {
-            if rules.isMajority(quorum.async) && dissenting(quorum, \.async).isEmpty
-                || broken.contains(.asyncUnrecorded)
-            {
-                return .disableSemiSync(primary)
-            }
+            if rules.isMajority(quorum.async), dissenting(quorum, \.async).isEmpty { return .disableSemiSync(primary) }
         }
         if assessment.ambiguity == nil, !quorum.semiSync.enabled, let replica = assessment.facts(primary.other),
             quorum.semiSync.clients > 0,

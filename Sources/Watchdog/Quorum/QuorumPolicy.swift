@@ -1,7 +1,7 @@
 /// One agent's part in quorum mode. Pure: it is given looks and answers with orders; it has no clock, no
 /// socket and no disk. `durable` is what its owner keeps on disk and hands in again after a restart.
 ///
-/// Who may write is decided by three rules, each of which the simulation can break on purpose (`Breakage`):
+/// Who may write is decided by three rules, each of which `Scripts/mutate` breaks in a copy to show that the simulation notices:
 /// 1. A router is open only while its agent holds a lease: it saw a majority of `alive` locks on the primary, or read
 ///    on the replica that nobody leads a failover, a short while ago (`QuorumPolicy+Lease`).
 /// 2. Who follows a failover attempt has turned away from the primary before, and promises on disk not to come back before it
@@ -12,8 +12,6 @@ package struct QuorumPolicy: Sendable {
     package let rules: QuorumRules
     let configuration: Configuration
     package internal(set) var durable: DurableState
-    /// What is broken on purpose, by the tests of the simulation.
-    package var broken: Set<Breakage> = []
 
     // What is remembered from look to look, and lost with the process.
     var tracks = PerServer<Track>()
@@ -54,13 +52,6 @@ package struct QuorumPolicy: Sendable {
         var answered: Int64?
         /// It was seen to start with super_read_only.
         var startsClosed = false
-    }
-
-    /// Rules that can be broken on purpose, to show that the simulation would notice.
-    package enum Breakage: String, Sendable, Hashable, CaseIterable {
-        case noLease, noFenceWait, votesCountTwice, minorityLeads, promiseForgotten, relayLogDropped, noLossCheck
-        case staleServerOpened, voteWithOpenRouter, staleLocksReopen, openWithoutLock, epochReused
-        case electionWithoutLock, asyncUnrecorded
     }
 
     package init(rules: QuorumRules, configuration: Configuration, durable: DurableState) {
@@ -196,7 +187,7 @@ package struct QuorumPolicy: Sendable {
     /// A promise ends when its server says how the failover attempt ended: with a promotion, or with no ledger left.
     private mutating func endPromise(_ observation: TimedObservation) {
         guard let promise = durable.promise else { return }
-        if broken.contains(.promiseForgotten) || durable.epoch >= promise.epoch { durable.promise = nil }
+        if durable.epoch >= promise.epoch { durable.promise = nil }
         guard let facts = observation.seen.facts(promise.on), facts.rebuilding == nil else { return }
         if Ledger.failoverAttempt(facts.ledger, on: promise.on) == nil { durable.promise = nil }
     }
@@ -240,7 +231,7 @@ package struct QuorumPolicy: Sendable {
         }
         let since = waitingSince ?? assessment.now
         waitingSince = since
-        if assessment.now - since >= rules.asyncAfter, !broken.contains(.asyncUnrecorded) { durable.sync = false }
+        if assessment.now - since >= rules.asyncAfter { durable.sync = false }
     }
 
     /// The replica acknowledges still, but only a rebuild mends it, and the one who does that waits for leave to take it
@@ -289,7 +280,6 @@ package struct QuorumPolicy: Sendable {
 
     /// The epoch of the next operation: higher than every one that was ever seen.
     package func nextEpoch(_ seen: Observation) -> UInt64 {
-        if broken.contains(.epochReused) { return max(1, durable.epoch) }
         // One that leaves no room for a next one is none of this cluster's.
         let possible = [seen.highestEpoch, durable.epoch, durable.promise?.epoch ?? 0, durable.operation].filter {
             $0 < PromotionRecord.highestEpoch

@@ -15,14 +15,8 @@ actor RouterLedLoop {
     private var lastState: ClusterState?
     private var eventsKept = Deadline.after(.zero)
     private var lastStep: Step?
-    private var failures = 0
-    private var routerFailures = 0
-    private var routerFailed = ContinuousClock.now
-    private var waitingSince = ContinuousClock.now
-    /// After it gave an operation up an agent lets others try for a while.
-    private var quietUntil = Deadline.after(.zero)
-
-    private static let patience = 3
+    private var patience = RouterLedPatience()
+    private let started = ContinuousClock.now
 
     init(configuration: Configuration, logger: Logger) throws(AgentError) {
         self.configuration = configuration
@@ -88,16 +82,22 @@ actor RouterLedLoop {
 
     // MARK: One round
 
+    /// Milliseconds since the loop began.
+    private var now: Int64 { started.duration(to: .now).milliseconds }
+
     private func round() async -> Outcome {
         let seen = await observer.look()
         let diagnosis = diagnoser.diagnose(seen)
         report(diagnosis)
         remember(seen, diagnosis)
         let standing = await standing()
-        var step = policy.nextStep(seen, diagnosis, standing)
-        if quiet(step) { step = .wait(.until(.othersToTry)) }
+        let wanted = policy.nextStep(seen, diagnosis, standing)
         let previous = lastStep
-        if await handOver(step, standing) { return .waiting(diagnosis) }
+        guard let step = patience.admit(wanted, standing, at: now) else {
+            logger.log(.handedOver, ["waited": "\(wanted)"])
+            await leave()
+            return .waiting(diagnosis)
+        }
         switch step {
         case .none:
             await leave()
@@ -114,7 +114,7 @@ actor RouterLedLoop {
         if step == previous { await pause(.milliseconds(300)) }
         do {
             try await perform(step, seen, standing)
-            failures = 0
+            patience.succeeded(step, at: now)
             return .acted
         } catch {
             return await failed(error, step, seen)
@@ -164,58 +164,18 @@ actor RouterLedLoop {
 
     private func standing() async -> LocalStatus {
         var standing = LocalStatus(
-            agent: configuration.agent.name, epoch: memory.epoch, routerFailed: routerFailures >= Self.patience)
-        // After a while it is tried again: what kept the router down may be mended.
-        if routerFailures >= Self.patience, routerFailed.duration(to: .now) > .seconds(60) {
-            routerFailures = 0
-            standing.routerFailed = false
-        }
+            agent: configuration.agent.name, epoch: memory.epoch, routerFailed: patience.routerFailed(at: now))
         await participation.describe(&standing)
         return standing
-    }
-
-    /// An operation master that cannot go on, perhaps only because of its own path to a server, lets others try.
-    private func handOver(_ step: Step, _ standing: LocalStatus) async -> Bool {
-        guard standing.holdsLock, case .wait = step, step == lastStep else {
-            waitingSince = .now
-            return false
-        }
-        guard waitingSince.duration(to: .now) > .seconds(90) else { return false }
-        logger.log(.handedOver, ["waited": "\(step)"])
-        waitingSince = .now
-        quietUntil = .after(.seconds(30))
-        await leave()
-        return true
-    }
-
-    private func quiet(_ step: Step) -> Bool {
-        guard !quietUntil.hasPassed else { return false }
-        switch step {
-        case .scan, .lock, .master: return true
-        default: return false
-        }
     }
 
     // MARK: Failure
 
     private func failed(_ error: AgentError, _ step: Step, _ seen: Observation) async -> Outcome {
         logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
-        if case .route = step {
-            // The servers' side of an operation stands even if this host's router does not come back.
-            routerFailures += 1
-            routerFailed = .now
-            return .failed(error, gaveUp: false)
-        }
-        failures += 1
-        let hopeless: Bool
-        if case .workingDirectory = error.cause { hopeless = true } else { hopeless = failures >= Self.patience }
-        guard hopeless else { return .failed(error, gaveUp: false) }
-        failures = 0
-        quietUntil = .after(.seconds(30))
-        if let session = participation.session, let ledger = policy.activeLedger(seen), ledger.kind == .recover,
-            ledger.server == session.server,
-            seen.facts(ledger.server.other)?.rebuilding == nil
-        {
+        let hopeless = if case .workingDirectory = error.cause { true } else { false }
+        guard patience.failed(step, hopeless: hopeless, at: now) else { return .failed(error, gaveUp: false) }
+        if RouterLedPatience.putsBack(policy.activeLedger(seen), seen, on: participation.session?.server) {
             do {
                 try await participation.perform(
                     .abort(.because(.stepFailed("\(error)"))),
@@ -236,7 +196,6 @@ actor RouterLedLoop {
             return
         }
         try await participation.perform(step, context(seen, standing))
-        if case .abort = step { quietUntil = .after(.seconds(30)) }
     }
 
     private func context(_ seen: Observation, _ standing: LocalStatus) -> OperationContext {
@@ -256,6 +215,5 @@ actor RouterLedLoop {
         } else {
             try await executor.route(to: server, uuid: uuid)
         }
-        routerFailures = 0
     }
 }

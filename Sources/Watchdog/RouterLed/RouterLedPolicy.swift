@@ -61,7 +61,9 @@ package struct RouterLedPolicy: Sendable {
     func activeLedger(_ seen: Observation) -> Ledger? { seen.activeLedger }
 
     /// Higher than every epoch that can be seen: in any ledger, in the histories, in the agent's memory.
-    func nextEpoch(_ seen: Observation, _ local: LocalStatus) -> UInt64 { max(seen.highestEpoch, local.epoch) + 1 }
+    package func nextEpoch(_ seen: Observation, _ local: LocalStatus) -> UInt64 {
+        max(seen.highestEpoch, local.epoch) + 1
+    }
 
     // MARK: Before an operation
 
@@ -174,7 +176,7 @@ package struct RouterLedPolicy: Sendable {
     }
 
     /// Whether the local router leads to this server and will do so after its next restart.
-    func turned(_ seen: Observation, to id: ServerID) -> Bool {
+    package func turned(_ seen: Observation, to id: ServerID) -> Bool {
         seen.routed == id && (seen.destinations == nil || seen.destinations?.first == configuration.servers[id])
     }
 

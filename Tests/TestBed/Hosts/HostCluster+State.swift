@@ -37,6 +37,20 @@ extension HostCluster {
         return primary
     }
 
+    /// Waits until every agent takes the primary for synchronous: until then a loss that cannot be ruled out forbids an
+    /// automatic failover, and an agent sees semi-sync back in force a look or two after it is.
+    func takenForSynchronous() async throws {
+        guard options.semiSync else { return }
+        try await eventually("every agent takes the primary for synchronous", within: .seconds(30)) {
+            try backends.allSatisfy { backend in
+                guard backend.isAgentRunning else { return true }
+                let state = try String(
+                    contentsOfFile: backend.workingDirectory + "/repl-watchdog.quorum", encoding: .utf8)
+                return state.split(separator: "\n").contains("sync=1")
+            }
+        }
+    }
+
     /// The agents keep the ledger's table: rows say that an operation is under way.
     func ledgerRows(on server: MySQLServer) async throws -> Int {
         do {

@@ -71,6 +71,7 @@ public final class Trial: Sendable {
     /// - Throws: where the cluster does not become whole.
     public func round(_ fault: Fault, seed: UInt64) async throws -> Round {
         let before = try await cluster.settled(writers, hold: .milliseconds(500))
+        if fault.replication != .asynchronous { try await cluster.takenForSynchronous() }
         observer.noteReplica(cluster.other(than: before))
         let context = Fault.Context(self, primary: before, seed: seed)
         do {
