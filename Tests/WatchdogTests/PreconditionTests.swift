@@ -41,6 +41,44 @@ import Testing
         #expect(other == false && why.contains("a server that is not b acknowledges"))
     }
 
+    /// The servers are not asked in one instant: the replica's receiver may stop, or start, between the two answers, as when
+    /// the primary dies in the middle of a look.
+    @Test func aReplicaThatWasAskedAMomentLaterIsNoThirdServer() {
+        var scene = QuorumPolicyTests.Scene()
+        let silent = ServerView.up(QuorumPolicyTests.replica { $0.quorum?.semiSync.acknowledges = false })
+        for _ in 0..<2 { _ = scene.look() }
+        #expect(scene.policy.durable.sync)
+        for _ in 0..<3 {
+            scene.b = silent
+            _ = scene.look()
+            #expect(scene.policy.durable.sync, "one look's word")
+            scene.b = .up(QuorumPolicyTests.replica())
+            _ = scene.look()
+        }
+        scene.b = silent
+        for _ in 0..<2 { _ = scene.look() }
+        #expect(!scene.policy.durable.sync, "two in a row")
+    }
+
+    /// What is not clear promises nothing new: a third server may acknowledge while the replica is away.
+    @Test func aReplicaThatIsSilentIsNotTakenForTheOneThatAcknowledges() {
+        var scene = QuorumPolicyTests.Scene()
+        scene.b = .up(QuorumPolicyTests.replica { $0.quorum?.semiSync.acknowledges = false })
+        _ = scene.look()
+        #expect(!scene.policy.durable.sync, "after the first look")
+        for _ in 0..<2 { _ = scene.look() }
+        scene.b = .downSoft("it stands still")
+        _ = scene.look()
+        #expect(!scene.policy.durable.sync)
+        scene.b = .up(QuorumPolicyTests.replica())
+        _ = scene.look()
+        #expect(scene.policy.durable.sync)
+        // A lost answer takes nothing away either.
+        scene.b = .downSoft("one lost answer")
+        _ = scene.look()
+        #expect(scene.policy.durable.sync)
+    }
+
     @Test func aFilteredReplicaIsNotPromoted() {
         let filtered: (inout ServerFacts) -> Void = { $0.quorum?.filtered = "replication filters" }
         let (_, data, evidence) = conditions(replica: filtered)

@@ -159,7 +159,7 @@ extension QuorumPolicy {
                     ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
-        if acknowledgedElsewhere(assessment, primary, quorum) {
+        if acknowledgement(assessment, primary, quorum) == .elsewhere {
             out.append(
                 "a server that is not \(primary.other) acknowledges to \(primary): what it has acknowledged need not be on "
                     + "\(primary.other), so replication does not count as semi-synchronous; set "

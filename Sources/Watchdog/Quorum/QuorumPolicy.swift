@@ -1,7 +1,7 @@
 /// One agent's part in quorum mode. Pure: it is given looks and answers with orders; it has no clock, no
 /// socket and no disk. `durable` is what its owner keeps on disk and hands in again after a restart.
 ///
-/// Who may write is decided by three rules, each of which `Scripts/mutate` breaks in a copy to show that the simulation notices:
+/// Who may write is decided by three rules. `Scripts/mutate` breaks each in a copy, and the simulation notices:
 /// 1. A router is open only while its agent holds a lease: it saw a majority of `alive` locks on the primary, or read
 ///    on the replica that nobody leads a failover, a short while ago (`QuorumPolicy+Lease`).
 /// 2. Who follows a failover attempt has turned away from the primary before, and promises on disk not to come back before it
@@ -50,6 +50,8 @@ package struct QuorumPolicy: Sendable {
         var markAt: Int64 = .min
         /// When the last look that had an answer was asked for.
         var answered: Int64?
+        /// Since when it has said, look by look, that it acknowledges nothing.
+        var unacknowledgedSince: Int64?
         /// It was seen to start with super_read_only.
         var startsClosed = false
     }
@@ -164,6 +166,8 @@ package struct QuorumPolicy: Sendable {
                 track.refusals = 0
                 track.answered = observation.askedAt
                 track.startsClosed = facts.quorum?.bootsClosed ?? true
+                let isSilent = facts.quorum?.semiSync.acknowledges == false
+                track.unacknowledgedSince = isSilent ? track.unacknowledgedSince ?? observation.now : nil
                 if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
                     // The first mark of a life says nothing about when it was made.
                     track.markAt = track.markAt == .min ? observation.now - rules.vouch : observation.now
@@ -198,21 +202,39 @@ package struct QuorumPolicy: Sendable {
         else { return }
         let new = facts.executed
         if durable.executed != new, assessment.isComplete { durable.executed = new }
-        if !quorum.semiSync.guarantees || acknowledgedElsewhere(assessment, primary, quorum) {
-            durable.sync = false
-        } else if quorum.semiSync.clients > 0, !quorum.async.contains(rules.own) {
-            // Only after this agent's leave for the primary to go on alone is seen to be taken back.
-            durable.sync = true
+        switch acknowledgement(assessment, primary, quorum) {
+        case _ where !quorum.semiSync.guarantees: durable.sync = false
+        case .elsewhere?: durable.sync = false
+        // Only after this agent's leave for the primary to go on alone is seen to be taken back.
+        case .replicas? where !quorum.async.contains(rules.own): durable.sync = true
+        case .replicas?, .unclear?, nil: break
         }
     }
 
-    /// Whether somebody acknowledges who is not the replica: it does not, or has been away for longer than its connection
-    /// is taken for alive. A third server's word says nothing of what the replica has.
-    func acknowledgedElsewhere(_ assessment: Assessment, _ primary: ServerID, _ quorum: QuorumFacts) -> Bool {
-        guard quorum.semiSync.clients > 0 else { return false }
-        if quorum.replicas.contains(where: { $0 != durable.uuids[primary.other] }) { return true }
-        if let replica = assessment.facts(primary.other)?.quorum { return !replica.semiSync.acknowledges }
-        return tracks[primary.other].map { assessment.now - $0.life > rules.asyncAfter } ?? false
+    /// Whose acknowledgement the primary's commits have.
+    enum Acknowledgement {
+        case replicas
+        /// A third server's word says nothing of what the replica has.
+        case elsewhere
+        /// Not to be told from one look.
+        case unclear
+    }
+
+    /// Nil where nobody acknowledges.
+    ///
+    /// The two servers are not asked in one instant: a replica that says it does not acknowledge may have lost its source
+    /// after that had counted it, as when the primary dies in the middle of a look, and its status goes with its receiver.
+    /// So one look's word changes nothing; two in a row do, or a silence longer than its connection is taken for alive.
+    func acknowledgement(_ assessment: Assessment, _ primary: ServerID, _ quorum: QuorumFacts) -> Acknowledgement? {
+        guard quorum.semiSync.clients > 0 else { return nil }
+        if quorum.replicas.contains(where: { $0 != durable.uuids[primary.other] }) { return .elsewhere }
+        guard let track = tracks[primary.other] else { return .unclear }
+        guard let replica = assessment.facts(primary.other)?.quorum else {
+            return assessment.now - track.life > rules.asyncAfter ? .elsewhere : .unclear
+        }
+        if replica.semiSync.acknowledges { return .replicas }
+        let wasSilent = track.unacknowledgedSince.map { $0 < assessment.observation.askedAt } ?? false
+        return wasSilent ? .elsewhere : .unclear
     }
 
     /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk
