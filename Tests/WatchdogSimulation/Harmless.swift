@@ -16,7 +16,7 @@ extension Histories {
         ([.requireRoom, .requireCopyable], "the model's copies always fit (RecoverTests, RefusalTests)"),
         ([.persistClosed, .persistClosedIfAllowed], "the model's servers always start closed"),
         ([.noteRebuild], "the model does not count rebuilds (QuorumPolicyTests do)"),
-        ([.reopenUnmarked], "of router-led mode, which this model does not play (RecoverTests)"),
+        ([.reopenUnmarked], "of router-led mode, whose own model misses it"),
         ([.runFenceCommand], "a router that is not proven closed is waited for instead"),
 
         // What comes later by itself.

@@ -87,37 +87,7 @@ final class SimWorld {
         agents.deallocate()
     }
 
-    static let configuration: Configuration = {
-        let text = """
-            cluster = "shop"
-            mode = "quorum"
-            agents = ["web1", "web2", "web3"]
-            working_directory = "/nowhere"
-            [agent]
-            name = "web1"
-            [servers.a]
-            address = "10.0.0.1:3306"
-            [servers.b]
-            address = "10.0.0.2:3306"
-            [credentials]
-            user = "watchdog"
-            [replication]
-            user = "repl"
-            password = "y"
-            [router]
-            address = "127.0.0.1:7001"
-            config_file = "/nowhere/router.conf"
-            section = "routing:mysql_failover"
-            restart = ["true"]
-            stop = ["true"]
-            destinations = "primary-only"
-            """
-        do {
-            return try Configuration.parse(text, file: "model", surroundings: .init(password: Secret("x")))
-        } catch {
-            fatalError("the model's configuration: \(error)")
-        }
-    }()
+    static let configuration = Configuration.ofModel(.quorum, agent: "web1")
     static let addresses: PerServer<String> = {
         var addresses = PerServer<String>()
         (addresses[.a], addresses[.b]) = ("10.0.0.1:3306", "10.0.0.2:3306")

@@ -1,10 +1,11 @@
 import MySQLWire
+import WatchdogSimulation
 
 @testable import Watchdog
 
 enum Fixture {
-    static let uuidA = "aaaaaaaa-0000-0000-0000-000000000001"
-    static let uuidB = "bbbbbbbb-0000-0000-0000-000000000002"
+    static let uuidA = ModelCluster.uuidA
+    static let uuidB = ModelCluster.uuidB
 
     static func configuration(agent: String = "web1") -> Configuration {
         Configuration(
@@ -22,10 +23,7 @@ enum Fixture {
     static func channel(from id: ServerID, _ change: (inout ReplicationChannel) -> Void = { _ in })
         -> ReplicationChannel
     {
-        var channel = ReplicationChannel(
-            sourceHost: id == .a ? "10.0.0.1" : "10.0.0.2", sourcePort: 3306, sourceUUID: id == .a ? uuidA : uuidB)
-        change(&channel)
-        return channel
+        ModelCluster.channel(from: id, change)
     }
 
     static func facts(_ id: ServerID, _ change: (inout ServerFacts) -> Void = { _ in }) -> ServerFacts {

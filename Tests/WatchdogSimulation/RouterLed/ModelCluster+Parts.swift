@@ -8,42 +8,11 @@ extension ModelCluster {
 
     /// An agent of router-led mode that knows of no other.
     package static func configuration(_ agent: String) -> Configuration {
-        configurations[agent] ?? read(agent)
+        configurations[agent] ?? .ofModel(.routerLed, agent: agent)
     }
 
     private static let configurations: [String: Configuration] = Dictionary(
-        uniqueKeysWithValues: (1...4).map { ("web\($0)", read("web\($0)")) })
-
-    private static func read(_ agent: String) -> Configuration {
-        let text = """
-            cluster = "shop"
-            mode = "router-led"
-            working_directory = "/nowhere"
-            [agent]
-            name = "\(agent)"
-            [servers.a]
-            address = "10.0.0.1:3306"
-            [servers.b]
-            address = "10.0.0.2:3306"
-            [credentials]
-            user = "watchdog"
-            [replication]
-            user = "repl"
-            password = "y"
-            [router]
-            address = "127.0.0.1:7001"
-            config_file = "/nowhere/router.conf"
-            section = "routing:mysql_failover"
-            restart = ["true"]
-            stop = ["true"]
-            destinations = "primary-first"
-            """
-        do {
-            return try Configuration.parse(text, file: "model", surroundings: .init(password: Secret("x")))
-        } catch {
-            fatalError("the model's configuration: \(error)")
-        }
-    }
+        uniqueKeysWithValues: (1...4).map { ("web\($0)", .ofModel(.routerLed, agent: "web\($0)")) })
 
     package static func channel(
         from id: ServerID, _ change: (inout ReplicationChannel) -> Void = { _ in }
