@@ -164,18 +164,35 @@ struct ReportingCommandTests {
     @Test("cron's form waits before it looks, and SIGTERM ends the wait at once and well")
     func cron() async throws {
         let file = try File(ConfigurationTests.text())
-        let started = try Started(["--config", file.path])
-        let deadline = ContinuousClock.now.advanced(by: .seconds(20))
-        while !started.text("errors").contains("waiting before the pass event=pass-waiting wait="),
-            ContinuousClock.now < deadline
-        {
-            try await Task.sleep(for: .milliseconds(10))
+        // The wait is picked at random: one that may be over before this test goes on shows nothing.
+        for _ in 0..<20 {
+            let started = try Started(["--config", file.path])
+            let deadline = ContinuousClock.now.advanced(by: .seconds(20))
+            while Self.wait(started) == nil, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            let wait = Self.wait(started)
+            let began = ContinuousClock.now
+            started.terminate()
+            let ended = try await started.end()
+            guard let wait else {
+                Issue.record("no wait was told: \(ended.errors)")
+                return
+            }
+            if wait < .seconds(100) { continue }
+            #expect(ended.status == 0, "\(ended.errors)")
+            #expect(began.duration(to: .now) < .seconds(30))
+            return
         }
-        let began = ContinuousClock.now
-        started.terminate()
-        let ended = try await started.end()
-        #expect(ended.errors.contains("waiting before the pass event=pass-waiting wait="))
-        #expect(ended.status == 0, "\(ended.errors)")
-        #expect(began.duration(to: .now) < .seconds(5))
+        Issue.record("twenty waits in a row are shorter than 100 s of 297")
+    }
+
+    /// The wait that a program has told, once the line is whole.
+    private static func wait(_ started: Started) -> Duration? {
+        guard
+            let line = started.text("errors").split(separator: "\n", omittingEmptySubsequences: false).dropLast().first,
+            let field = line.firstRange(of: "event=pass-waiting wait=")
+        else { return nil }
+        return DurationText.parse(String(line[field.upperBound...]))
     }
 }
