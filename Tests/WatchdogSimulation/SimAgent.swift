@@ -15,40 +15,37 @@ final class SimAgent {
     // On disk.
     var disk = DurableState()
 
+    /// Nothing can be written there.
+    var diskIsFull = false
+
     // In the process.
-    var policy: QuorumPolicy
-    var written = DurableState()
+    var loop: QuorumMachine
+    /// Counts the rounds of the loop.
+    var round = 0
+    var isResting = true
+    /// The next round follows this one at once.
+    var isWoken = false
     /// When each lock session last had an answer; nil while there is none.
     var pong: [Int64?] = [nil, nil]
     var ledgerSession: (server: ServerID, session: Int)?
     /// This agent's session with the operation lock on the server that is not the ledger's.
     var guest: (server: ServerID, session: Int)?
-    var lastStanding: LocalStatus
-    var views: [ServerView?] = [nil, nil]
     /// What is on its way back from each server.
     var answers: [ServerView?] = [nil, nil]
-    /// What was decided and is being carried out.
-    var orders: Orders?
-    var observation: TimedObservation?
     var fenced: (epoch: UInt64, done: Bool)?
-    var asked: [Int64] = [0, 0]
-    var probing = [false, false]
-    var silent = [false, false]
-    var began: Int64 = 0
-    var looking = false
     /// What is left of the plan, and what puts things back where it fails.
     var commands: [Command] = []
     var onFailure: [Command] = []
     var isUndoing = false
     var found = Found()
-    var busy = false
-    /// A step was under way when the last decision was made: it knows nothing of what that one has changed.
-    var decidedBusy = false
-    var backoff = StepBackoff.quorum
-    var leaseUntil: Int64?
+    var machine = RouterMachine(probeTimeout: 2_000)
+    /// What became of the router's last command, on its way to the machine.
+    var routerOutcome: RouterMachine.Outcome?
+    /// Counts the questions to the router's port.
+    var asks = 0
+    /// The command under way is such a question.
+    var isAsking = false
     var lastStep = Step.none(.nothingToDo)
-    /// The step whose commands are under way.
-    var runningStep = Step.none(.nothingToDo)
     var postponed: [SimWorld.Event] = []
 
     var router = Router()
@@ -69,32 +66,23 @@ final class SimAgent {
     }
 
     struct Router {
-        enum State: Equatable {
-            case leads(ServerID)
-            case closed
-            /// Being restarted; until `old` ends it leads where it led.
-            case turning(to: ServerID, old: ServerID?)
-            case stopping(old: ServerID?)
-        }
-        var state = State.leads(.a)
-        /// Counts its processes: the connections through an earlier one are gone.
+        /// Where a client that writes now ends up; nil while no process runs.
+        var leads: ServerID? = .a
+        /// Counts its processes, and the times that all connections through it were ended.
         var process = 0
-
-        /// Where a client that writes now ends up.
-        var leads: ServerID? {
-            switch state {
-            case .leads(let id): id
-            case .turning(_, let old), .stopping(let old): old
-            case .closed: nil
-            }
-        }
+        var connections = 0
+        /// The command that is at work on it, since when, and how many there have been.
+        var command: RouterMachine.Command?
+        var began: Int64 = 0
+        var work = 0
+        /// It can be neither stopped nor restarted.
+        var isStubborn = false
     }
 
-    init(index: Int, policy: QuorumPolicy) {
+    init(index: Int, loop: QuorumMachine) {
         self.index = index
         name = "web\(index + 1)"
-        self.policy = policy
-        lastStanding = LocalStatus(agent: name)
+        self.loop = loop
     }
 }
 

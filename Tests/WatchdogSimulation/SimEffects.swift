@@ -317,8 +317,9 @@ extension SimWorld {
     /// Whether a majority of the agents knows of transactions that this server lacks.
     private func isMissed(_ server: Int) -> Bool {
         let know = agents.filter {
-            $0.policy.durable.primary == servers[server].uuid
-                && !$0.policy.durable.executed.union($0.policy.copied.set).isSubset(of: servers[server].executed)
+            $0.loop.policy.durable.primary == servers[server].uuid
+                && !$0.loop.policy.durable.executed.union($0.loop.policy.copied.set).isSubset(
+                    of: servers[server].executed)
         }
         return know.count >= rules.majority
     }
@@ -371,8 +372,7 @@ extension SimWorld {
     private func fence(_ away: Int) {
         let server = servers[away]
         (server.superReadOnly, server.readOnly, server.closing) = (true, true, false)
-        for host in agents.indices where agents[host].router.leads == server.id { agents[host].router.process += 1 }
-        restartMoves(server.id)
+        for host in agents.indices where agents[host].router.leads == server.id { agents[host].router.connections += 1 }
         server.semiSync = false
         for entry in server.waiting { server.commit(entry.tx) }
         server.waiting = []
@@ -451,17 +451,6 @@ extension SimWorld {
         server.foreign = nil
         tempt(away)
         return true
-    }
-
-    /// A router's connections to a server were ended, not its process: what was under way is not.
-    private func restartMoves(_ id: ServerID) {
-        for host in agents.indices {
-            switch agents[host].router.state {
-            case .stopping where agents[host].router.leads == id, .turning where agents[host].router.leads == id:
-                agenda.add(now + dice.within(30...300), .routerStopped(host, agents[host].router.process))
-            default: break
-            }
-        }
     }
 
     // MARK: Over a lock session

@@ -29,6 +29,12 @@ struct Fault {
         case errant
         /// A row of another cluster stands in the history.
         case foreignRecord
+        /// A host's router can be neither stopped nor restarted.
+        case stubbornRouter(Int)
+        /// A host's disk takes nothing any more.
+        case fullDisk(Int)
+        /// The agent's loop begins anew with its configuration read again.
+        case reload(Int)
     }
     var kind: Kind
     var at: Int64
@@ -83,6 +89,8 @@ struct Plan {
         case forgets
         /// Who opens the primary again stands still meanwhile, and another one is made primary.
         case lateOpen
+        /// The primary stands still, and a router can be neither stopped nor restarted meanwhile.
+        case stubborn
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -97,6 +105,7 @@ struct Plan {
             case 94..<96: self = .alone
             case 96: self = .forgets
             case 97: self = .lateOpen
+            case 98: self = .stubborn
             default: self = .late
             }
         }
@@ -107,7 +116,7 @@ struct Plan {
             case .sides, .standsStill: plan.bound = true
             case .alone: plan.semiSync = true
             case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
-            case .lateOpen: (plan.semiSync, plan.bound) = (true, false)
+            case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
             default: break
             }
         }
@@ -178,6 +187,10 @@ struct Plan {
             add(.crash(.a), at, short)
             add(.freezeAgent(dice.pick(agents)), at + short + dice.within(100...1_300), dice.within(10_500...14_000))
             add(.crash(.a), at + short + dice.within(2_500...4_500), dice.within(1_500...4_000))
+        case .stubborn:
+            let lasts = dice.within(4_500...9_000)
+            add(.freeze(.a), at, lasts)
+            add(.stubbornRouter(dice.pick(agents)), at - dice.within(0...500), lasts + dice.within(500...3_000))
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))
@@ -207,8 +220,11 @@ struct Plan {
             var side = [server == .a ? 0 : 1]
             for host in 0..<agents where dice.chance(40) { side.append(2 + host) }
             return .partition(side)
-        case 53..<59: return .oneWay(dice.pick(2 + agents), dice.pick(2 + agents))
-        case 59..<69: return .killAgent(dice.pick(agents))
+        case 53..<57: return .oneWay(dice.pick(2 + agents), dice.pick(2 + agents))
+        case 57: return .stubbornRouter(dice.pick(agents))
+        case 58: return .fullDisk(dice.pick(agents))
+        case 59: return .reload(dice.pick(agents))
+        case 60..<69: return .killAgent(dice.pick(agents))
         case 69..<78: return .freezeAgent(dice.pick(agents))
         case 78..<82: return .lossy(10 + dice.pick(40))
         case 82..<85: return .slowApplier
@@ -267,6 +283,11 @@ extension SimWorld {
             for server in servers.indices where servers[server].running {
                 servers[server].foreign = Promotion(epoch: 1_000, primary: SimServer.foreignUUID)
             }
+        case .stubbornRouter(let agent):
+            // Where nothing else fences, nobody can promise anything about such a router.
+            agents[agent].router.isStubborn = plan.semiSync && !plan.bound
+        case .fullDisk(let agent): agents[agent].diskIsFull = true
+        case .reload(let agent): reload(agent)
         case .errant:
             for server in servers.indices where servers[server].channel != nil && servers[server].running {
                 let tx = Tx(mark: nil, gtid: servers[server].nextGTID())
@@ -303,7 +324,9 @@ extension SimWorld {
             agents[agent].freezesInLook = false
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }
         case .lossy: lossPercent = 0
-        case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord: break
+        case .stubbornRouter(let agent): agents[agent].router.isStubborn = false
+        case .fullDisk(let agent): agents[agent].diskIsFull = false
+        case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord, .reload: break
         case .failover:
             for server in servers.indices {
                 servers[server].failoverAsked = false
@@ -387,26 +410,39 @@ extension SimWorld {
         agents[agent].frozen = false
         agents[agent].life += 1
         agents[agent].postponed = []
-        agents[agent].leaseUntil = nil
         agents[agent].ledgerSession = nil
         agents[agent].guest = nil
         agents[agent].pong = [nil, nil]
+    }
+
+    /// Between two steps: the sessions end, a close that is under way is waited for, and the new loop is given the lease.
+    private func reload(_ agent: Int) {
+        let old = agents[agent]
+        guard old.alive, !old.frozen, !old.loop.isBusy else { return }
+        let (lease, controls) = (old.machine.handedLease(at: clock(agent)).map { $0 + old.born }, old.controls)
+        let calledOff = old.machine.rest(at: clock(agent))
+        kill(agent)
+        // A turn that was called off may go on for a moment; a stop goes on as well.
+        if !calledOff.isEmpty { agents[agent].router.work += dice.pick(2) }
+        revive(agent)
+        agents[agent].controls = controls
+        agents[agent].machine.lease(until: lease.map { $0 - now })
     }
 
     /// A new process with what the old one had on disk.
     private func revive(_ agent: Int) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
-        let policy = QuorumPolicy(rules: old.policy.rules, configuration: Self.configuration, durable: old.disk)
-        let new = SimAgent(index: agent, policy: policy)
+        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk))
         new.life = old.life
         new.disk = old.disk
-        new.written = old.disk
+        new.diskIsFull = old.diskIsFull
         new.router = old.router
         new.controls = false
         new.born = now
         agents[agent] = new
-        agenda.add(now + dice.within(1...200), .look(agent, life: new.life))
+        moveRouter(agent, new.machine.start())
+        agenda.add(now + dice.within(1...200), .look(agent, life: new.life, 0))
     }
 
     /// Everything that came while it stood still happens now.
@@ -459,9 +495,9 @@ extension SimWorld {
                 + "ledger \(server.ledger?.count ?? -1), channel \(server.channel.map { "\($0)".prefix(120) } ?? "none")"
         }
             + agents.map { agent in
-                "\(agent.name): alive \(agent.alive), busy \(agent.busy), looking \(agent.looking), "
+                "\(agent.name): alive \(agent.alive), busy \(agent.loop.isBusy), resting \(agent.isResting), "
                     + "part \(agent.ledgerSession?.session ?? 0), posts \(agent.pong.map { $0 != nil }), "
-                    + "router \(agent.router.state), kept \(agent.policy.durable), last \(agent.lastStep)"
+                    + "router \(agent.router.leads.map { "\($0)" } ?? "closed") (\(agent.machine.view)), kept \(agent.loop.policy.durable), last \(agent.lastStep)"
             }
     }
 
@@ -474,7 +510,7 @@ extension SimWorld {
             replica.rebuilding == nil
         else { return "the replica does not run" }
         if servers.contains(where: { $0.ledger?.isEmpty == false }) { return "an operation is under way" }
-        for agent in agents where agent.router.state != .leads(primary.id) {
+        for agent in agents where agent.router.leads != primary.id {
             return "\(agent.name)'s router leads elsewhere"
         }
         if oracle.errant { return "" }

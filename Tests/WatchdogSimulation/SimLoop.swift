@@ -1,38 +1,170 @@
 import MySQLWire
 import Watchdog
 
-/// The agent's loop, as `QuorumLoop` runs it: look, ask `QuorumPolicy`, carry the orders out one after the other.
+/// Does what `QuorumMachine` says, as `QuorumLoop` does: everything takes its time, or never comes to its end.
 extension SimWorld {
-    func look(_ agent: Int) {
-        agents[agent].began = now
-        agents[agent].looking = true
-        for id in ServerID.allCases where !agents[agent].probing[index(id)] {
-            agents[agent].probing[index(id)] = true
-            agents[agent].views[index(id)] = agents[agent].silent[index(id)] ? agents[agent].views[index(id)] : nil
-            agenda.add(now + delay(), .probe(agent, life: agents[agent].life, index(id), 0, now))
-        }
-        agenda.add(now + 45, .patience(agent, life: agents[agent].life))
+    /// The agent's own clock.
+    func clock(_ agent: Int) -> Int64 { now - agents[agent].born }
+
+    func look(_ agent: Int, _ round: Int) {
+        // It was woken before.
+        guard agents[agent].round == round else { return }
+        agents[agent].round += 1
+        agents[agent].isResting = false
+        advance(agent, .begin)
         if agents[agent].freezesInLook {
             agenda.add(now + dice.within(1...12), .freeze(agent, life: agents[agent].life))
         }
     }
+
+    func advance(_ agent: Int, _ event: QuorumMachine.Event) {
+        for command in agents[agent].loop.handle(event, at: clock(agent)) { perform(command, agent) }
+    }
+
+    private func perform(_ command: QuorumMachine.Command, _ agent: Int) {
+        let life = agents[agent].life
+        switch command {
+        case .probe(let id): agenda.add(now + delay(), .probe(agent, life: life, index(id), 0, now))
+        case .listen(let time): agenda.add(now + time, .listened(agent, life: life, agents[agent].round))
+        case .describe(let asksSession): describe(agent, asksSession)
+        case .openLockSession(let id): openLockSession(agent, id)
+        case .giveBackLocks: later(agent, setLocks(agent, take: false), .gaveBackLocks)
+        case .write: write(to: agent)
+        case .takeLocks: later(agent, setLocks(agent, take: true), .tookLocks)
+        case .lease(let end):
+            agents[agent].machine.lease(until: end)
+            noteControl(agent)
+        case .closeRouter: moveRouter(agent, agents[agent].machine.close(at: clock(agent)))
+        case .pointRouter(let id, let uuid):
+            moveRouter(agent, agents[agent].machine.point(to: id, uuid: uuid, at: clock(agent)))
+        case .report(let isIdle): if isIdle { report(agent) }
+        case .begin(let step): begin(step, agent)
+        case .leave: agents[agent].ledgerSession = nil
+        case .coolDown(let time): agenda.add(now + time, .loop(agent, life: life, .cooledDown))
+        case .rest(let time):
+            agents[agent].isResting = true
+            agenda.add(
+                now + (agents[agent].isWoken ? 1 : time), .look(agent, life: life, agents[agent].round))
+            agents[agent].isWoken = false
+        case .wake: wake(agent)
+        }
+    }
+
+    /// The next round begins at once, or follows this one at once.
+    func wake(_ agent: Int) {
+        guard agents[agent].isResting else {
+            agents[agent].isWoken = true
+            return
+        }
+        agenda.add(now + 1, .look(agent, life: agents[agent].life, agents[agent].round))
+    }
+
+    /// Events of the loop that carry nothing.
+    enum LoopEvent: BitwiseCopyable {
+        case gaveBackLocks, tookLocks, written, notWritten, cooledDown
+
+        var event: QuorumMachine.Event {
+            switch self {
+            case .gaveBackLocks: .gaveBackLocks
+            case .tookLocks: .tookLocks
+            case .written: .written(true)
+            case .notWritten: .written(false)
+            case .cooledDown: .cooledDown
+            }
+        }
+    }
+
+    private func later(_ agent: Int, _ time: Int64, _ event: LoopEvent) {
+        if time == 0 { return advance(agent, event.event) }
+        agenda.add(now + time, .loop(agent, life: agents[agent].life, event))
+    }
+
+    func happened(_ agent: Int, _ event: LoopEvent) {
+        if case .written = event { agents[agent].disk = agents[agent].loop.policy.durable }
+        advance(agent, event.event)
+    }
+
+    private func write(to agent: Int) {
+        if agents[agent].diskIsFull {
+            return agenda.add(now + dice.within(1...6), .loop(agent, life: agents[agent].life, .notWritten))
+        }
+        let wait = dice.chance(5) ? dice.within(dice.chance(10) ? 900...6_000 : 100...900) : dice.within(1...6)
+        agenda.add(now + wait, .loop(agent, life: agents[agent].life, .written))
+    }
+
+    private func report(_ agent: Int) {
+        let step = agents[agent].loop.orders.step
+        if story != nil, step != agents[agent].lastStep {
+            if case .none(let why) = step {
+                tell("\(agents[agent].name): \(why)")
+            } else {
+                tell("\(agents[agent].name): \(step)")
+            }
+        }
+        agents[agent].lastStep = step
+    }
+
+    // MARK: What this host holds
+
+    private func describe(_ agent: Int, _ asksSession: Bool) {
+        guard asksSession, let session = agents[agent].ledgerSession else {
+            return described(agent, asksSession: asksSession)
+        }
+        // The session is asked whether it has the lock still; one whose server does not answer is given up.
+        let answers = servers[index(session.server)].running && reaches(agent, session.server)
+        if !answers { agents[agent].ledgerSession = nil }
+        agenda.add(
+            now + (answers ? delay() : dice.within(1...1_500)), .described(agent, life: agents[agent].life))
+    }
+
+    func described(_ agent: Int, asksSession: Bool) {
+        var status: LocalStatus?
+        if asksSession {
+            var new = LocalStatus(agent: agents[agent].name)
+            if let session = agents[agent].ledgerSession {
+                new.server = session.server
+                new.session = UInt64(session.session)
+                new.holdsLock = servers[index(session.server)].lock == session.session
+            }
+            status = new
+        }
+        var pong = PerServer<Int64>()
+        for id in ServerID.allCases { pong[id] = agents[agent].pong[index(id)].map { $0 - agents[agent].born } }
+        let machine = agents[agent].machine
+        advance(
+            agent,
+            .described(
+                QuorumMachine.LocalView(
+                    status: status, pong: pong, router: machine.view, routerClosed: machine.isClosed,
+                    routerFailed: machine.hasFailed, fenced: agents[agent].fenced)))
+    }
+
+    /// A lease on one server says nothing of a router that is still being closed on its path to the other.
+    private func noteControl(_ agent: Int) {
+        let lease = agents[agent].loop.policy.lease
+        guard !lease.hasLapsed, lease.until > clock(agent) else { return }
+        let leads = agents[agent].router.leads
+        if leads == nil || leads == lease.server { agents[agent].controls = true }
+    }
+
+    // MARK: Look
 
     func probe(_ agent: Int, _ id: ServerID, _ stage: Int, _ asked: Int64) {
         let server = index(id)
         let life = agents[agent].life
         guard reaches(agent, id), !lost(), servers[server].running || !servers[server].up else {
             agents[agent].answers[server] = .downSoft("silent")
-            agenda.add(max(now, asked + rules.probeTimeout), .answered(agent, life: life, server, asked))
+            agenda.add(max(now, asked + rules.probeTimeout), .answered(agent, life: life, server))
             return
         }
         guard servers[server].up else {
             agents[agent].answers[server] = .downHard("refused")
-            agenda.add(now + 1, .answered(agent, life: life, server, asked))
+            agenda.add(now + 1, .answered(agent, life: life, server))
             return
         }
         if servers[server].refusing {
             agents[agent].answers[server] = .refusing("too many connections")
-            agenda.add(now + 1, .answered(agent, life: life, server, asked))
+            agenda.add(now + 1, .answered(agent, life: life, server))
             return
         }
         if stage == 0 {
@@ -52,14 +184,16 @@ extension SimWorld {
             }.ledger
         }
         facts.rebuilding = servers[server].rebuilding
-        let members = Set(ServerID.allCases.compactMap { agents[agent].policy.durable.uuids[$0] })
+        let members = Set(ServerID.allCases.compactMap { agents[agent].loop.policy.durable.uuids[$0] })
         let record = servers[server].believed(members)
         facts.promotion = record.promotion
         facts.quorum?.foreignRecord = record.foreign
         facts.ownPromotion = servers[server].promotion.flatMap { $0.primary == servers[server].uuid ? $0 : nil }
         facts.quorum?.semiSync = semiSync(server)
         agents[agent].answers[server] = .up(facts)
-        agenda.add(now + dice.within(0...3), .answered(agent, life: life, server, asked))
+        // Some answers are long on their way; the whole question has its limit.
+        let way = dice.chance(1) ? dice.within(200...1_900) : dice.within(0...3)
+        agenda.add(max(now, min(now + way, asked + rules.probeTimeout)), .answered(agent, life: life, server))
     }
 
     private func first(_ server: Int) -> ServerFacts {
@@ -115,127 +249,31 @@ extension SimWorld {
         ]
     }
 
-    func answered(_ agent: Int, _ id: ServerID, _ asked: Int64) {
+    func answered(_ agent: Int, _ id: ServerID) {
         let server = index(id)
-        agents[agent].probing[server] = false
         var view = agents[agent].answers[server] ?? .downSoft("silent")
         agents[agent].answers[server] = nil
         // The way back may be cut meanwhile.
         if case .up = view, !passes(node(id), 2 + agent) || lost() { view = .downSoft("silent") }
-        agents[agent].views[server] = view
-        agents[agent].asked[server] = asked
-        if case .downSoft = view { agents[agent].silent[server] = true } else { agents[agent].silent[server] = false }
-        consider(agent, late: false)
+        advance(agent, .answered(id, view))
     }
 
-    /// Goes on when every server has answered, or when those that have not are known to be silent.
-    func consider(_ agent: Int, late: Bool) {
-        guard agents[agent].looking else { return }
-        for server in 0..<2 where agents[agent].probing[server] {
-            guard agents[agent].silent[server], now - agents[agent].began >= 40 else { return }
-            agents[agent].asked[server] = now
-        }
-        agents[agent].looking = false
-        decide(agent)
-    }
+    // MARK: Lock sessions
 
-    private func decide(_ agent: Int) {
-        guard let a = agents[agent].views[0], let b = agents[agent].views[1] else { return again(agent, urgent: false) }
-        var router = RouterView.noAnswer("")
-        if case .leads(let id) = agents[agent].router.state { router = .leadsTo(uuid: servers[index(id)].uuid) }
-        let seen = Observation(a: a, b: b, router: router)
-        let offset = agents[agent].born
-        let observation = TimedObservation(
-            seen: seen, askedAt: min(agents[agent].asked[0], agents[agent].asked[1]) - offset, now: now - offset,
-            pongA: agents[agent].pong[0].map { $0 - offset }, pongB: agents[agent].pong[1].map { $0 - offset },
-            routerClosed: agents[agent].router.state == .closed)
-        var standing = agents[agent].lastStanding
-        agents[agent].decidedBusy = agents[agent].busy
-        if !agents[agent].busy {
-            standing = LocalStatus(agent: agents[agent].name)
-            // A session whose server does not answer the question for the lock is given up.
-            if let ledgerSession = agents[agent].ledgerSession,
-                !servers[index(ledgerSession.server)].running || !reaches(agent, ledgerSession.server)
-            {
-                agents[agent].ledgerSession = nil
-            }
-            if let ledgerSession = agents[agent].ledgerSession {
-                standing.server = ledgerSession.server
-                standing.session = UInt64(ledgerSession.session)
-                standing.holdsLock = servers[index(ledgerSession.server)].lock == ledgerSession.session
-            }
-            agents[agent].lastStanding = standing
-        }
-        if let epoch = seen.activeLedger?.master?.epoch, let fenced = agents[agent].fenced, fenced.epoch == epoch {
-            standing.fenced = fenced.done
-        }
-        openLockSessions(agent, seen)
-        let orders = agents[agent].policy.decide(observation, standing)
-        agents[agent].orders = orders
-        agents[agent].observation = observation
-        // A lease on one server says nothing of a router that is still being closed on its path to the other.
-        if !agents[agent].policy.lease.hasLapsed, agents[agent].policy.lease.until > now - offset,
-            agents[agent].router.leads == nil || agents[agent].router.leads == agents[agent].policy.lease.server
-        {
-            agents[agent].controls = true
-        }
-        let durable = agents[agent].policy.durable
-        var wait: Int64 = 0
-        if durable.differsInPromises(from: agents[agent].written) {
-            wait = dice.chance(5) ? dice.within(dice.chance(10) ? 900...6_000 : 100...900) : dice.within(1...6)
-        }
-        // Locks are given back before the disk is written, and taken after it.
-        wait += setLocks(agent, orders.locks, take: false)
-        agenda.add(now + wait, .carry(agent, life: agents[agent].life, 0))
-    }
-
-    /// A lock session where a server answers and none is held.
-    private func openLockSessions(_ agent: Int, _ seen: Observation) {
-        for id in ServerID.allCases where agents[agent].pong[index(id)] == nil && seen.facts(id) != nil {
-            let server = index(id)
-            // A session of an earlier life still has the name.
-            guard servers[server].running, reaches(agent, id), !servers[server].seats[agent].open else { continue }
-            servers[server].seats[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
-            agents[agent].pong[server] = now
-        }
-    }
-
-    // MARK: Orders
-
-    func carry(_ agent: Int, _ stage: Int) {
-        guard let observation = agents[agent].observation, let orders = agents[agent].orders else { return }
-        let life = agents[agent].life
-        switch stage {
-        case 0:
-            let durable = agents[agent].policy.durable
-            if durable.differsInPromises(from: agents[agent].written) || now / 1_000 % 5 == 0 {
-                agents[agent].written = durable
-                agents[agent].disk = durable
-            }
-            let until = agents[agent].policy.lease.until
-            agents[agent].leaseUntil =
-                orders.router == .close || agents[agent].policy.lease.isNeedless
-                ? nil : until == .min ? now : until + agents[agent].born
-            if orders.router == .close { stopRouter(agent) }
-            let wait = setLocks(agent, orders.locks, take: true)
-            agenda.add(now + wait, .carry(agent, life: life, 1))
-        default:
-            let leased = now - agents[agent].born < agents[agent].policy.lease.until
-            if case .point(let id) = orders.router, leased, observation.seen.facts(id) != nil {
-                turnRouter(agent, to: id)
-            }
-            let acted = begin(orders.step, agent, observation)
-            again(agent, urgent: orders.urgent || acted)
-        }
-    }
-
-    private func again(_ agent: Int, urgent: Bool) {
-        let rest = max(10, (urgent ? 60 : rules.interval) - (now - agents[agent].began))
-        agenda.add(now + rest, .look(agent, life: agents[agent].life))
+    /// Where none is held.
+    private func openLockSession(_ agent: Int, _ id: ServerID) {
+        let server = index(id)
+        // A session of an earlier life still has the name.
+        guard agents[agent].pong[server] == nil, servers[server].running, reaches(agent, id),
+            !servers[server].seats[agent].open
+        else { return }
+        servers[server].seats[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
+        agents[agent].pong[server] = now
     }
 
     /// Gives back, or takes, over the lock sessions. One that does not answer is given up.
-    private func setLocks(_ agent: Int, _ locks: Orders.Locks, take: Bool) -> Int64 {
+    private func setLocks(_ agent: Int, take: Bool) -> Int64 {
+        let locks = agents[agent].loop.orders.locks
         var wait: Int64 = 0
         for id in ServerID.allCases {
             let server = index(id)

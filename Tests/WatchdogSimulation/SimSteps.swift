@@ -2,43 +2,29 @@ import Watchdog
 
 /// Steps as the commands of their plans, each of which may be late, lost, or done while its sender is gone.
 extension SimWorld {
-    /// - Returns: whether something was begun, so that the next look should come at once.
-    func begin(_ step: Step, _ agent: Int, _ observation: TimedObservation) -> Bool {
-        guard !agents[agent].decidedBusy else { return false }
-        if case .wait = step, story == nil { return true }
-        let local = agents[agent]
-        if story != nil, step != local.lastStep {
-            if case .none(let why) = step { tell("\(local.name): \(why)") } else { tell("\(local.name): \(step)") }
-        }
-        agents[agent].lastStep = step
+    func begin(_ step: Step, _ agent: Int) {
+        // The model's routers are moved by the loop alone, and its servers start closed.
         switch step {
-        case .none:
-            if local.ledgerSession != nil { agents[agent].ledgerSession = nil }
-            return false
-        case .wait: return true
-        // The model's servers start closed.
-        case .route, .startClosed: return false
-        default: if local.backoff.holdsBack(step, at: now) { return false }
+        case .route, .startClosed: return advance(agent, .stepEnded(true))
+        default: break
         }
-        let plan = OperationPlan(step, context(agent, observation.seen))
+        guard let context = context(agent) else { return advance(agent, .stepEnded(false)) }
+        let plan = OperationPlan(step, context)
         agents[agent].commands = alteration?.applied(to: plan.commands) ?? plan.commands
         agents[agent].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
         agents[agent].isUndoing = false
         agents[agent].found = SimAgent.Found()
-        agents[agent].busy = true
-        agents[agent].runningStep = step
         send(agent)
-        return true
     }
 
-    private func context(_ agent: Int, _ seen: Observation) -> OperationContext {
-        let local = agents[agent]
+    private func context(_ agent: Int) -> OperationContext? {
+        let loop = agents[agent].loop
+        guard let seen = loop.observation?.seen else { return nil }
         var context = OperationContext(
-            agent: local.name, addresses: Self.addresses, rules: local.policy.rules, seen: seen,
-            ledger: seen.activeLedger, nextEpoch: local.policy.nextEpochForMaster(seen))
-        context.witness = Witness(executed: local.policy.durable.executed, sync: local.policy.durable.sync)
-        context.primary = local.policy.primary
-        context.joined = local.ledgerSession?.server
+            agent: agents[agent].name, addresses: Self.addresses, rules: loop.policy.rules, seen: seen,
+            ledger: seen.activeLedger, nextEpoch: loop.nextEpochForMaster)
+        loop.complete(&context)
+        context.joined = agents[agent].ledgerSession?.server
         return context
     }
 
@@ -47,9 +33,7 @@ extension SimWorld {
     private func send(_ agent: Int) {
         guard let command = agents[agent].commands.first else {
             if agents[agent].isUndoing { return fail(agent) }
-            agents[agent].busy = false
-            agents[agent].backoff.succeeded(agents[agent].runningStep, at: now)
-            return
+            return advance(agent, .stepEnded(true))
         }
         agents[agent].commands.removeFirst()
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
@@ -149,7 +133,7 @@ extension SimWorld {
     }
 
     func proceed(_ agent: Int, _ fine: Bool) {
-        guard agents[agent].busy else { return }
+        guard agents[agent].loop.isBusy else { return }
         if fine || agents[agent].isUndoing { return send(agent) }
         agents[agent].isUndoing = true
         agents[agent].commands = agents[agent].onFailure
@@ -159,8 +143,7 @@ extension SimWorld {
     private func fail(_ agent: Int) {
         release(agent)
         agents[agent].isUndoing = false
-        agents[agent].busy = false
-        if agents[agent].backoff.failed(at: now) { agents[agent].ledgerSession = nil }
+        advance(agent, .stepEnded(false))
     }
 
     private func release(_ agent: Int) {

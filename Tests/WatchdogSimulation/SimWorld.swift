@@ -2,21 +2,24 @@ import MySQLWire
 import Watchdog
 
 /// Two servers, some hosts and the network between them, under a virtual clock in milliseconds. Agents run the
-/// production `QuorumPolicy`; everything else is modelled after what real servers were seen to do. One seed is one history.
+/// production `QuorumMachine`, `QuorumPolicy` and `RouterMachine`; everything else is modelled after what real servers were seen to do. One seed is one history.
 final class SimWorld {
     enum Event: BitwiseCopyable {
         case tick
-        case look(Int, life: Int)
+        case look(Int, life: Int, Int)
         /// A process stands still.
         case freeze(Int, life: Int)
         case probe(Int, life: Int, Int, Int, Int64)
-        case answered(Int, life: Int, Int, Int64)
-        case patience(Int, life: Int)
-        case carry(Int, life: Int, Int)
+        case answered(Int, life: Int, Int)
+        case listened(Int, life: Int, Int)
+        case described(Int, life: Int)
+        case loop(Int, life: Int, LoopEvent)
         case deliver(Int)
         case reply(Int, life: Int, Bool)
-        case routerStopped(Int, Int)
-        case routerStarted(Int, Int)
+        case routerWork(Int, life: Int, Int, RouterStage)
+        case routerAsked(Int, life: Int, Int)
+        case routerReply(Int, life: Int)
+        case routerGone(Int, Int)
         case supervisor(Int, life: Int)
         case write(Int)
         case intrude(Int)
@@ -66,8 +69,7 @@ final class SimWorld {
         for index in 0..<plan.agents {
             var own = rules
             own.own = index
-            let policy = QuorumPolicy(rules: own, configuration: Self.configuration, durable: DurableState())
-            agents.initializeElement(at: index, to: SimAgent(index: index, policy: policy))
+            agents.initializeElement(at: index, to: SimAgent(index: index, loop: Self.loop(own, DurableState())))
         }
         servers[1].channel = SimServer.Channel(source: .a)
         servers[0].semiSync = plan.semiSync
@@ -75,7 +77,7 @@ final class SimWorld {
             servers[0].superReadOnly = false
             servers[0].readOnly = false
         } else {
-            for index in agents.indices { agents[index].router.state = .closed }
+            for index in agents.indices { agents[index].router.leads = nil }
         }
         begin()
     }
@@ -94,9 +96,16 @@ final class SimWorld {
         return addresses
     }()
 
+    /// The loop of a process that begins with this on its disk.
+    static func loop(_ rules: QuorumRules, _ disk: DurableState) -> QuorumMachine {
+        QuorumMachine(
+            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk), written: disk)
+    }
+
     private func begin() {
         for index in agents.indices {
-            agenda.add(dice.within(0...900), .look(index, life: 0))
+            moveRouter(index, agents[index].machine.start())
+            agenda.add(dice.within(0...900), .look(index, life: 0, 0))
             agenda.add(dice.within(0...300), .write(index))
         }
         for (number, fault) in plan.faults.enumerated() {
@@ -148,20 +157,25 @@ final class SimWorld {
     private func handle(_ event: Event) {
         switch event {
         case .tick: tick()
-        case .look(let agent, let life): if lives(agent, life, event) { look(agent) }
+        case .look(let agent, let life, let round): if lives(agent, life, event) { look(agent, round) }
         case .probe(let agent, let life, let server, let stage, let asked):
             if lives(agent, life, event) { probe(agent, servers[server].id, stage, asked) }
-        case .answered(let agent, let life, let server, let asked):
-            if lives(agent, life, event) { answered(agent, servers[server].id, asked) }
+        case .answered(let agent, let life, let server):
+            if lives(agent, life, event) { answered(agent, servers[server].id) }
+        case .listened(let agent, let life, let round):
+            if lives(agent, life, event), agents[agent].round == round { advance(agent, .listened) }
+        case .described(let agent, let life): if lives(agent, life, event) { described(agent, asksSession: true) }
+        case .loop(let agent, let life, let what): if lives(agent, life, event) { happened(agent, what) }
         case .freeze(let agent, let life):
             // Unless it is mended already.
             if agents[agent].freezesInLook, lives(agent, life, event) { freeze(agent) }
-        case .patience(let agent, let life): if lives(agent, life, event) { consider(agent, late: true) }
-        case .carry(let agent, let life, let stage): if lives(agent, life, event) { carry(agent, stage) }
         case .deliver(let flight): deliver(flight)
         case .reply(let agent, let life, let fine): if lives(agent, life, event) { proceed(agent, fine) }
-        case .routerStopped(let agent, let process): routerStopped(agent, process)
-        case .routerStarted(let agent, let process): routerStarted(agent, process)
+        case .routerWork(let agent, let life, let work, let stage): routerWork(agent, life, work, stage)
+        case .routerAsked(let agent, let life, let ask):
+            if agents[agent].life == life { routerAsked(agent, ask) }
+        case .routerReply(let agent, let life): if lives(agent, life, event) { routerReplied(agent) }
+        case .routerGone(let agent, let process): routerGone(agent, process)
         case .supervisor(let agent, let life): supervise(agent, life)
         case .intrude(let server): intrude(server)
         case .write(let agent): write(agent)
@@ -195,7 +209,7 @@ final class SimWorld {
         for agent in agents.indices { keepPosts(agent) }
         expire(.a)
         expire(.b)
-        for agent in agents.indices { guardLease(agent) }
+        if now / 50 % 2 == 0 { for agent in agents.indices { guardLease(agent) } }
     }
 
     private func replicate(_ mine: Int) {
@@ -345,11 +359,9 @@ final class SimWorld {
         }
     }
 
+    /// The lease's guard, that of a process which stands still excepted.
     private func guardLease(_ agent: Int) {
-        guard agents[agent].alive, !agents[agent].frozen, let until = agents[agent].leaseUntil, until <= now else {
-            return
-        }
-        agents[agent].leaseUntil = nil
-        stopRouter(agent)
+        guard agents[agent].alive, !agents[agent].frozen else { return }
+        moveRouter(agent, agents[agent].machine.tick(at: now - agents[agent].born))
     }
 }

@@ -20,18 +20,23 @@ struct RoutingControlTests {
     static func control(
         _ folder: Folder, file: String? = nil, restart: [String] = ["true"], stop: [String] = ["true"]
     ) -> LocalRouter {
-        LocalRouter(
-            configuration: Configuration(
-                cluster: "test", mode: .routerLed, agents: [], workingDirectory: folder.path,
-                agent: .init(name: "web1", interval: .seconds(1), probeTimeout: .milliseconds(200)),
-                servers: .init(a: a, b: b),
-                credentials: .init(user: "u", password: Secret("p"), tls: .disabled, caFile: nil),
-                replication: .init(user: "r", password: Secret("p"), peer: nil),
-                router: .init(
-                    address: .tcp(host: "127.0.0.1", port: 3), configFile: file ?? "\(folder.path)/router.conf",
-                    section: "routing:mysql_failover", restart: restart, stop: stop, destinations: .primaryFirst),
-                safety: .init(
-                    maxLostTransactions: 0, drainTimeout: .seconds(1), operationTimeout: .seconds(10))))
+        LocalRouter(configuration: configuration(folder, file: file, restart: restart, stop: stop))
+    }
+
+    private static func configuration(
+        _ folder: Folder, file: String? = nil, restart: [String] = ["true"], stop: [String] = ["true"]
+    ) -> Configuration {
+        Configuration(
+            cluster: "test", mode: .routerLed, agents: [], workingDirectory: folder.path,
+            agent: .init(name: "web1", interval: .seconds(1), probeTimeout: .milliseconds(200)),
+            servers: .init(a: a, b: b),
+            credentials: .init(user: "u", password: Secret("p"), tls: .disabled, caFile: nil),
+            replication: .init(user: "r", password: Secret("p"), peer: nil),
+            router: .init(
+                address: .tcp(host: "127.0.0.1", port: 3), configFile: file ?? "\(folder.path)/router.conf",
+                section: "routing:mysql_failover", restart: restart, stop: stop, destinations: .primaryFirst),
+            safety: .init(
+                maxLostTransactions: 0, drainTimeout: .seconds(1), operationTimeout: .seconds(10)))
     }
 
     @Test("replaces the file behind a symbolic link, keeps its mode, leaves nothing beside it")
@@ -207,5 +212,59 @@ struct RoutingControlTests {
         _ = try await Self.turnInVain(control) { !FileManager.default.fileExists(atPath: marker) }
         #expect(!FileManager.default.fileExists(atPath: marker))
         #expect(FileManager.default.fileExists(atPath: "\(folder.path)/restarted"))
+    }
+}
+
+@Suite("Clients that a closed router still serves")
+struct RouterConnectionsTests {
+    static let list = """
+          sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+           0: 0100007F:192E 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+           1: 0100007F:192F 0100007F:D431 06 00000000:00000000 03:00000000 00000000     0        0 0 3 0
+           2: 0100007F:D431 0100007F:1930 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1
+           3: 0000000000000000FFFF00000100007F:1931 0000000000000000FFFF00000100007F:D431 01 00000000:00000000
+        """
+
+    @Test(
+        "only one that came in at the port, and is open",
+        arguments: [
+            (UInt16(0x192E), nil), (0x192F, nil), (0x1930, nil), (0x31, nil),
+            (0x1931, "0000000000000000FFFF00000100007F:D431"),
+        ])
+    func established(port: UInt16, client: String?) {
+        #expect(RouterConnections.established(Array(Self.list.utf8), port: port) == client)
+    }
+
+    @Test("the kernel's own list: a port that was closed while a client is served on")
+    func aClientThatIsServedOn() async throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        func withAddress(_ body: (UnsafeMutablePointer<sockaddr>) -> Int32) -> Int32 {
+            withUnsafeMutablePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body)
+            }
+        }
+        try #require(withAddress { bind(listener, $0, length) } == 0 && listen(listener, 1) == 0)
+        try #require(withAddress { getsockname(listener, $0, &length) } == 0)
+        let router = ServerAddress.tcp(host: "127.0.0.1", port: UInt16(bigEndian: address.sin_port))
+        let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        try #require(withAddress { connect(client, $0, length) } == 0)
+        let served = accept(listener, nil, nil)
+        close(listener)
+        var own = sockaddr_in()
+        let known = withUnsafeMutablePointer(to: &own) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(client, $0, &length) }
+        }
+        try #require(known == 0)
+        let hex = String(UInt16(bigEndian: own.sin_port), radix: 16, uppercase: true)
+        let name = "0100007F:" + String(repeating: "0", count: 4 - hex.count) + hex
+        #expect(await RouterConnections.first(at: router) == name)
+        close(served)
+        // Whoever else has the port by then is another client.
+        #expect(await RouterConnections.first(at: router) != name)
+        close(client)
     }
 }

@@ -1,49 +1,27 @@
 import Logging
 import MySQLWire
-import Synchronization
 
-/// The loop of quorum mode: look, ask `QuorumPolicy`, carry its orders out. Whatever takes longer than a look (the
-/// router, a rebuild) goes on beside it, so that votes and leases are kept up meanwhile.
+/// The loop of quorum mode: does what `QuorumMachine` says. Whatever takes longer than a look (the router, a rebuild)
+/// goes on beside it, so that votes and leases are kept up meanwhile.
 actor QuorumLoop {
     private let configuration: Configuration
     private let logger: Logger
-    private let rules: QuorumRules
-    private let looks: PerServer<ServerLook>
+    private let started: ContinuousClock.Instant
+    private let wake: WakeSignal
+    private let looks: QuorumLooks
     private let participation: Participation
     private let executor: Executor
     private let controller: RouterController
+    private let lockSessions: LockSessions
     private let durableFile: DurableStateWriter
-    private var policy: QuorumPolicy
-    private var written: DurableState
-    private var writtenAt = ContinuousClock.now
-    private var pendingProbes: [ServerID: PendingProbe] = [:]
-    private var silent: [ServerID: ServerView] = [:]
-    private var recorded: [ServerID: Bool] = [:]
-    private var closingTried = Deadline.after(.zero)
-    private var listsAsked: [ServerID: Deadline] = [:]
-    private var lockSessions: [ServerID: LockSession] = [:]
-    private var pingers: [ServerID: Task<Void, Never>] = [:]
-    private var opening: [ServerID: Task<Void, Never>] = [:]
-    private let started = ContinuousClock.now
-    private let wake: WakeSignal
-    /// Making the agents' tables, and when that may be tried again.
-    private var events: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.seconds(2)))
-    private var tables: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.zero))
-    private var lastStep: Step?
-    private var lastState: String?
-    private var fenced: (epoch: UInt64, done: Bool)?
-    private var runningStep: Task<Void, Never>?
-    private var backoff = StepBackoff.quorum
-    private let leaseGuard: LeaseGuard
     private let writes: WriteProbe
-    private var hung: ServerID?
-    /// Since when a server that answers an older session has greeted no new one.
-    private var closedToNew: [ServerID: (trouble: LoginTrouble, since: ContinuousClock.Instant)] = [:]
-    private var toldClosedToNew: [ServerID: LoginTrouble] = [:]
-    private var lastStanding: LocalStatus
-
-    /// Looks follow each other this closely while something is under way.
-    private static let quick = Duration.milliseconds(60)
+    private var machine: QuorumMachine
+    private var report: QuorumLog
+    private var runningStep: Task<Void, Never>?
+    private var fenced: (epoch: UInt64, done: Bool)?
+    /// Making the agents' tables, listing the events, and when that may be tried again.
+    private var tables: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.zero))
+    private var events: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.seconds(2)))
 
     /// - Parameter lease: the end of that by which the router is open already.
     init(
@@ -51,42 +29,38 @@ actor QuorumLoop {
     ) throws(AgentError) {
         self.configuration = configuration
         self.logger = logger
-        let rules = QuorumRules(configuration)
-        self.rules = rules
-        let probe = QuorumProbe(configuration)
-        let timeout = configuration.agent.probeTimeout
-        looks = [.a: ServerLook(probe, timeout: timeout), .b: ServerLook(probe, timeout: timeout)]
+        let (started, wake) = (ContinuousClock.now, WakeSignal())
+        self.started = started
+        self.wake = wake
+        looks = QuorumLooks(configuration)
         let router = LocalRouter(configuration: configuration)
         executor = Executor(configuration: configuration, router: router, logger: logger)
         participation = Participation(configuration: configuration, executor: executor, logger: logger)
-        let wake = WakeSignal()
-        self.wake = wake
-        controller = RouterController(configuration, router, logger) { wake.raise() }
-        leaseGuard = LeaseGuard(controller)
-        leaseGuard.set(lease)
+        controller = RouterController(configuration, router, logger, started: started, lease: lease) { wake.raise() }
+        lockSessions = LockSessions(configuration, logger) { wake.raise() }
         writes = WriteProbe(configuration)
-        lastStanding = LocalStatus(agent: configuration.agent.name)
+        report = QuorumLog(executor, logger)
         let file = DurableStateFile(directory: configuration.workingDirectory, mode: .quorum)
         durableFile = DurableStateWriter(file)
-        written = try file.read()
-        policy = QuorumPolicy(
-            rules: rules, configuration: configuration, durable: written.under(ConfigurationDigest(configuration).own))
+        let written = try file.read()
+        let policy = QuorumPolicy(
+            rules: QuorumRules(configuration), configuration: configuration,
+            durable: written.under(ConfigurationDigest(configuration).own))
+        machine = QuorumMachine(policy: policy, written: written)
     }
 
     /// - Parameter leaving: ends it too, as soon as no step is under way.
     /// - Returns: the end of the lease by which the router is open; nil while it needs none.
     @discardableResult
     func untilCancelled(or leaving: Flag = Flag()) async -> ContinuousClock.Instant? {
-        let leaseGuard = leaseGuard
+        let leaseGuard = LeaseGuard(controller)
         let writes = writes
         let watching = Task { await leaseGuard.watch() }
         let writing = Task { await writes.watch() }
-        let asking = Task { await controller.ask() }
-        while !Task.isCancelled, !leaving.isUp || runningStep != nil {
-            let began = ContinuousClock.now
-            let urgent = await round()
-            let rest = (urgent ? Self.quick : configuration.agent.interval) - began.duration(to: .now)
-            await wake.wait(max(rest, .milliseconds(10)))
+        await controller.start()
+        while !Task.isCancelled, !leaving.isUp || machine.isBusy {
+            let rest = await round()
+            await wake.wait(.milliseconds(rest))
         }
         runningStep?.cancel()
         await runningStep?.value
@@ -96,237 +70,139 @@ actor QuorumLoop {
         }
         writing.cancel()
         await writing.value
-        await asking.value
         await controller.rest()
         await participation.leave()
-        for id in ServerID.allCases { await looks[id]?.close() }
-        for lockSession in lockSessions.values { lockSession.close() }
-        for pinger in pingers.values { pinger.cancel() }
+        await looks.close()
+        await lockSessions.close()
         watching.cancel()
         await watching.value
-        return leaseGuard.end
+        await controller.rest()
+        return await controller.handedLease
     }
 
     private func clock(_ instant: ContinuousClock.Instant = .now) -> Int64 {
         started.duration(to: instant).milliseconds
     }
 
-    // MARK: One round
+    // MARK: Commands
 
-    private func round() async -> Bool {
-        for id in ServerID.allCases where pendingProbes[id] == nil { pendingProbes[id] = look(at: id) }
-        let (a, askedA) = await take(.a)
-        let (b, askedB) = await take(.b)
-        let seen = await Observation(a: a, b: b, router: controller.view)
-        let observation = TimedObservation(
-            seen: seen, askedAt: min(askedA, askedB), now: clock(), pongA: lockSessions[.a]?.pong.map { clock($0) },
-            pongB: lockSessions[.b]?.pong.map { clock($0) }, routerClosed: await controller.isClosed,
-            stall: stall(seen))
-        var standing = lastStanding
-        // What is decided without knowing what this agent holds now is not done, even if the step has ended meanwhile.
-        let busy = runningStep != nil
-        if !busy {
-            standing = LocalStatus(agent: configuration.agent.name)
+    /// - Returns: how long to rest, in milliseconds.
+    private func round() async -> Int64 {
+        hear()
+        var commands = machine.handle(.begin, at: clock())
+        var rest: Int64 = 0
+        var next = 0
+        while next < commands.count {
+            if case .rest(let time) = commands[next] { rest = time }
+            commands += await perform(commands[next])
+            next += 1
+        }
+        return rest
+    }
+
+    private func perform(_ command: QuorumMachine.Command) async -> [QuorumMachine.Command] {
+        switch command {
+        case .probe(let id): looks.begin(id, machine.policy.durable)
+        case .listen(let time): return await listen(time)
+        case .describe(let asksSession):
+            let view = await describe(asksSession)
+            return machine.handle(.described(view), at: clock())
+        case .openLockSession(let id): await lockSessions.open(id)
+        case .giveBackLocks:
+            await lockSessions.giveBack(machine.orders.locks)
+            return machine.handle(.gaveBackLocks, at: clock())
+        case .write:
+            let fine = await write()
+            return machine.handle(.written(fine), at: clock())
+        case .takeLocks:
+            await lockSessions.take(machine.orders.locks)
+            return machine.handle(.tookLocks, at: clock())
+        case .lease(let end): await controller.lease(until: end)
+        case .closeRouter: await controller.close()
+        case .pointRouter(let id, let uuid): await controller.point(to: id, uuid: uuid)
+        case .report(let isIdle): tell(isIdle)
+        case .begin(let step): begin(step)
+        case .leave: await participation.leave()
+        case .coolDown(let time):
+            try? await Task.sleep(for: .milliseconds(time))
+            return machine.handle(.cooledDown, at: clock())
+        case .rest: break
+        case .wake: wake.raise()
+        }
+        return []
+    }
+
+    // MARK: Look
+
+    /// Takes in the answers that have come.
+    private func hear() {
+        for id in ServerID.allCases {
+            // Nothing follows from an answer while no round listens.
+            if let view = looks.take(id) { _ = machine.handle(.answered(id, view), at: clock()) }
+        }
+    }
+
+    private func listen(_ time: Int64) async -> [QuorumMachine.Command] {
+        var end: Deadline? = .after(.milliseconds(time))
+        while !Task.isCancelled {
+            for id in ServerID.allCases {
+                guard let view = looks.take(id) else { continue }
+                let next = machine.handle(.answered(id, view), at: clock())
+                if !next.isEmpty { return next }
+            }
+            if end?.hasPassed == true {
+                end = nil
+                let next = machine.handle(.listened, at: clock())
+                if !next.isEmpty { return next }
+            }
+            // Each look ends by its own deadline.
+            await looks.answered.wait(end?.remaining ?? .seconds(1))
+        }
+        return []
+    }
+
+    private func describe(_ asksSession: Bool) async -> QuorumMachine.LocalView {
+        var status: LocalStatus?
+        if asksSession {
+            var standing = LocalStatus(agent: configuration.agent.name)
             await participation.describe(&standing)
-            lastStanding = standing
+            status = standing
         }
-        standing.routerFailed = await controller.failed
-        if let epoch = seen.activeLedger?.master?.epoch, fenced?.epoch == epoch { standing.fenced = fenced?.done }
-        openLockSessions(seen)
+        var pong = PerServer<Int64>()
+        let pongs = await lockSessions.pongs
+        for id in ServerID.allCases { pong[id] = pongs[id].map { clock($0) } }
+        return await QuorumMachine.LocalView(
+            status: status, pong: pong, router: controller.view, routerClosed: controller.isClosed,
+            routerFailed: controller.hasFailed, hanging: writes.hanging.map { ($0.server, clock($0.since)) },
+            fenced: fenced)
+    }
 
-        var orders = policy.decide(observation, standing)
-        // The disk may be slow, and others must not count a lock meanwhile that this agent would not take now.
-        if isToBeWritten(policy.durable) { await giveBack(orders.locks) }
+    private func write() async -> Bool {
         do {
-            try await remember(policy.durable)
+            try await durableFile.write(machine.policy.durable)
+            return true
         } catch {
-            // What is not on disk is not promised: nothing that rests on it may be done.
             logger.log(.stateNotWritten, ["error": "\(error)"])
-            orders.step = .none(.stateNotWritten)
-            orders.locks = .init()
-        }
-        let primary = policy.primary
-        writes.aim(at: primary.flatMap { seen.facts($0)?.readOnly == false ? $0 : nil })
-        leaseGuard.set(
-            orders.router == .close || policy.lease.isNeedless
-                ? nil : started.advanced(by: .milliseconds(policy.lease.until)))
-        await giveBack(orders.locks)
-        if orders.router == .close { await controller.close() }
-        await take(orders.locks)
-        // Disk and locks may have taken their time: the lease was reckoned before.
-        if case .point(let id) = orders.router, clock() < policy.lease.until, let uuid = seen.facts(id)?.uuid {
-            await controller.point(to: id, uuid: uuid)
-        }
-        report(observation, orders)
-        keepTables(observation)
-        keepEvents(observation)
-        let acted = busy ? false : await carryOut(orders.step, observation)
-        return orders.urgent || acted
-    }
-
-    /// The primary's writes hang, or nobody new is greeted there, which is as good as hanging for an application.
-    private func stall(_ seen: Observation) -> (ServerID, Int64)? {
-        for id in ServerID.allCases {
-            guard let trouble = seen.facts(id)?.quorum?.login else {
-                closedToNew[id] = nil
-                continue
-            }
-            closedToNew[id] = (trouble, closedToNew[id]?.since ?? .now)
-        }
-        if let hanging = writes.hanging { return (hanging.server, clock() - clock(hanging.since)) }
-        guard let primary = policy.primary, let new = closedToNew[primary], case .notGreeted = new.trouble else {
-            return nil
-        }
-        return (primary, clock() - clock(new.since))
-    }
-
-    /// A question to one server that is under way.
-    private struct PendingProbe {
-        let asked: Int64
-        let answer = Answer()
-        var task: Task<Void, Never>?
-
-        final class Answer: Sendable {
-            private let box = Mutex<ServerView?>(nil)
-            var view: ServerView? { box.withLock { $0 } }
-            func put(_ view: ServerView) { box.withLock { $0 = view } }
+            return false
         }
     }
 
-    private func look(at id: ServerID) -> PendingProbe {
-        var pending = PendingProbe(asked: clock())
-        guard let look = looks[id] else { return pending }
-        let answer = pending.answer
-        let options = configuration.connectionOptions(configuration.servers[id])
-        let lists = (listsAsked[id] ?? .after(.zero)).hasPassed
-        if lists { listsAsked[id] = .after(.seconds(5)) }
-        let about = QuorumProbe.About(
-            recorded: recorded[id] ?? false, member: policy.durable.uuids[id] ?? "",
-            members: Set(ServerID.allCases.compactMap { policy.durable.uuids[$0] }), lists: lists,
-            foreign: policy.durable.foreign)
-        pending.task = Task { answer.put(await look.look(options, about)) }
-        return pending
-    }
+    // MARK: Reports, and what is kept on the servers
 
-    /// What a server says. One that was silent the last time is not waited for: what it says counts when it comes, from
-    /// the moment when it was asked, and until then it is silent still.
-    private func take(_ id: ServerID) async -> (ServerView, Int64) {
-        guard let pending = pendingProbes[id] else { return (.downSoft("not asked"), clock()) }
-        if let last = silent[id] {
-            let end = Deadline.after(.milliseconds(40))
-            while pending.answer.view == nil, !end.hasPassed { try? await Task.sleep(for: .milliseconds(4)) }
-            guard pending.answer.view != nil else { return (last, clock()) }
-        } else {
-            await pending.task?.value
+    private func tell(_ isIdle: Bool) {
+        guard let observation = machine.observation else { return }
+        let policy = machine.policy
+        writes.aim(at: policy.primary.flatMap { observation.seen.facts($0)?.readOnly == false ? $0 : nil })
+        report.tell(machine, observation, hanging: writes.hanging?.server)
+        guard isIdle else { return }
+        // Beside the loop, and not more often than each minute: what keeps them from being made may last.
+        if tables.task == nil, tables.next.hasPassed, let primary = policy.tablesWanted(observation) {
+            tables = (Task { await self.makeTables(primary) }, .after(.seconds(60)))
         }
-        pendingProbes[id] = nil
-        let view = pending.answer.view ?? .downSoft("no answer")
-        if let quorum = view.facts?.quorum { recorded[id] = quorum.recorded }
-        switch view {
-        case .downSoft, .stalled: silent[id] = view
-        case .up, .refusing, .downHard, .ownFault: silent[id] = nil
+        // Beside the loop too, and every ten seconds at most: what has changed since is not on record yet.
+        if events.task == nil, events.next.hasPassed, let primary = policy.quietPrimary(observation) {
+            events = (Task { await self.listEvents(primary) }, .after(.seconds(10)))
         }
-        return (view, pending.asked)
-    }
-
-    /// Disk before deed; what may be lost (how far the primary was seen) only every few seconds.
-    private func remember(_ durable: DurableState) async throws(AgentError) {
-        guard isToBeWritten(durable) else { return }
-        try await durableFile.write(durable)
-        written = durable
-        writtenAt = .now
-    }
-
-    private func isToBeWritten(_ durable: DurableState) -> Bool {
-        durable.differsInPromises(from: written) || durable != written && writtenAt.duration(to: .now) > .seconds(5)
-    }
-
-    // MARK: Posts
-
-    /// Opens a lock session where a server answers and none is held; beside the loop.
-    private func openLockSessions(_ seen: Observation) {
-        for id in ServerID.allCases {
-            if let lockSession = lockSessions[id], lockSession.pong == nil {
-                lockSessions[id] = nil
-                pingers[id]?.cancel()
-            }
-            guard lockSessions[id] == nil, opening[id] == nil, seen.facts(id) != nil else { continue }
-            opening[id] = Task { await self.open(id) }
-        }
-    }
-
-    private func open(_ id: ServerID) async {
-        defer { opening[id] = nil }
-        do {
-            guard
-                let lockSession = try await LockSession.open(
-                    configuration, id, logger: logger, deadline: .after(configuration.agent.probeTimeout))
-            else {
-                logger.log(.nameTaken, ["server": "\(executor.name(id))"])
-                return
-            }
-            guard !Task.isCancelled, lockSessions[id] == nil else { return lockSession.close() }
-            lockSessions[id] = lockSession
-            let wake = wake
-            pingers[id] = Task {
-                await lockSession.ping()
-                wake.raise()
-            }
-            wake.raise()
-        } catch {
-            logger.log(.lockSessionFailed, ["server": "\(executor.name(id))", "error": "\(error)"])
-        }
-    }
-
-    private func wanted(_ locks: Orders.Locks, _ id: ServerID) -> Set<QuorumLocks.Kind> {
-        var set: Set<QuorumLocks.Kind> = []
-        if locks.seesPrimary == id { set.insert(.seesPrimary) }
-        if locks.async == id { set.insert(.async) }
-        if locks.voteOn == id, let vote = locks.vote { set.insert(vote == .unreachable ? .unreachable : .dead) }
-        return set
-    }
-
-    /// Locks that are not wanted any more. A session that cannot give one back is closed: the server takes it.
-    private func giveBack(_ locks: Orders.Locks) async {
-        for (id, lockSession) in lockSessions {
-            for kind in await lockSession.held.subtracting(wanted(locks, id)) {
-                do { try await lockSession.hold(kind, false) } catch { lockSession.close() }
-            }
-        }
-    }
-
-    private func take(_ locks: Orders.Locks) async {
-        for (id, lockSession) in lockSessions {
-            for kind in wanted(locks, id).subtracting(await lockSession.held) {
-                do {
-                    try await lockSession.hold(kind, true)
-                } catch {
-                    logger.log(.lockNotTaken, ["lock": "\(kind)", "error": "\(error)"])
-                }
-            }
-        }
-    }
-
-    // MARK: What is kept on the servers
-
-    /// Beside the loop, and not more often than each minute: what keeps them from being made may last.
-    private func keepTables(_ observation: TimedObservation) {
-        guard tables.task == nil, tables.next.hasPassed, runningStep == nil,
-            let primary = policy.tablesWanted(observation)
-        else {
-            return
-        }
-        tables = (Task { await self.makeTables(primary) }, .after(.seconds(60)))
-    }
-
-    /// Beside the loop too, and every ten seconds at most: what has changed since is not on record yet.
-    private func keepEvents(_ observation: TimedObservation) {
-        guard events.task == nil, events.next.hasPassed, runningStep == nil,
-            let primary = policy.quietPrimary(observation)
-        else {
-            return
-        }
-        events = (Task { await self.listEvents(primary) }, .after(.seconds(10)))
     }
 
     private func listEvents(_ primary: ServerID) async {
@@ -349,124 +225,51 @@ actor QuorumLoop {
 
     // MARK: Steps
 
-    /// - Returns: whether something was done, so that the next look should come at once.
-    private func carryOut(_ step: Step, _ observation: TimedObservation) async -> Bool {
-        guard runningStep == nil else { return false }
-        switch step {
-        case .none:
-            await participation.leave()
-            return false
-        case .wait: return true
-        default: if backoff.holdsBack(step, at: clock()) { return false }
-        }
-        let context = context(observation.seen)
-        // Whatever a server makes of it, the loop goes on.
-        runningStep = Task { await self.finish(step, context) }
-        return true
-    }
-
-    /// What the plan of a step rests on.
-    private func context(_ seen: Observation) -> OperationContext {
+    private func begin(_ step: Step) {
+        guard let observation = machine.observation else { return }
         var context = OperationContext(
-            configuration, seen: seen, ledger: seen.activeLedger, nextEpoch: policy.nextEpochForMaster(seen))
-        context.witness = Witness(executed: policy.durable.executed, sync: policy.durable.sync)
-        context.primary = policy.primary
-        context.foreign = policy.durable.foreign
-        return context
+            configuration, seen: observation.seen, ledger: observation.seen.activeLedger,
+            nextEpoch: machine.nextEpochForMaster)
+        machine.complete(&context)
+        runningStep = Task { [context] in
+            let fine = await self.attempt(step, context)
+            var commands = self.machine.handle(.stepEnded(fine), at: self.clock())
+            while let command = commands.first { commands = commands.dropFirst() + (await self.perform(command)) }
+        }
     }
 
-    private func finish(_ step: Step, _ context: OperationContext) async {
-        await attempt(step, context)
-        runningStep = nil
-        wake.raise()
-    }
-
-    private func attempt(_ step: Step, _ context: OperationContext) async {
+    private func attempt(_ step: Step, _ context: OperationContext) async -> Bool {
         do {
             switch step {
             case .disableSemiSync, .enableSemiSync, .disableSemiSyncOnReplica, .startClosed, .fenceCommand:
                 for command in OperationPlan(step, context).commands { try await carryOut(command) }
             default: try await participation.perform(step, context)
             }
-            backoff.succeeded(step, at: clock())
+            return true
         } catch {
             logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
-            if backoff.failed(at: clock()) {
-                await participation.leave()
-            } else {
-                try? await Task.sleep(for: .milliseconds(200))
-            }
+            return false
         }
     }
 
     /// Those that belong to no operation: over a lock session, or on this host.
     private func carryOut(_ command: Command) async throws(AgentError) {
+        let foreign = machine.policy.durable.foreign
         switch command {
         case .runFenceCommand(let server, let epoch): fenced = (epoch, await executor.fenceCommand(server))
         case .disableSemiSyncIfAgreed(let server):
-            guard let lockSession = lockSessions[server] else { break }
-            try await executor.disableSemiSync(server, lockSession: lockSession, foreign: policy.durable.foreign)
+            guard let lockSession = await lockSessions[server] else { break }
+            try await executor.disableSemiSync(server, lockSession: lockSession, foreign: foreign)
         case .enableSemiSyncIfOpen(let server):
-            guard let lockSession = lockSessions[server] else { break }
+            guard let lockSession = await lockSessions[server] else { break }
             try await executor.enableSemiSync(server, lockSession: lockSession)
         case .disableSemiSyncIfClosed(let server):
-            guard let lockSession = lockSessions[server] else { break }
+            guard let lockSession = await lockSessions[server] else { break }
             try await executor.disableSemiSyncOnReplica(server, lockSession: lockSession)
         case .persistClosedIfAllowed(let server):
-            // Wanted, and no reason to hold anything else up: its privilege may be missing.
-            guard closingTried.hasPassed, let lockSession = lockSessions[server] else { break }
-            closingTried = .after(.seconds(60))
+            guard let lockSession = await lockSessions[server] else { break }
             await executor.startClosed(server, lockSession: lockSession)
         default: throw AgentError(.refused, "\(command.name) belongs to an operation")
         }
-    }
-
-    // MARK: Reports
-
-    /// Writes that hang change no state by themselves: they are reported, and what follows is `stalled_after`.
-    private func reportHang() {
-        let now = writes.hanging?.server
-        guard now != hung else { return }
-        if let now {
-            logger.log(
-                .writesHang,
-                [
-                    "server": "\(executor.name(now))",
-                    "remedy": "see its disks, the binary log's as well, and who holds a global read lock",
-                ])
-        } else if let hung {
-            logger.log(.writesGoOn, ["server": "\(executor.name(hung))"])
-        }
-        hung = now
-    }
-
-    private func reportLogins() {
-        for id in ServerID.allCases where closedToNew[id]?.trouble.kind != toldClosedToNew[id]?.kind {
-            let trouble = closedToNew[id]?.trouble
-            toldClosedToNew[id] = trouble
-            if let trouble {
-                logger.log(.loginsFail, ["server": "\(executor.name(id))", "why": "\(trouble.text)"])
-            } else {
-                logger.log(.loginsWork, ["server": "\(executor.name(id))"])
-            }
-        }
-    }
-
-    private func report(_ observation: TimedObservation, _ orders: Orders) {
-        let diagnosis = policy.diagnosis(observation)
-        if diagnosis.state.rawValue != lastState {
-            lastState = diagnosis.state.rawValue
-            logger.log(
-                .state,
-                [
-                    "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
-                    "reason": "\(diagnosis.reason?.rawValue ?? "-")",
-                ])
-        }
-        reportHang()
-        reportLogins()
-        guard orders.step.lasting != lastStep?.lasting else { return }
-        lastStep = orders.step
-        orders.step.log(to: logger)
     }
 }

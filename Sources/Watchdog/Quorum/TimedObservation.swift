@@ -32,8 +32,9 @@ package struct TimedObservation: Sendable {
     func pong(_ id: ServerID) -> Int64? { id == .a ? pongA : pongB }
 }
 
-/// What an agent is to do after a look. In this order: what changed in `durable` goes to disk, locks that are not named
-/// here are given back, the router is closed, locks are taken, the router is pointed to its server, the step is done.
+/// What an agent is to do after a look. `QuorumMachine` has the order: the router is closed, locks that are not named here
+/// are given back, what changed in `durable` goes to disk, locks are taken, the router is pointed to its server, the step is
+/// done.
 package struct Orders: Sendable {
     package enum Router: Sendable, Hashable {
         /// Leave it as it is.

@@ -84,7 +84,11 @@ extension Event {
         .routerNotTurned: Line(.error, "the router could not be turned", "error"),
         .routerClosed: Line(.warning, "router closed", "address"),
         .routerNotClosed: Line(.error, "the router is not closed", "error"),
-        .routerStillOpen: Line(.error, "the router still takes connections", "address"),
+        .routerStillOpen: Line(.error, "the router still takes connections, or serves some", "address"),
+        .routerServesClients: Line(
+            .error, "the router's port is closed, and a client that came before is served on", "address", "client"),
+        .routerNotProvenClosed: Line(
+            .error, "the router's port refuses, but it could not be stopped: it may open again", "address", "remedy"),
         .rebuild: Line(.notice, "rebuild", "server", "why", "reason"),
         .rebuildMethod: Line(.notice, "rebuild method", "server", "method", "used"),
         .savedBefore: Line(.notice, "data was saved before", "saved"),

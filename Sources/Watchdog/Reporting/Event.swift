@@ -64,6 +64,8 @@ package enum Event: String, Sendable, CaseIterable {
     case routerClosed = "router-closed"
     case routerNotClosed = "router-not-closed"
     case routerStillOpen = "router-still-open"
+    case routerServesClients = "router-serves-clients"
+    case routerNotProvenClosed = "router-not-proven-closed"
 
     // Bringing a server back
     case rebuild, saved, copied, cloned, surplus

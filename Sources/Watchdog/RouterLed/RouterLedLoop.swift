@@ -1,21 +1,19 @@
 import Logging
 import MySQLWire
 
-/// The loop around the parts: look, diagnose, decide, do one step, look again. Nothing about an operation's progress
-/// is kept here; an agent that is killed after any step, or another one, goes on from what the servers say.
+/// The loop of router-led mode: does what `RouterLedMachine` says.
 actor RouterLedLoop {
     private let configuration: Configuration
     private let logger: Logger
     private let observer: Observer
-    private let diagnoser: Diagnoser
-    private let policy: RouterLedPolicy
     private let executor: Executor
-    private var memory: FollowedEpoch
     private let participation: Participation
+    private var machine: RouterLedMachine
+    private var memory: FollowedEpoch
     private var lastState: ClusterState?
-    private var eventsKept = Deadline.after(.zero)
     private var lastStep: Step?
-    private var patience = RouterLedPatience()
+    private var lastError: AgentError?
+    private var eventsKept = Deadline.after(.zero)
     private let started = ContinuousClock.now
 
     init(configuration: Configuration, logger: Logger) throws(AgentError) {
@@ -23,35 +21,28 @@ actor RouterLedLoop {
         self.logger = logger
         let router = LocalRouter(configuration: configuration)
         observer = Observer(configuration: configuration, router: router)
-        diagnoser = Diagnoser(configuration)
-        policy = RouterLedPolicy(configuration)
         executor = Executor(configuration: configuration, router: router, logger: logger)
         participation = Participation(configuration: configuration, executor: executor, logger: logger)
+        machine = RouterLedMachine(configuration)
         memory = try FollowedEpoch(directory: configuration.workingDirectory)
-    }
-
-    /// What one round came to.
-    private enum Outcome {
-        case settled(PassReport)
-        case acted
-        case waiting(Diagnosis)
-        case failed(AgentError, gaveUp: Bool)
     }
 
     func untilAtRest(deadline: Deadline) async throws(AgentError) -> PassReport {
         while true {
             let outcome = await round()
             switch outcome {
-            case .settled(let report): return report
+            case .settled:
+                guard let diagnosis = machine.diagnosis else { break }
+                return PassReport(diagnosis, underWay: false)
             case .acted:
                 if deadline.hasPassed { throw AgentError(.timeout, "the operation did not end in time") }
-            case .waiting(let diagnosis):
-                if deadline.hasPassed {
+            case .waiting:
+                if deadline.hasPassed, let diagnosis = machine.diagnosis {
                     return PassReport(diagnosis, underWay: true)
                 }
                 await pause(.milliseconds(300))
-            case .failed(let error, let gaveUp):
-                if gaveUp || deadline.hasPassed { throw error }
+            case .failed(let gaveUp):
+                if let lastError, gaveUp || deadline.hasPassed { throw lastError }
                 await pause(.milliseconds(500))
             }
             if Task.isCancelled { throw AgentError(.timeout, "the pass was cancelled") }
@@ -80,50 +71,78 @@ actor RouterLedLoop {
         if duration > .zero { try? await Task.sleep(for: duration) }
     }
 
-    // MARK: One round
+    // MARK: Commands
 
     /// Milliseconds since the loop began.
     private var now: Int64 { started.duration(to: .now).milliseconds }
 
-    private func round() async -> Outcome {
-        let seen = await observer.look()
-        let diagnosis = diagnoser.diagnose(seen)
-        report(diagnosis)
-        remember(seen, diagnosis)
-        let standing = await standing()
-        let wanted = policy.nextStep(seen, diagnosis, standing)
-        let previous = lastStep
-        guard let step = patience.admit(wanted, standing, at: now) else {
-            logger.log(.handedOver, ["waited": "\(wanted)"])
+    private func round() async -> RouterLedMachine.Outcome {
+        var commands = machine.handle(.begin, at: now)
+        var next = 0
+        while next < commands.count {
+            if case .end(let outcome) = commands[next] {
+                if outcome == .settled { await keepEvents() }
+                return outcome
+            }
+            commands += await perform(commands[next])
+            next += 1
+        }
+        return .waiting
+    }
+
+    private func perform(_ command: RouterLedMachine.Command) async -> [RouterLedMachine.Command] {
+        switch command {
+        case .look:
+            let seen = await observer.look()
+            return machine.handle(.looked(seen), at: now)
+        case .note(let epoch):
+            do {
+                try memory.note(epoch: epoch)
+            } catch {
+                logger.log(.epochNotWritten, ["error": "\(error)"])
+            }
+        case .describe:
+            var status = LocalStatus(agent: configuration.agent.name, epoch: memory.epoch)
+            await participation.describe(&status)
+            return machine.handle(.described(status), at: now)
+        case .report: report()
+        case .pause(let time): await pause(.milliseconds(time))
+        case .perform(let step):
+            let result = await perform(step)
+            return machine.handle(.performed(result, server: participation.session?.server), at: now)
+        case .leave: await leave()
+        case .handOver(let waited):
+            logger.log(.handedOver, ["waited": "\(waited)"])
             await leave()
-            return .waiting(diagnosis)
+        case .end: break
         }
-        switch step {
-        case .none:
-            await leave()
-            report(step)
-            await keepEvents(diagnosis)
-            return .settled(PassReport(diagnosis, underWay: false))
-        case .wait:
-            report(step)
-            return .waiting(diagnosis)
-        default:
-            report(step)
+        return []
+    }
+
+    // MARK: Reports
+
+    private func report() {
+        if let diagnosis = machine.diagnosis, diagnosis.state != lastState {
+            lastState = diagnosis.state
+            logger.log(
+                .state,
+                [
+                    "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
+                    "reason": "\(diagnosis.reason?.rawValue ?? "-")",
+                ])
         }
-        // A step that does not change what is seen is not repeated at full speed.
-        if step == previous { await pause(.milliseconds(300)) }
-        do {
-            try await perform(step, seen, standing)
-            patience.succeeded(step, at: now)
-            return .acted
-        } catch {
-            return await failed(error, step, seen)
-        }
+        guard let step = machine.step else { return }
+        defer { lastStep = step }
+        guard step.lasting != lastStep?.lasting else { return }
+        if case .none = step { return }
+        step.log(to: logger)
     }
 
     /// Every ten seconds at most, while all is well.
-    private func keepEvents(_ diagnosis: Diagnosis) async {
-        guard diagnosis.state == .ok, eventsKept.hasPassed, let primary = diagnosis.primary else { return }
+    private func keepEvents() async {
+        guard let diagnosis = machine.diagnosis, diagnosis.state == .ok, eventsKept.hasPassed,
+            let primary = diagnosis.primary
+        else { return }
         eventsKept = .after(.seconds(10))
         do {
             try await executor.keepEvents(primary)
@@ -132,75 +151,30 @@ actor RouterLedLoop {
         }
     }
 
-    private func report(_ diagnosis: Diagnosis) {
-        guard diagnosis.state != lastState else { return }
-        lastState = diagnosis.state
-        logger.log(
-            .state,
-            [
-                "state": "\(diagnosis.state.rawValue)", "why": "\(diagnosis.evidence.joined(separator: "; "))",
-                "reason": "\(diagnosis.reason?.rawValue ?? "-")",
-            ])
-    }
-
-    private func report(_ step: Step) {
-        defer { lastStep = step }
-        guard step.lasting != lastStep?.lasting else { return }
-        if case .none = step { return }
-        step.log(to: logger)
-    }
-
-    /// A router that leads to the primary of the promotion on record has followed it.
-    private func remember(_ seen: Observation, _ diagnosis: Diagnosis) {
-        guard let primary = diagnosis.primary, policy.turned(seen, to: primary), let facts = seen.facts(primary),
-            let promotion = facts.promotion, promotion.primary == facts.uuid
-        else { return }
-        do {
-            try memory.note(epoch: promotion.epoch)
-        } catch {
-            logger.log(.epochNotWritten, ["error": "\(error)"])
-        }
-    }
-
-    private func standing() async -> LocalStatus {
-        var standing = LocalStatus(
-            agent: configuration.agent.name, epoch: memory.epoch, routerFailed: patience.routerFailed(at: now))
-        await participation.describe(&standing)
-        return standing
-    }
-
-    // MARK: Failure
-
-    private func failed(_ error: AgentError, _ step: Step, _ seen: Observation) async -> Outcome {
-        logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
-        let hopeless = if case .workingDirectory = error.cause { true } else { false }
-        guard patience.failed(step, hopeless: hopeless, at: now) else { return .failed(error, gaveUp: false) }
-        if RouterLedPatience.putsBack(policy.activeLedger(seen), seen, on: participation.session?.server) {
-            do {
-                try await participation.perform(
-                    .abort(.because(.stepFailed("\(error)"))),
-                    context(seen, LocalStatus(agent: configuration.agent.name)))
-            } catch {
-                logger.log(.abortFailed, ["error": "\(error)"])
-            }
-        }
-        await leave()
-        return .failed(error, gaveUp: true)
-    }
-
     // MARK: Steps
 
-    private func perform(_ step: Step, _ seen: Observation, _ standing: LocalStatus) async throws(AgentError) {
-        if case .route(let server) = step {
-            try await route(to: server, seen)
-            return
+    private func perform(_ step: Step) async -> RouterLedMachine.Result {
+        guard let seen = machine.seen else { return .failed("nothing was seen yet") }
+        do {
+            if case .route(let server) = step {
+                try await route(to: server, seen)
+            } else {
+                try await participation.perform(
+                    step,
+                    OperationContext(
+                        configuration, seen: seen, ledger: machine.policy.activeLedger(seen),
+                        nextEpoch: machine.nextEpoch))
+            }
+            return .done
+        } catch {
+            if case .abort = step, lastStep != step {
+                logger.log(.abortFailed, ["error": "\(error)"])
+                return .failed("\(error)")
+            }
+            lastError = error
+            logger.log(.stepFailed, ["step": "\(step)", "error": "\(error)"])
+            return if case .workingDirectory = error.cause { .hopeless("\(error)") } else { .failed("\(error)") }
         }
-        try await participation.perform(step, context(seen, standing))
-    }
-
-    private func context(_ seen: Observation, _ standing: LocalStatus) -> OperationContext {
-        OperationContext(
-            configuration, seen: seen, ledger: policy.activeLedger(seen), nextEpoch: policy.nextEpoch(seen, standing))
     }
 
     private func route(to server: ServerID, _ seen: Observation) async throws(AgentError) {

@@ -7,7 +7,7 @@ package struct RouterLedPatience: Sendable {
     static let waitLimit: Int64 = 90_000
 
     private var backoff = StepBackoff.routerLed
-    private var router = (failures: 0, at: Int64.min)
+    private var router: (failures: Int, at: Int64) = (0, 0)
     private var waiting: (step: Step, since: Int64)?
 
     package init() {}

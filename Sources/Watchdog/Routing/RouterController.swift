@@ -1,197 +1,153 @@
 import Logging
 import MySQLWire
 
-/// Moves the local router beside the agent's loop: stopping and starting it takes longer than a look may. One move at a
-/// time; closing goes before everything.
+/// Moves the local router beside the agent's loop, as `RouterMachine` says: stopping and starting it takes longer than a
+/// look may.
 actor RouterController {
     private let router: LocalRouter
     private let configuration: Configuration
     private let logger: Logger
-    private var state = State.unknown
-    private var verified = ContinuousClock.now
-    private var move: (goal: Goal, task: Task<Void, Never>)?
-    private var failures = 0
-    /// The server that it could not be pointed to.
-    private var failedFor = ""
-    private var failedAt = ContinuousClock.now
-    /// Wakes the loop when a move has ended.
-    private let ended: @Sendable () -> Void
+    private let started: ContinuousClock.Instant
+    private var machine: RouterMachine
+    /// The command that is under way.
+    private var work: Task<Void, Never>?
+    /// Wakes the loop when what is known of the router has changed.
+    private let wake: @Sendable () -> Void
 
-    enum State: Sendable, Hashable {
-        case unknown
-        /// Its port refuses connections.
-        case closed
-        /// Its port led to this server when last asked.
-        case leads(uuid: String)
-    }
-
-    private enum Goal: Hashable {
-        case close
-        case point(ServerID, uuid: String)
-    }
-
-    /// How often a router that should be right is asked whether it is.
-    private static let rhythm = Duration.seconds(5)
-    private static let patience = 3
-
+    /// - Parameters:
+    ///   - started: where the agent's clock begins.
+    ///   - lease: by which an earlier loop of this process has left the router open.
     init(
-        _ configuration: Configuration, _ router: LocalRouter, _ logger: Logger,
-        ended: @escaping @Sendable () -> Void
+        _ configuration: Configuration, _ router: LocalRouter, _ logger: Logger, started: ContinuousClock.Instant,
+        lease: ContinuousClock.Instant?, wake: @escaping @Sendable () -> Void
     ) {
         self.configuration = configuration
         self.router = router
         self.logger = logger
-        self.ended = ended
+        self.started = started
+        self.wake = wake
+        machine = RouterMachine(probeTimeout: configuration.agent.probeTimeout.milliseconds)
+        machine.lease(until: lease.map { started.duration(to: $0).milliseconds })
     }
 
-    var isClosed: Bool { state == .closed && move == nil }
+    private var now: Int64 { started.duration(to: .now).milliseconds }
 
-    var view: RouterView {
-        switch state {
-        case .leads(let uuid): .leadsTo(uuid: uuid)
-        case .closed: .noAnswer("closed by this agent")
-        case .unknown: .noAnswer("not asked yet, or it does not answer")
-        }
-    }
+    // MARK: What is known
 
-    /// The router could not be moved several times over: an operation does not wait for it any longer.
-    var failed: Bool { failures >= Self.patience }
+    var isClosed: Bool { machine.isClosed }
+    var view: RouterView { machine.view }
+    var hasFailed: Bool { machine.hasFailed }
 
-    /// How long such a router is left alone before it is tried again: what kept it down may be mended soon, or never.
-    private var pause: Duration {
-        failed ? min(.seconds(5 << min(failures - Self.patience, 4)), .seconds(60)) : .zero
-    }
-
-    /// Where an earlier agent has left the router; asked once, while nothing was ordered yet.
-    func ask() async {
-        guard state == .unknown, move == nil,
-            let uuid = try? await router.identity(deadline: .after(.seconds(2))), state == .unknown, move == nil
-        else { return }
-        state = .leads(uuid: uuid.lowercased())
-        // Its file has not been looked at: the first order to lead it there does that.
-        verified = .now - Self.rhythm
-        ended()
+    /// When the router is to be closed, for whoever takes it over; nil while it needs no lease.
+    var handedLease: ContinuousClock.Instant? {
+        machine.handedLease(at: now).map { started.advanced(by: .milliseconds($0)) }
     }
 
     // MARK: Orders
 
-    func close() async {
-        if case (.close, _)? = move { return }
-        if state == .closed, verified.duration(to: .now) < .seconds(1) { return }
-        // A turn that is under way must not open what is to be closed.
-        if let move {
-            move.task.cancel()
-            await move.task.value
-        }
-        begin(.close)
+    func start() { carryOut(machine.start()) }
+    func close() { carryOut(machine.close(at: now)) }
+    func point(to id: ServerID, uuid: String) { carryOut(machine.point(to: id, uuid: uuid, at: now)) }
+    func lease(until end: Int64?) { machine.lease(until: end) }
+
+    /// - Returns: whether all is well: false where a close does not come to its end.
+    func tick() -> Bool {
+        carryOut(machine.tick(at: now))
+        return !machine.isOverdue(at: now)
     }
 
-    func point(to id: ServerID, uuid: String) async {
-        if uuid != failedFor { failures = 0 }
-        guard failedAt.duration(to: .now) >= pause else { return }
-        if case (.point(id, uuid: uuid), _)? = move { return }
-        if let move {
-            if move.goal != .close { move.task.cancel() }
-            await move.task.value
-        }
-        if state == .leads(uuid: uuid) {
-            guard verified.duration(to: .now) >= Self.rhythm else { return }
-            begin(.point(id, uuid: uuid))
-            return
-        }
-        begin(.point(id, uuid: uuid))
-    }
-
-    /// Ends what is under way; the router stays as it is.
+    /// Ends what is under way, unless that closes the router: then it waits.
     func rest() async {
-        move?.task.cancel()
-        await move?.task.value
-    }
-
-    private func begin(_ goal: Goal) {
-        let task = Task { await self.work(goal) }
-        move = (goal, task)
-    }
-
-    private func work(_ goal: Goal) async {
-        let before = state
-        switch goal {
-        case .close: await stopRouter()
-        case .point(let id, let uuid): await turn(id, uuid)
-        }
-        if move?.goal == goal { move = nil }
-        if state != before { ended() }
-    }
-
-    // MARK: Moves
-
-    private func stopRouter() async {
-        if state == .closed, await !answers() {
-            verified = .now
-            return
-        }
-        state = .unknown
-        do {
-            try await router.stop(deadline: .after(.milliseconds(QuorumRules.closeLimit)))
-        } catch {
-            logger.log(.routerNotClosed, ["error": "\(error)"])
-        }
-        guard await !answers() else {
-            logger.log(.routerStillOpen, ["address": "\(configuration.router.address)"])
-            return
-        }
-        state = .closed
-        verified = .now
-        logger.log(.routerClosed, ["address": "\(configuration.router.address)"])
-    }
-
-    /// Whether somebody takes connections at the router's port.
-    private func answers() async -> Bool {
-        do {
-            _ = try await router.identity(deadline: .after(.milliseconds(500)))
-            return true
-        } catch {
-            return error.code != .refused
+        while let work {
+            carryOut(machine.rest(at: now))
+            await work.value
         }
     }
 
-    private func turn(_ id: ServerID, _ uuid: String) async {
-        let target = configuration.servers[id]
-        if state == .leads(uuid: uuid) {
-            // Only a router that is gone or leads elsewhere is touched: one whose server is busy would lose everybody's
-            // sessions for nothing.
-            do {
-                let led = try await router.identity(deadline: .after(configuration.agent.probeTimeout)).lowercased()
-                if led == uuid, !Task.isCancelled {
-                    verified = .now
-                    return
-                }
-            } catch {
-                guard error.code == .refused else {
-                    verified = .now
-                    return
+    // MARK: Commands
+
+    private func carryOut(_ commands: [RouterMachine.Command]) {
+        for command in commands {
+            switch command {
+            case .cancel: work?.cancel()
+            case .wake: wake()
+            case .report(let report): log(report)
+            case .ask, .seeClosed, .stop, .turn:
+                work = Task {
+                    let outcome = await self.outcome(of: command)
+                    self.work = nil
+                    self.carryOut(self.machine.ended(outcome, at: self.now))
                 }
             }
         }
-        if Task.isCancelled { return }
-        state = .unknown
+    }
+
+    private func log(_ report: RouterMachine.Report) {
+        let address = "\(configuration.router.address)"
+        switch report {
+        case .closed: logger.log(.routerClosed, ["address": "\(address)"])
+        case .stillOpen: logger.log(.routerStillOpen, ["address": "\(address)"])
+        case .notProvenClosed:
+            logger.log(
+                .routerNotProvenClosed,
+                [
+                    "address": "\(address)",
+                    "remedy": "router.stop must end with status 0, also where the router is stopped already",
+                ])
+        }
+    }
+
+    private func outcome(of command: RouterMachine.Command) async -> RouterMachine.Outcome {
+        switch command {
+        case .ask(let limit): await ask(.after(.milliseconds(limit)))
+        case .seeClosed(let limit): await seeClosed(.after(.milliseconds(limit)))
+        case .stop(let limit): await stop(.after(.milliseconds(limit)))
+        case .turn(let id, let uuid, let limit): await turn(id, uuid, .after(.milliseconds(limit)))
+        case .cancel, .report, .wake: .silent
+        }
+    }
+
+    private func ask(_ deadline: Deadline) async -> RouterMachine.Outcome {
+        do {
+            return .leads(to: try await router.identity(deadline: deadline).lowercased())
+        } catch {
+            return error.code == .refused ? .refused : .silent
+        }
+    }
+
+    private func seeClosed(_ deadline: Deadline) async -> RouterMachine.Outcome {
+        let outcome = await ask(deadline)
+        let address = configuration.router.address
+        guard outcome == .refused, let client = await RouterConnections.first(at: address) else { return outcome }
+        logger.log(.routerServesClients, ["address": "\(address)", "client": "\(client)"])
+        return .served
+    }
+
+    private func stop(_ deadline: Deadline) async -> RouterMachine.Outcome {
+        do {
+            try await router.stop(deadline: deadline)
+            return .stopped
+        } catch {
+            logger.log(.routerNotClosed, ["error": "\(error)"])
+            return .notStopped
+        }
+    }
+
+    private func turn(_ id: ServerID, _ uuid: String, _ deadline: Deadline) async -> RouterMachine.Outcome {
+        let target = configuration.servers[id]
         do {
             let report = try await router.turn(
-                to: target, other: configuration.servers[id.other], expectedUUID: uuid, deadline: .after(.seconds(20)))
-            state = .leads(uuid: uuid)
-            verified = .now
-            failures = 0
+                to: target, other: configuration.servers[id.other], expectedUUID: uuid, deadline: deadline)
             logger.log(
                 .routerTurned,
                 [
                     "server": "\(id) (\(target))", "file_changed": "\(report.changedFile)",
                     "restarted": "\(report.restarted)",
                 ])
+            return .turned
         } catch {
-            guard !Task.isCancelled else { return }
-            failures += 1
-            (failedFor, failedAt) = (uuid, .now)
-            logger.log(.routerNotTurned, ["error": "\(error)"])
+            if !Task.isCancelled { logger.log(.routerNotTurned, ["error": "\(error)"]) }
+            return .notTurned
         }
     }
 }

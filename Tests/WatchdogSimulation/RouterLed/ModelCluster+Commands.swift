@@ -10,7 +10,7 @@ extension ModelCluster {
         sent += 1
         let isDone = carryOut(command, index)
         let isHeard = Int.random(in: 0..<100, using: &random) >= lostAnswers
-        guard isDone, isHeard else { return fail(index, step, losing: isDone) }
+        guard isDone, isHeard else { return fail(index, losing: isDone) }
         // A copy takes two: what is there goes before the new has come.
         if case .copyData(let id, let primary, _) = command, !agents[index].found.isWiped {
             return wipe(id, from: primary, index)
@@ -22,25 +22,17 @@ extension ModelCluster {
     private mutating func succeed(_ index: Int, _ step: Step) {
         unlock(index)
         agents[index].step = nil
-        agents[index].patience.succeeded(step, at: now)
         if case .terminate(_, keepClosed: true) = step { keptClosed = true }
+        advance(index, .performed(.done, server: agents[index].server))
     }
 
     /// - Parameter losing: the answer was lost, and the session with it.
-    private mutating func fail(_ index: Int, _ step: Step, losing: Bool) {
+    private mutating func fail(_ index: Int, losing: Bool) {
         for command in agents[index].onFailure { _ = carryOut(command, index) }
         unlock(index)
         agents[index].step = nil
         if losing { close(index) }
-        guard agents[index].patience.failed(step, hopeless: false, at: now) else { return }
-        if let seen = agents[index].seen,
-            RouterLedPatience.putsBack(agents[index].ledger, seen, on: agents[index].server)
-        {
-            let abort = Step.abort(.because(.stepFailed("")))
-            let plan = OperationPlan(abort, context(index, seen, LocalStatus(agent: agents[index].name)))
-            for command in plan.commands { guard carryOut(command, index) else { break } }
-        }
-        close(index)
+        advance(index, .performed(.failed("refused"), server: agents[index].server))
     }
 
     /// - Returns: whether it went well.

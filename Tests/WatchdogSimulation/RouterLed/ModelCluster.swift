@@ -22,16 +22,21 @@ package struct ModelCluster {
         package var epoch: UInt64 = 0
         package var alive = true
         package var settled = false
-        package var patience = RouterLedPatience()
+        package var machine: RouterLedMachine
         /// What is under way: its commands that are left, and what puts things back where one fails.
         package var step: Step?
         package var commands: [Command] = []
         package var onFailure: [Command] = []
         package var ledger: Ledger?
-        package var seen: Observation?
         /// The other server, while its operation lock is held.
         package var guest: ServerID?
         package var found = Found()
+
+        init(name: String) {
+            self.name = name
+            (routed, first) = (.a, .a)
+            machine = RouterLedMachine(ModelCluster.configuration(name))
+        }
     }
 
     /// What a command has found and a later one of its plan needs (`CommandRunner`).
@@ -96,7 +101,7 @@ package struct ModelCluster {
                     $0.channels = [Self.channel(from: .a)]
                 }),
         ]
-        agents = (1...count).map { Agent(name: "web\($0)", routed: .a, first: .a) }
+        agents = (1...count).map { Agent(name: "web\($0)") }
     }
 
     package func observation(_ agent: Agent) -> Observation {
@@ -159,7 +164,12 @@ package struct ModelCluster {
         servers[id]?.facts.readOnly = half
     }
 
-    package mutating func wake(_ index: Int) { agents[index].alive = true }
+    /// A new process.
+    package mutating func wake(_ index: Int) {
+        guard !agents[index].alive else { return }
+        agents[index].alive = true
+        agents[index].machine = RouterLedMachine(Self.configuration(agents[index].name))
+    }
 
     /// next-available: a router whose server is gone moves to the other and stays there.
     package mutating func moveRouters() {
@@ -187,66 +197,64 @@ package struct ModelCluster {
         replicate()
         // The others do something in this time as well.
         now += (agents[index].step == nil ? 300 : 30) / Int64(agents.count)
-        if agents[index].step == nil { look(index) }
+        if agents[index].step == nil { advance(index, .begin) }
         if agents[index].step != nil { send(index) }
     }
 
-    private mutating func look(_ index: Int) {
+    mutating func advance(_ index: Int, _ event: RouterLedMachine.Event) {
+        for command in agents[index].machine.handle(event, at: now) { perform(command, index) }
+    }
+
+    private mutating func perform(_ command: RouterLedMachine.Command, _ index: Int) {
         let agent = agents[index]
-        let configuration = Self.configuration(agent.name)
-        let seen = observation(agent)
-        let diagnosis = Diagnoser(configuration).diagnose(seen)
-        if let primary = diagnosis.primary, RouterLedPolicy(configuration).turned(seen, to: primary),
-            let promotion = seen.facts(primary)?.promotion, promotion.primary == seen.facts(primary)?.uuid
-        {
-            agents[index].epoch = max(agents[index].epoch, promotion.epoch)
-        }
-        let local = LocalStatus(
-            agent: agent.name, server: agent.server, session: agent.session,
-            holdsLock: agent.server.map { locks[$0] == agent.session && agent.session != nil } ?? false,
-            epoch: agents[index].epoch, routerFailed: agents[index].patience.routerFailed(at: now))
-        let policy = RouterLedPolicy(configuration)
-        agents[index].settled = false
-        guard let step = agents[index].patience.admit(policy.nextStep(seen, diagnosis, local), local, at: now) else {
-            return close(index)
-        }
-        steps.append("\(agent.name): \(step)")
-        if case .abort(let why) = step { aborts.append(why) }
-        switch step {
-        case .none:
-            agents[index].settled = true
-            close(index)
-        case .wait: break
-        case .route(let id): route(index, to: id)
-        default:
-            agents[index].seen = seen
-            agents[index].ledger = seen.activeLedger
-            let plan = OperationPlan(step, context(index, seen, local))
-            used.formUnion((plan.commands + plan.onFailure).map(\.name))
-            agents[index].step = step
-            agents[index].commands = alteration?.applied(to: plan.commands) ?? plan.commands
-            agents[index].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
-            agents[index].found = Found()
+        switch command {
+        case .look:
+            agents[index].settled = false
+            advance(index, .looked(observation(agent)))
+        case .note(let epoch): agents[index].epoch = max(agents[index].epoch, epoch)
+        case .describe:
+            let holdsLock = agent.server.map { locks[$0] == agent.session && agent.session != nil } ?? false
+            advance(
+                index,
+                .described(
+                    LocalStatus(
+                        agent: agent.name, server: agent.server, session: agent.session, holdsLock: holdsLock,
+                        epoch: agent.epoch)))
+        case .report: steps.append("\(agent.name): \(agent.machine.step ?? .none(.nothingToDo))")
+        case .pause: break
+        case .perform(let step): begin(step, index)
+        case .leave, .handOver: close(index)
+        case .end(let outcome): agents[index].settled = outcome == .settled
         }
     }
 
-    package func context(_ index: Int, _ seen: Observation, _ local: LocalStatus) -> OperationContext {
-        let policy = RouterLedPolicy(Self.configuration(agents[index].name))
+    private mutating func begin(_ step: Step, _ index: Int) {
+        if case .abort(let why) = step { aborts.append(why) }
+        if case .route(let id) = step { return route(index, to: id) }
+        let agent = agents[index]
+        guard let seen = agent.machine.seen else { return }
+        agents[index].ledger = seen.activeLedger
+        let plan = OperationPlan(step, context(index, seen))
+        used.formUnion((plan.commands + plan.onFailure).map(\.name))
+        agents[index].step = step
+        agents[index].commands = alteration?.applied(to: plan.commands) ?? plan.commands
+        agents[index].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
+        agents[index].found = Found()
+    }
+
+    package func context(_ index: Int, _ seen: Observation) -> OperationContext {
+        let agent = agents[index]
         var context = OperationContext(
-            agent: agents[index].name, addresses: SimWorld.addresses, rules: nil, seen: seen, ledger: seen.activeLedger,
-            nextEpoch: policy.nextEpoch(seen, local))
-        context.joined = agents[index].server
+            agent: agent.name, addresses: SimWorld.addresses, rules: nil, seen: seen, ledger: seen.activeLedger,
+            nextEpoch: agent.machine.nextEpoch)
+        context.joined = agent.server
         return context
     }
 
     private mutating func route(_ index: Int, to id: ServerID) {
-        let step = Step.route(to: id)
-        guard servers[id]?.up == true else {
-            _ = agents[index].patience.failed(step, hopeless: false, at: now)
-            return
-        }
-        (agents[index].routed, agents[index].first) = (id, id)
-        agents[index].patience.succeeded(step, at: now)
+        let isUp = servers[id]?.up == true
+        if isUp { (agents[index].routed, agents[index].first) = (id, id) }
+        advance(index, .performed(isUp ? .done : .failed("refused"), server: agents[index].server))
     }
 
     /// What running channels do by themselves.

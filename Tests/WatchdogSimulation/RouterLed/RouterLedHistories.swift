@@ -18,7 +18,8 @@ public enum RouterLedHistories {
             result.rebuilds += model.rebuilds
             guard let violation = model.violations.first ?? end(model, &result) else { continue }
             result.findings.append(
-                Histories.Finding(seed: seed, violation: violation, story: Array(model.steps.suffix(40))))
+                Histories.Finding(
+                    seed: seed, violation: violation, story: Array(model.steps.suffix(40)) + model.state()))
             if result.findings.count >= limit { return result }
         }
         return result
@@ -83,6 +84,21 @@ public enum RouterLedHistories {
 }
 
 extension ModelCluster {
+    /// Everything as it stands, for whoever reads the story.
+    func state() -> [String] {
+        ServerID.allCases.compactMap { id in
+            servers[id].map {
+                "\(id): up \($0.up), read_only \($0.facts.readOnly) \($0.facts.superReadOnly), executed \($0.facts.executed), "
+                    + "channels \($0.facts.channels.map(\.health)), half \($0.facts.rebuilding != nil), lock \(locks[id] ?? 0), "
+                    + "ledger \(ledgers[id].map { "\($0.count) rows" } ?? "none")"
+            }
+        }
+            + agents.map {
+                "\($0.name): alive \($0.alive), settled \($0.settled), session \($0.session ?? 0), router on \($0.routed), "
+                    + "epoch \($0.epoch), diagnosis \($0.machine.diagnosis?.summary ?? "none")"
+            }
+    }
+
     /// One primary, a running replica, no ledger, every router on the primary; and both servers take writes, unless a
     /// router may still lead to the replica.
     package var isWhole: Bool {
