@@ -1,3 +1,4 @@
+import MySQLWire
 import Testing
 
 @testable import Watchdog
@@ -149,5 +150,115 @@ import Testing
         #expect(diagnoser.diagnose(seen).state == .recover)
         let ledger = Ledger(server: .a, rows: [])
         #expect(RouterLedPolicy.bringBack(seen, ledger, primary: .a) == .resume(.b, from: .a))
+    }
+
+    // MARK: What a user reads
+
+    private func replica(_ change: (inout ServerFacts) -> Void) -> ServerView {
+        .up(
+            Fixture.facts(.b) {
+                $0.channels = [Fixture.channel(from: .a)]
+                change(&$0)
+            })
+    }
+
+    @Test func aHealthyClusterGivesNothingToSay() {
+        let diagnosis = diagnoser.diagnose(Fixture.healthy())
+        #expect(diagnosis.exitStatus == 0 && diagnosis.closed.isEmpty && diagnosis.code == nil)
+        #expect(diagnosis.summary.contains("the router leads to a"))
+    }
+
+    /// The routers could not use it.
+    @Test func aServerThatTakesNoWritesIsNamed() {
+        let closed = diagnoser.diagnose(Fixture.healthy { $0.b = replica { $0.readOnly = true } })
+        #expect(
+            closed.closed == [.b] && closed.exitStatus == 1 && closed.summary.contains("b (10.0.0.2:3306) is read-only")
+        )
+        let primary = diagnoser.diagnose(Fixture.healthy { $0.a = .up(Fixture.facts(.a) { $0.readOnly = true }) })
+        #expect(primary.closed == [.a] && primary.exitStatus == 2)
+        // Half a copy is closed by its marker, and says so.
+        let half = diagnoser.diagnose(
+            Fixture.healthy {
+                $0.b = replica {
+                    $0.readOnly = true
+                    $0.rebuilding = RebuildMarker(source: Fixture.uuidA, epoch: 3, saved: "web1:/x.sql.gz")
+                }
+            })
+        #expect(half.closed.isEmpty && half.code == .unfinishedCopy)
+    }
+
+    @Test func whatIsDownIsSaidWithWhatIsKnownBesides() {
+        let one = diagnoser.diagnose(Fixture.healthy { $0.b = .downHard("refused") }).summary
+        #expect(one.contains("the router leads to a") && !one.contains("neither server answers"))
+        #expect(!one.contains("half-made copy"))
+        let both = diagnoser.diagnose(
+            Fixture.healthy { ($0.a, $0.b, $0.router) = (.downHard("x"), .downHard("x"), .noAnswer("x")) })
+        #expect(both.summary.contains("neither server answers") && !both.summary.contains("the router leads to"))
+        let marker = RebuildMarker(source: Fixture.uuidA, epoch: 3, saved: "web1:/x.sql.gz")
+        let half = diagnoser.diagnose(
+            Fixture.healthy {
+                $0.a = .downHard("refused")
+                $0.b = replica { $0.rebuilding = marker }
+            })
+        #expect(half.summary.contains("half-made copy") && half.summary.contains("web1:/x.sql.gz"))
+    }
+
+    @Test func whyReplicationDoesNotRunHasACode() {
+        func code(_ change: (inout ReplicationChannel) -> Void) -> Reason.Code? {
+            diagnoser.diagnose(Fixture.healthy { $0.b = replica { change(&$0.channels[0]) } }).code
+        }
+        #expect(code { _ in } == nil)
+        #expect(code { ($0.receiver, $0.applierRuns) = (.off, false) } == .replicationStopped)
+        #expect(code { $0.receiver = .connecting } == .sourceUnreachable)
+        #expect(code { $0.applierErrno = 1062 } == .replicationBroken)
+    }
+
+    // MARK: Whose replica a server is
+
+    @Test func aForeignSourceIsFoundOnEitherServer() {
+        let foreign = "cccccccc-0000-0000-0000-000000000003"
+        let onA = Fixture.healthy {
+            $0.a = .up(Fixture.facts(.a) { $0.channels = [Fixture.channel(from: .b) { $0.sourceUUID = foreign }] })
+            $0.b = .up(Fixture.facts(.b))
+        }
+        let onB = Fixture.healthy { $0.b = replica { $0.channels[0].sourceUUID = foreign } }
+        for seen in [onA, onB] { #expect(diagnoser.diagnose(seen).code == .foreignSource) }
+    }
+
+    /// A channel that was never connected knows its source by the address alone.
+    @Test func beforeTheFirstConnectionTheAddressTells() {
+        var configuration = Fixture.configuration()
+        configuration.replication.peer = .tcp(host: "10.9.0.1", port: 3306)
+        func primary(_ host: String, _ configuration: Configuration = Fixture.configuration()) -> Diagnosis {
+            Diagnoser(configuration).diagnose(
+                Fixture.healthy {
+                    $0.b = replica {
+                        ($0.channels[0].sourceUUID, $0.channels[0].sourceHost) = ("", host)
+                        $0.channels[0].receiver = .connecting
+                    }
+                })
+        }
+        #expect(primary("10.0.0.1").primary == .a)
+        #expect(primary("10.0.0.9").code == .foreignSource)
+        #expect(primary("10.9.0.1").code == .foreignSource)
+        #expect(primary("10.9.0.1", configuration).primary == .a)
+        #expect(primary("10.0.0.9", configuration).code == .foreignSource)
+    }
+
+    /// Its source is primary, whichever of the two it is; one that is neither makes nobody primary.
+    @Test func halfACopyNamesThePrimary() {
+        func diagnosis(_ id: ServerID, from source: String) -> Diagnosis {
+            diagnoser.diagnose(
+                Fixture.healthy {
+                    ($0.a, $0.b) = (.up(Fixture.facts(.a)), .up(Fixture.facts(.b)))
+                    $0[id] = .up(
+                        Fixture.facts(id) { $0.rebuilding = RebuildMarker(source: source, epoch: 3, saved: "") })
+                })
+        }
+        #expect(diagnosis(.b, from: Fixture.uuidA).primary == .a)
+        #expect(diagnosis(.a, from: Fixture.uuidB).primary == .b)
+        for id in ServerID.allCases {
+            #expect(diagnosis(id, from: "cccccccc-0000-0000-0000-000000000003").code == .halfMadeCopy)
+        }
     }
 }

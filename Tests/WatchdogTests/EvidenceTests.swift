@@ -46,6 +46,28 @@ import Testing
         #expect(scene.explain()[.lost]?.holds == !isHalf)
     }
 
+    /// What it had made before it was deposed was given up with the promotion that made it primary again.
+    @Test func whatAServerMadeInAnEarlierTermIsNotHeldAgainstIt() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downHard("refused")
+        scene.b = .up(
+            QuorumPolicyTests.replica {
+                ($0.channels, $0.promotion) = ([], Promotion(epoch: 2, primary: Fixture.uuidB))
+            })
+        _ = scene.look()
+        scene.a = .up(
+            Self.primary {
+                ($0.readOnly, $0.superReadOnly) = (true, true)
+                $0.executed = GTIDSet("\(Fixture.uuidA):1-5") ?? GTIDSet()
+                $0.promotion = Promotion(epoch: 3, primary: Fixture.uuidA)
+            })
+        scene.b = .up(
+            QuorumPolicyTests.replica(receiver: .off) { $0.executed = GTIDSet("\(Fixture.uuidA):1-5") ?? GTIDSet() })
+        _ = scene.look()
+        #expect(scene.policy.primary == .a && scene.explain()[.lost]?.holds == false)
+    }
+
     /// A primary that is silent to this agent alone: as long as its replica's receiver makes progress it is not lost.
     @Test func aReplicaThatHearsFromThePrimarySpeaksForIt() {
         var scene = Scene()

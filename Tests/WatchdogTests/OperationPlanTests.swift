@@ -100,6 +100,17 @@ import Testing
         }
     }
 
+    /// `repl_watchdog.history` counts as a switchover what an operator asked for, and nothing else.
+    @Test func theRecordOfAPromotionSaysWhoAskedForIt() {
+        for (mode, expected) in [(Configuration.Mode.routerLed, PromotionReason.routersMoved), (.quorum, .switchover)] {
+            let commands = OperationPlan(.promote(.b, undrained: ""), context(mode)).commands
+            let reasons = commands.compactMap { command -> PromotionReason? in
+                if case .recordPromotion(_, _, let reason, _) = command { reason } else { nil }
+            }
+            #expect(reasons == [expected], "\(mode)")
+        }
+    }
+
     @Test func aPrimaryIsOpenedAgainOnlyWhereNobodyCanBeReplacingIt() {
         func names(_ ledger: ServerID, _ kind: OperationKind, other: Bool) -> [Command.Name] {
             let context = context(.quorum, kind, ledger: ledger) {

@@ -71,7 +71,9 @@ import Testing
     }
 
     @Test func aPromiseNeedsTheOwnVoteOrAnOperatorsWord() {
-        func step(_ change: (inout Scene, [LedgerRow]) -> Void) -> Step {
+        func step(
+            _ local: LocalStatus = LocalStatus(agent: "web1"), _ change: (inout Scene, [LedgerRow]) -> Void
+        ) -> Step {
             var scene = QuorumLeadTests.scene()
             let rows = QuorumLeadTests.rows(.failover, on: .b, followers: []).map { row in
                 var row = row
@@ -80,7 +82,7 @@ import Testing
             }
             change(&scene, rows)
             _ = scene.look()
-            return scene.look().step
+            return scene.look(100, local).step
         }
         func replica(_ rows: [LedgerRow], votes: [Int], asked: Bool = false) -> ServerView {
             .up(
@@ -94,6 +96,11 @@ import Testing
         // The primary is well, and this agent's own vote is older than that.
         let well = step { scene, rows in scene.b = replica(rows, votes: [0, 1]) }
         #expect(well == .wait(.until(.disagreement(with: "web2"))))
+        // Whoever stands in the queue there makes room.
+        let queued = step(LocalStatus(agent: "web1", server: .b, session: 9)) { scene, rows in
+            scene.b = replica(rows, votes: [0, 1])
+        }
+        #expect(queued == .withdraw(.until(.disagreement(with: "web2"))))
         let other = step { scene, rows in scene.b = replica(rows, votes: [1, 2]) }
         #expect(other == .wait(.until(.disagreement(with: "web2"))))
         let asked = step { scene, rows in scene.b = replica(rows, votes: [], asked: true) }
