@@ -69,9 +69,9 @@ let package = Package(
         .target(
             name: "TestBed", dependencies: ["MySQLWire", "COpenSSL", "CLinux", "SeededRandom"], path: "Tests/TestBed",
             swiftSettings: settings),
-        // The demo's writer: inserts through a router and keeps what was acknowledged.
+        // Both modes to look at; Scripts/demo runs it.
         .executableTarget(
-            name: "demo-writer", dependencies: ["MySQLWire"], path: "Tests/DemoWriter", swiftSettings: settings),
+            name: "demo", dependencies: ["TestBed", "MySQLWire"], path: "Tests/Demo", swiftSettings: settings),
         // Faults at random for a given time, and the figures; Scripts/chaos runs it.
         .executableTarget(
             name: "chaos", dependencies: ["TestBed", "SeededRandom"], path: "Tests/Chaos", swiftSettings: settings),

@@ -58,14 +58,14 @@ struct Figures {
             say(
                 "  \(fault.scenario) \(round.before) -> \(round.after): first write on the other after "
                     + "\(seconds(round.outage.toFirstOnOther)) s, gap \(seconds(round.outage.gap)) s, "
-                    + "by host \(round.outage.toFirstOnOtherByHost.map { seconds($0) }.joined(separator: " ")) s, "
+                    + "by host \(round.outage.byHost.map { seconds($0.toFirstOnOther) }.joined(separator: " ")) s, "
                     + "whole after \(seconds(round.whole)) s")
         }
         say(
             """
             \(fault), \(rounds.count) times, median / worst:
               fault to first acknowledged write on the new primary  \(spread(rounds.compactMap(\.outage.toFirstOnOther))) s
-              the same for each host by itself                      \(spread(rounds.flatMap(\.outage.toFirstOnOtherByHost))) s
+              the same for each host by itself                      \(spread(rounds.flatMap { $0.outage.byHost.map(\.toFirstOnOther) })) s
               last write on the old to first on the new one         \(spread(rounds.compactMap(\.outage.gap))) s
               until the other server is a replica again             \(spread(rounds.map(\.whole))) s
             """)

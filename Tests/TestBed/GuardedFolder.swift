@@ -8,6 +8,8 @@ public final class GuardedFolder: Sendable {
     /// Short, so that the path of a unix socket in it fits into the 107 bytes that the system allows.
     public let path: String
     private let cleared = Mutex(false)
+    /// Those of this process that have not been cleared to the end, by path.
+    private static let living = Mutex<[String: GuardedFolder]>([:])
 
     public init(_ name: String) throws {
         let parent = FileManager.default.temporaryDirectory.path(percentEncoded: false)
@@ -18,6 +20,7 @@ public final class GuardedFolder: Sendable {
         }
         self.path = String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         try Guard.shared.get().send("add \(self.path)")
+        Self.living.withLock { $0[self.path] = self }
     }
 
     /// Starts a program: nothing on its input, its output appended to `log` in this folder, in a session of its own, its
@@ -25,9 +28,12 @@ public final class GuardedFolder: Sendable {
     func spawn(
         _ name: String, log: String, _ command: [String], environment: [String: String] = [:]
     ) throws -> ChildProcess {
-        try ChildProcess(
-            [ServerFiles.scripts + "/lib/launch", "\(path)/\(name).pid"] + command, output: "\(path)/\(log)",
-            environment: environment)
+        try ChildProcess(launch(name, command), output: "\(path)/\(log)", environment: environment)
+    }
+
+    /// The command that notes its process id in `name`.pid and becomes `command`.
+    func launch(_ name: String, _ command: [String]) -> [String] {
+        [ServerFiles.scripts + "/lib/launch", "\(path)/\(name).pid"] + command
     }
 
     /// Stops what runs in the folder and removes it. What it started is reaped by whoever holds the `ChildProcess`.
@@ -43,7 +49,29 @@ public final class GuardedFolder: Sendable {
         if let clearing = try? ChildProcess([ServerFiles.scripts + "/lib/clear", path], output: "/dev/null") {
             await clearing.wait()
         }
+        letGo()
+    }
+
+    private func letGo() {
         try? Guard.shared.get().send("drop \(path)")
+        _ = Self.living.withLock { $0.removeValue(forKey: path) }
+    }
+
+    /// Clears whatever this process has not cleared yet, for a program that is to end at once. Nothing is started in
+    /// these folders any more.
+    public static func clearAll(within limit: Duration = .seconds(60)) async {
+        let end = ContinuousClock.now.advanced(by: limit)
+        // Somebody may be clearing one already, and one may be made at this moment.
+        while case let left = living.withLock({ Array($0.values) }), !left.isEmpty, ContinuousClock.now < end {
+            for folder in left { Task { await folder.clear() } }
+            await pause(.milliseconds(20))
+        }
+    }
+
+    /// Leaves everything that this process has not cleared as it is, for somebody who wants to look at it: it outlives
+    /// the process. `Scripts/lib/clear` removes such a folder.
+    public static func keepAll() {
+        for folder in living.withLock({ Array($0.values) }) { folder.letGo() }
     }
 
     public func read(_ file: String) -> String {

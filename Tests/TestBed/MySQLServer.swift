@@ -63,8 +63,7 @@ public final class MySQLServer: Sendable {
     /// - Parameter additional: options for this start only.
     public func start(_ additional: [String] = []) async throws {
         guard pid == nil else { throw TestBedError("server \(name) runs already") }
-        let child = try folder.spawn(
-            "mysqld", log: "error.log", place.command(try command() + options + additional))
+        let child = try folder.spawn("mysqld", log: "error.log", try placedCommand() + additional)
         process.withLock { $0 = child }
         try await eventually("server \(name) answers", within: .seconds(60)) {
             if child.status != nil { return true }
@@ -81,6 +80,11 @@ public final class MySQLServer: Sendable {
                     + errorLog.suffix(2000))
         }
     }
+
+    private func placedCommand() throws -> [String] { place.command(try command() + options) }
+
+    /// What starts this server by hand on its data and port, when this process is gone.
+    public func startCommand() throws -> [String] { folder.launch("mysqld", try placedCommand()) }
 
     private func command() throws -> [String] {
         let shared =

@@ -10,14 +10,18 @@ public final class Backend: Sendable {
     /// The agent's: its configuration, its log and its working directory.
     public let folder: GuardedFolder
     let place: Place
+    private let agentOptions: [String]
     private let agent = Mutex<GuardedProcess?>(nil)
     private let commands = Atomic<Int>(0)
 
-    init(name: String, place: Place, destinations: [String]) throws {
+    /// - Parameter agentOptions: further options of the agent's command line.
+    init(
+        name: String, place: Place, destinations: [String], strategy: String, agentOptions: [String]
+    ) throws {
         self.name = name
         self.place = place
-        router = try MySQLRouter(
-            name: "r\(name)", destinations: destinations, strategy: "first-available", place: place)
+        self.agentOptions = agentOptions
+        router = try MySQLRouter(name: "r\(name)", destinations: destinations, strategy: strategy, place: place)
         folder = try GuardedFolder(name)
     }
 
@@ -32,7 +36,9 @@ public final class Backend: Sendable {
     public func startAgent() throws {
         guard !isAgentRunning else { return }
         let process = try GuardedProcess(
-            "agent", in: folder, command: place.command(try Self.program() + ["run"] + Self.common(configurationFile)))
+            "agent", in: folder,
+            command: place.command(
+                try Self.program() + ["run"] + Self.common(configurationFile) + agentOptions))
         agent.withLock { $0 = process }
     }
 
@@ -74,7 +80,7 @@ public final class Backend: Sendable {
     }
 
     /// A session with whatever the router leads to, as the application gets it.
-    func serverBehindRouter() async throws -> String {
+    public func serverBehindRouter() async throws -> String {
         var options = ConnectionOptions(
             address: router.outerAddress, user: TestAccount.application.user,
             password: Secret(TestAccount.application.password))

@@ -84,10 +84,14 @@ public struct Fault: Sendable, CustomStringConvertible {
             var violations: [String] = []
         }
         private let state: Mutex<State>
+        private let begins: @Sendable (MySQLServer) -> Void
 
-        init(_ trial: Trial, primary: MySQLServer, seed: UInt64) {
+        init(
+            _ trial: Trial, primary: MySQLServer, seed: UInt64, begins: @escaping @Sendable (MySQLServer) -> Void
+        ) {
             self.trial = trial
             self.primary = primary
+            self.begins = begins
             state = Mutex(State(random: SeededGenerator(seed: seed)))
         }
 
@@ -98,7 +102,13 @@ public struct Fault: Sendable, CustomStringConvertible {
         var violations: [String] { state.withLock { $0.violations } }
 
         /// The fault is there from now on.
-        func begin() { state.withLock { $0.began = $0.began ?? .now } }
+        func begin() {
+            let first = state.withLock { state in
+                defer { state.began = state.began ?? .now }
+                return state.began == nil
+            }
+            if first { begins(primary) }
+        }
         func note(_ text: String) { state.withLock { $0.notes.append(text) } }
         func violation(_ text: String) { state.withLock { $0.violations.append(text) } }
 

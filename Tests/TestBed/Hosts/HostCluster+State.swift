@@ -6,6 +6,18 @@ extension HostCluster {
     /// replicating from it, semi-sync in force, no ledger anywhere, every router leading to the primary.
     /// - Throws: `TestBedError` that names the first thing that is not so.
     public func whole() async throws -> MySQLServer {
+        let primary = try await options.mode == .quorum ? onlyOpenServer() : onlyServerWithoutSource()
+        try await replicates(other(than: primary), from: primary)
+        for backend in backends {
+            guard try await backend.serverBehindRouter() == primary.savedUUID else {
+                throw TestBedError("the router of \(backend.name) does not lead to \(primary.name)")
+            }
+        }
+        return primary
+    }
+
+    /// Quorum mode: the primary is open, the replica closed.
+    private func onlyOpenServer() async throws -> MySQLServer {
         var open: [MySQLServer] = []
         for server in servers {
             let row =
@@ -27,14 +39,30 @@ extension HostCluster {
         guard open.count == 1 else {
             throw TestBedError(open.isEmpty ? "no server is open" : "both servers are open")
         }
-        let primary = open[0]
-        try await replicates(other(than: primary), from: primary)
-        for backend in backends {
-            guard try await backend.serverBehindRouter() == primary.savedUUID else {
-                throw TestBedError("the router of \(backend.name) does not lead to \(primary.name)")
+        return open[0]
+    }
+
+    /// Router-led mode: both are open, one of them replicates.
+    private func onlyServerWithoutSource() async throws -> MySQLServer {
+        var primaries: [MySQLServer] = []
+        for server in servers {
+            let row =
+                try await server.ask(
+                    """
+                    SELECT @@GLOBAL.read_only,
+                      (SELECT COUNT(*) FROM information_schema.schemata
+                       WHERE schema_name IN ('ongoing_failover', 'ongoing_rebuild')),
+                      (SELECT COUNT(*) FROM performance_schema.replication_connection_configuration)
+                    """
+                ).first ?? []
+            guard row.count == 3, row[1] == "0" else {
+                throw TestBedError("an operation is under way on \(server.name)")
             }
+            guard row[0] == "0" else { throw TestBedError("\(server.name) is closed") }
+            if row[2] == "0" { primaries.append(server) }
         }
-        return primary
+        guard primaries.count == 1 else { throw TestBedError("\(primaries.count) servers have no source") }
+        return primaries[0]
     }
 
     /// Waits until every agent takes the primary for synchronous: until then a loss that cannot be ruled out forbids an
@@ -131,17 +159,27 @@ extension HostCluster {
         }
     }
 
-    /// Rows that stand in the dumps which agents have saved in their working directories.
-    public func savedRows() throws -> Set<RowID> {
-        var rows: Set<RowID> = []
+    /// The dumps which agents have saved in their working directories: path and text of each.
+    public func savedDumps() throws -> [(path: String, text: String)] {
+        var dumps: [(path: String, text: String)] = []
         for backend in backends {
             let files = (try? FileManager.default.contentsOfDirectory(atPath: backend.workingDirectory)) ?? []
-            for file in files where file.hasSuffix(".sql.gz") {
-                let (status, data) = try captured("/bin/gzip", ["-dc", "\(backend.workingDirectory)/\(file)"])
-                guard status == 0 else { throw TestBedError("\(backend.workingDirectory)/\(file) is damaged") }
-                for match in String(decoding: data, as: UTF8.self).matches(of: #/\((\d+),(\d+),'row /#) {
-                    rows.insert(RowID(writer: Int(match.1) ?? 0, n: Int(match.2) ?? 0))
-                }
+            for file in files.sorted() where file.hasSuffix(".sql.gz") {
+                let path = "\(backend.workingDirectory)/\(file)"
+                let (status, data) = try captured("/bin/gzip", ["-dc", path])
+                guard status == 0 else { throw TestBedError("\(path) is damaged") }
+                dumps.append((path, String(decoding: data, as: UTF8.self)))
+            }
+        }
+        return dumps
+    }
+
+    /// Rows of the writers that stand in these dumps.
+    public func savedRows() throws -> Set<RowID> {
+        var rows: Set<RowID> = []
+        for dump in try savedDumps() {
+            for match in dump.text.matches(of: #/\((\d+),(\d+),'row /#) {
+                rows.insert(RowID(writer: Int(match.1) ?? 0, n: Int(match.2) ?? 0))
             }
         }
         return rows

@@ -1,11 +1,16 @@
 import Foundation
-import Glibc
 import MySQLWire
 
-/// Two servers and some application hosts as `mode = "quorum"` wants them: both servers start closed, semi-sync is
-/// without a fallback and switched on by the agents, each router knows one server.
+/// Two servers and some application hosts as the agents' mode wants them. Quorum: both servers start closed, semi-sync is
+/// without a fallback and switched on by the agents, each router knows one server. Router-led: both servers are open,
+/// replication is asynchronous, each router knows both.
 public final class HostCluster: Sendable {
     public struct Options: Sendable {
+        public enum Mode: String, Sendable {
+            case quorum
+            case routerLed = "router-led"
+        }
+        public var mode = Mode.quorum
         public var backends = 3
         /// Each host in a network namespace of its own; needs `HostNetwork.isPossible`.
         public var ownNetworks = false
@@ -20,7 +25,14 @@ public final class HostCluster: Sendable {
         public var safety = ["block_period = \"0s\"", "max_failovers_per_day = 1000", "max_rebuilds_per_day = 1000"]
         /// Further options of both servers.
         public var serverOptions: [String] = []
-        public init() {}
+        /// Further options of the agents' command line.
+        public var agentOptions: [String] = []
+        /// `withHostCluster` leaves it up; it goes with this process, or stays after `GuardedFolder.keepAll`.
+        public var staysUp = false
+        public init(mode: Mode = .quorum) {
+            self.mode = mode
+            if mode == .routerLed { semiSync = false }
+        }
     }
 
     public let options: Options
@@ -46,15 +58,21 @@ public final class HostCluster: Sendable {
         self.network = network
         func place(_ host: String) throws -> Place { try network?.place(host) ?? .loopback }
         let serverOptions =
-            ["--super-read-only=ON", "--replica-net-timeout=8"] + (options.semiSync ? Self.semiSyncOptions : [])
-            + options.serverOptions
+            (options.mode == .quorum ? ["--super-read-only=ON"] : []) + ["--replica-net-timeout=8"]
+            + (options.semiSync ? Self.semiSyncOptions : []) + options.serverOptions
         let a = try MySQLServer(kind: .mysql, name: "a", options: serverOptions, place: place("a"))
         let b = try MySQLServer(kind: .mysql, name: "b", options: serverOptions, place: place("b"))
         (self.a, self.b) = (a, b)
-        backends = try names.map { try Backend(name: $0, place: place($0), destinations: [a.hostAndPort]) }
+        let isQuorum = options.mode == .quorum
+        backends = try names.map { name in
+            try Backend(
+                name: name, place: place(name),
+                destinations: isQuorum ? [a.hostAndPort] : [a.hostAndPort, b.hostAndPort],
+                strategy: isQuorum ? "first-available" : "next-available", agentOptions: options.agentOptions)
+        }
     }
 
-    /// Starts servers and routers, b as the replica of a; both stay closed. The table of the writers is there.
+    /// Starts servers and routers, b as the replica of a; in quorum mode both stay closed. The table of the writers is there.
     func prepare() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for server in servers {
@@ -73,7 +91,7 @@ public final class HostCluster: Sendable {
             CREATE TABLE shop.written (
               writer INT NOT NULL, n INT NOT NULL, item VARCHAR(100) NOT NULL,
               at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), PRIMARY KEY (writer, n)) ENGINE = InnoDB;
-            SET GLOBAL super_read_only = ON;
+            SET GLOBAL super_read_only = \(options.mode == .quorum ? "ON" : "OFF");
             """)
         try await b.catchUp(with: a)
         for backend in backends {
@@ -83,46 +101,6 @@ public final class HostCluster: Sendable {
     }
 
     public func startAgents() throws { for backend in backends { try backend.startAgent() } }
-
-    private func writeConfiguration(_ backend: Backend) throws {
-        func list(_ words: [String]) -> String { "[" + words.map { "\"\($0)\"" }.joined(separator: ", ") + "]" }
-        try FileManager.default.createDirectory(
-            atPath: backend.workingDirectory, withIntermediateDirectories: true)
-        try backend.folder.write(
-            "agent.toml",
-            """
-            cluster = "shop"
-            mode = "quorum"
-            agents = \(list(backends.map(\.name)))
-            working_directory = "\(backend.workingDirectory)"
-            [agent]
-            name = "\(backend.name)"
-            interval = "1s"
-            probe_timeout = "2s"
-            [servers.a]
-            address = "\(a.hostAndPort)"
-            [servers.b]
-            address = "\(b.hostAndPort)"
-            [credentials]
-            user = "\(TestAccount.agent.user)"
-            password = "\(TestAccount.agent.password)"
-            [replication]
-            user = "\(TestAccount.replication.user)"
-            password = "\(TestAccount.replication.password)"
-            [router]
-            address = "\(backend.router.hostAndPort)"
-            config_file = "\(backend.router.configFile)"
-            section = "\(MySQLRouter.section)"
-            restart = \(list(backend.router.restartCommand))
-            stop = \(list(backend.router.stopCommand))
-            destinations = "primary-only"
-            [safety]
-            \(options.safety.joined(separator: "\n"))
-
-            """)
-        // Passwords stand in it.
-        chmod(backend.configurationFile, 0o600)
-    }
 
     func clear() async {
         for backend in backends { await backend.clear() }
@@ -166,6 +144,6 @@ public func withHostCluster<Value>(
     } catch {
         result = .failure(error)
     }
-    await cluster.clear()
+    if !options.staysUp { await cluster.clear() }
     return try result.get()
 }

@@ -10,7 +10,18 @@ public struct Verdict: Sendable {
     /// Refused, and there all the same: the client was told something that is not so.
     public var refusedButThere = 0
     /// Acknowledged and not on the primary, but in a dump that an agent has saved.
-    public var savedOnly = 0
+    public var savedOnlyRows: [RowID] = []
+    public var savedOnly: Int { savedOnlyRows.count }
+    /// Acknowledged, and neither on the primary nor in such a dump where one counts.
+    public var lost: [RowID] = []
+    /// What both servers hold at the end, the primary first.
+    public var holdings: [Holding] = []
+    public struct Holding: Sendable {
+        public var server: String
+        public var executed: String
+        /// Of the writers' table.
+        public var checksum: String
+    }
     public var violations: [String] = []
     public init() {}
 
@@ -45,14 +56,17 @@ public enum Oracle {
     /// - Parameter saved: nil: nothing but the primary counts (semi-sync without a fallback).
     public static func judgeRows(_ writes: [Write], primary: Rows, saved: Set<RowID>?) -> Verdict {
         var verdict = Verdict()
-        var missing: [RowID] = []
         for write in writes {
             let there = primary.contains(write.row)
             switch write.outcome {
             case .acknowledged:
                 verdict.acknowledged += 1
                 if there { continue }
-                if let saved, saved.contains(write.row) { verdict.savedOnly += 1 } else { missing.append(write.row) }
+                if let saved, saved.contains(write.row) {
+                    verdict.savedOnlyRows.append(write.row)
+                } else {
+                    verdict.lost.append(write.row)
+                }
             case .refused:
                 verdict.refused += 1
                 if there { verdict.refusedButThere += 1 }
@@ -61,9 +75,9 @@ public enum Oracle {
                 if there { verdict.unknownButThere += 1 }
             }
         }
-        if !missing.isEmpty {
-            verdict.violations.append(
-                "\(missing.count) acknowledged rows are lost: \(missing.sorted().prefix(20).map(\.description))")
+        if !verdict.lost.isEmpty {
+            let first = verdict.lost.sorted().prefix(20).map(\.description)
+            verdict.violations.append("\(verdict.lost.count) acknowledged rows are lost: \(first)")
         }
         return verdict
     }

@@ -22,9 +22,9 @@ public final class Trial: Sendable {
     }
 
     /// Waits until agents (or the test) have opened a primary, and starts the writers.
-    public init(_ cluster: HostCluster, perSecond: Int = 100) async throws {
+    public init(_ cluster: HostCluster, perSecond: Int = 100, sessionsPerHost: Int = 2) async throws {
         self.cluster = cluster
-        writers = Writers(cluster, perSecond: perSecond)
+        writers = Writers(cluster, perSecond: perSecond, sessionsPerHost: sessionsPerHost)
         observer = Observer(cluster)
         let primary = try await cluster.settled(hold: .zero, within: .seconds(60))
         first = primary.savedUUID
@@ -68,12 +68,15 @@ public final class Trial: Sendable {
     }
 
     /// Does `fault`, waits until the cluster is whole again, and judges.
+    /// - Parameter begins: told the primary in the moment in which the fault begins.
     /// - Throws: where the cluster does not become whole.
-    public func round(_ fault: Fault, seed: UInt64) async throws -> Round {
+    public func round(
+        _ fault: Fault, seed: UInt64, begins: @escaping @Sendable (MySQLServer) -> Void = { _ in }
+    ) async throws -> Round {
         let before = try await cluster.settled(writers, hold: .milliseconds(500))
         if fault.replication != .asynchronous { try await cluster.takenForSynchronous() }
         observer.noteReplica(cluster.other(than: before))
-        let context = Fault.Context(self, primary: before, seed: seed)
+        let context = Fault.Context(self, primary: before, seed: seed, begins: begins)
         do {
             try await fault.run(context)
         } catch {
@@ -114,18 +117,20 @@ public final class Trial: Sendable {
         try await replica.catchUp(with: primary, within: .seconds(60))
         var verdict = try await judge(primary: primary)
         await observer.stop()
-        var (executed, checksums): ([String], [[[String]]]) = ([], [])
         for server in [primary, replica] {
-            executed.append(try await server.gtidExecuted())
-            checksums.append(try await server.sql("CHECKSUM TABLE shop.written"))
+            verdict.holdings.append(
+                Verdict.Holding(
+                    server: server.name, executed: try await server.gtidExecuted(),
+                    checksum: try await server.sql("CHECKSUM TABLE shop.written").first?.last ?? ""))
         }
-        if executed[0] != executed[1] {
+        let (own, other) = (verdict.holdings[0], verdict.holdings[1])
+        if own.executed != other.executed {
             verdict.violations.append(
-                "gtid_executed differs: \(executed[0]) on the primary, \(executed[1]) on the replica")
+                "gtid_executed differs: \(own.executed) on the primary, \(other.executed) on the replica")
         }
-        if checksums[0] != checksums[1] {
+        if own.checksum != other.checksum {
             verdict.violations.append(
-                "checksums differ: \(checksums[0]) on the primary, \(checksums[1]) on the replica")
+                "checksums differ: \(own.checksum) on the primary, \(other.checksum) on the replica")
         }
         return verdict
     }

@@ -68,11 +68,19 @@ public struct Outage: Sendable {
     public var toFirstOnOther: Duration?
     /// From the last row of the former server to the first of the other one.
     public var gap: Duration?
-    /// From the fault to the first row that the other server acknowledged to each host, in the order of the hosts; a
-    /// host that has written nothing there since is left out.
-    public var toFirstOnOtherByHost: [Duration] = []
+    /// The same for each host by itself, in the order of the hosts; one that has written nothing to the other server
+    /// is left out.
+    public var byHost: [OfHost] = []
     /// The longest time in which no writer had a row acknowledged, from the fault on.
     public var longestPause: Duration
+
+    public struct OfHost: Sendable {
+        public var host: Int
+        /// From the fault to the first row that the other server acknowledged to this host.
+        public var toFirstOnOther: Duration
+        /// From this host's last row on the former server to that one.
+        public var gap: Duration
+    }
 
     /// - Parameter host: the host of a writer.
     public init(
@@ -91,8 +99,17 @@ public struct Outage: Sendable {
         toFirstOnOther = fault.duration(to: first.answered)
         var firsts: [Int: Write] = [:]
         for write in after.reversed() where write.server == first.server { firsts[host(write.row.writer)] = write }
-        toFirstOnOtherByHost = firsts.sorted { $0.key < $1.key }.map { fault.duration(to: $0.value.answered) }
         let lastOnFormer = after.last { $0.server == before.server && $0.answered < first.answered } ?? before
         gap = lastOnFormer.answered.duration(to: first.answered)
+        var lasts: [Int: Write] = [:]
+        for write in log.all where write.outcome == .acknowledged && write.server == before.server {
+            let own = host(write.row.writer)
+            if let first = firsts[own], write.answered < first.answered { lasts[own] = write }
+        }
+        byHost = firsts.sorted { $0.key < $1.key }.map { host, first in
+            OfHost(
+                host: host, toFirstOnOther: fault.duration(to: first.answered),
+                gap: (lasts[host]?.answered ?? fault).duration(to: first.answered))
+        }
     }
 }

@@ -1,9 +1,10 @@
-import FoundationEssentials
+import Foundation
 
 /// A line of an agent's log (`--log-format json`) that belongs into the timeline.
 enum AgentEvent {
     /// A signal, and the name of the server whose ledger it was written to (`a` or `b`).
     case signal(String, server: String)
+    case state(String, why: String)
     case remark(String)
 
     init?(_ line: String) {
@@ -13,7 +14,7 @@ enum AgentEvent {
         for unwanted in ["time", "report", "event", "reason"] { fields[unwanted] = nil }
         switch message {
         case "state":
-            self = .remark("state \(fields["state"] ?? "?"): \(fields["why"] ?? "")")
+            self = .state(fields["state"] ?? "?", why: fields["why"] ?? "")
         case "signal":
             self = .signal(fields["signal"] ?? "?", server: fields["server"] ?? "?")
         case "step", "watching", "stopped":
