@@ -100,4 +100,23 @@ import Testing
         lease.grant(on: .b, until: 60)
         #expect(lease.isHeld(on: .b, at: 59) && !lease.isHeld(on: .b, at: 60) && !lease.isHeld(on: .a, at: 0))
     }
+
+    /// A server that stood still answers an old question, with locks that it has not ended yet.
+    @Test func aMajorityCountsFromTheAnswer() {
+        var scene = QuorumPolicyTests.Scene({ $0.bound = true })
+        _ = scene.look()
+        func router(asked: Int64, now: Int64, _ a: ServerView) -> Orders.Router {
+            scene.policy.decide(
+                TimedObservation(
+                    seen: Observation(a: a, b: .downSoft("cut off"), router: .noAnswer("")), askedAt: asked, now: now,
+                    pongA: now, routerClosed: true), LocalStatus(agent: "web1")
+            ).router
+        }
+        // The lease is over, and nobody answers.
+        #expect(router(asked: 10_000, now: 10_000, .downSoft("it stands still")) == .close)
+        let primary = ServerView.up(QuorumPolicyTests.primary())
+        #expect(router(asked: 10_000, now: 12_000, primary) == .close)
+        #expect(router(asked: 15_999, now: 15_999, primary) == .close)
+        #expect(router(asked: 16_000, now: 16_000, primary) == .point(to: .a))
+    }
 }

@@ -55,7 +55,9 @@ extension QuorumPolicy {
 
     private mutating func noteMajority(_ assessment: Assessment, _ primary: ServerID) {
         let seen = assessment.quorum(primary).map { rules.isMajority($0.seesPrimary) } ?? false
-        lease.noteMajority(seen, askedAt: assessment.observation.askedAt)
+        // From the answer on, not from the question: a server that stood still answers an old question with locks that it
+        // has not ended yet.
+        lease.noteMajority(seen, at: assessment.now)
     }
 
     private mutating func grant(_ id: ServerID, _ asked: Int64) {

@@ -41,7 +41,7 @@ package struct RouterLease: Sendable {
 
     mutating func need() { isNeedless = false }
 
-    mutating func noteMajority(_ seen: Bool, askedAt: Int64) {
-        majoritySince = seen ? majoritySince ?? askedAt : nil
+    mutating func noteMajority(_ seen: Bool, at now: Int64) {
+        majoritySince = seen ? majoritySince ?? now : nil
     }
 }
