@@ -36,7 +36,7 @@ import Testing
                 standing.session = session.id
                 standing.holdsLock = try await session.holdsOperationLock()
             }
-            let ledger = policy.activeLedger(seen)
+            let ledger = seen.activeLedger
             if let master = ledger?.master, master.alive, let session {
                 return (Result(agent: name, leads: master.session == session.id && standing.holdsLock), session)
             }

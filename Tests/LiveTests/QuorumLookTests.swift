@@ -90,6 +90,51 @@ import Testing
         }
     }
 
+    /// A rebuild drops what a look reads, and the server may end the look for it: that is nobody's fault.
+    @Test func tablesThatAreTakenAwayMeanwhileHideNoServer() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let server = backends.cluster.a
+            try await server.sql(LedgerSchema.standing.joined(separator: "; "))
+            let probe = QuorumProbe(configuration)
+            let options = configuration.connectionOptions(configuration.servers.a)
+            let dropping = Task {
+                let rebuilder = try await MySQLConnection.connect(
+                    server.connectionOptions(.agent), deadline: .after(.seconds(10)))
+                defer { rebuilder.abort() }
+                while !Task.isCancelled {
+                    for statement in ["DROP DATABASE repl_watchdog", "DROP DATABASE ongoing_failover"]
+                        + LedgerSchema.standing
+                    {
+                        _ = try await rebuilder.query(statement, purpose: "", deadline: .after(.seconds(10)))
+                        try? await Task.sleep(for: .milliseconds(5))
+                    }
+                }
+            }
+            defer { dropping.cancel() }
+            // The server ends one of them sooner or later.
+            try await eventually("a look meets a deadlock", within: .seconds(60)) {
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<8 {
+                        group.addTask {
+                            for _ in 0..<50 {
+                                let view = await probe.look(
+                                    options, .init(recorded: true), deadline: .after(.seconds(10)))
+                                #expect(view.facts != nil, "\(view.reason)")
+                            }
+                        }
+                    }
+                }
+                return try await server.sql(
+                    "SELECT SUM(sum_error_raised) > 0 FROM performance_schema.events_errors_summary_global_by_error "
+                        + "WHERE error_number = 1213") == [["1"]]
+            }
+            dropping.cancel()
+            _ = await dropping.result
+        }
+    }
+
     /// Rows of another cluster, epochs that leave no room, and rebuilds since the last `ack`.
     @Test func whatStandsInTheRecordIsReadWithCare() async throws {
         try await withBackends(1) { backends in

@@ -1,246 +1,5 @@
 import Watchdog
 
-/// Something that goes wrong at a time, and is mended a while later.
-struct Fault {
-    enum Kind {
-        case crash(ServerID)
-        case freeze(ServerID)
-        /// These nodes (servers 0 and 1, then hosts) on one side, everybody else on the other.
-        case partition([Int])
-        case oneWay(Int, Int)
-        case killAgent(Int)
-        case freezeAgent(Int)
-        case lossy(Int)
-        case slowApplier
-        case switchover
-        case clockJump(ServerID)
-        case acceptLoss
-        /// An operator asks for a failover, and takes the loss.
-        case failover
-        case pause
-        /// The server loses its last transactions with the crash: its disk had not told the truth.
-        case amnesia(ServerID, Int)
-        /// The host goes, not only the process.
-        case powerLoss(ServerID)
-        /// Too many connections.
-        case refuse(ServerID)
-        case brokenApplier
-        /// Somebody writes to the replica.
-        case errant
-        /// A row of another cluster stands in the history.
-        case foreignRecord
-        /// A host's router can be neither stopped nor restarted.
-        case stubbornRouter(Int)
-        /// A host's disk takes nothing any more.
-        case fullDisk(Int)
-        /// The agent's loop begins anew with its configuration read again.
-        case reload(Int)
-    }
-    var kind: Kind
-    var at: Int64
-    var lasts: Int64
-}
-
-/// What a history is made of.
-struct Plan {
-    var agents = 3
-    var semiSync = true
-    var maxLost: UInt64 = 0
-    var bound = false
-    var coldStart = false
-    var fenceCommand = false
-    var semiSyncAtBoot = false
-    /// An account that read_only does not keep out writes to half-made copies.
-    var intruder = false
-    var faults: [Fault] = []
-    /// When the last fault is mended.
-    var healed: Int64 = 0
-
-    /// A few faults close together, the way in which they do harm.
-    ///
-    /// - Parameter style: the kind of trouble that most histories are to have.
-    static func random(_ dice: inout Dice, toward style: Style?) -> Plan {
-        var plan = Plan()
-        let favourite = dice.chance(70) ? style : nil
-        plan.agents = dice.chance(80) ? 3 : dice.chance(50) ? 4 : 5
-        plan.semiSync = dice.chance(60)
-        plan.maxLost = dice.chance(60) ? 1_000 : dice.chance(30) ? 3 : 0
-        plan.bound = dice.chance(50)
-        plan.fenceCommand = dice.chance(10)
-        plan.coldStart = dice.chance(8)
-        plan.semiSyncAtBoot = dice.chance(30)
-        plan.intruder = dice.chance(15)
-        favourite?.settings(&plan)
-        plan.faults = faults(&dice, plan.agents, favourite ?? Style(&dice))
-        plan.healed = plan.faults.map { $0.at + $0.lasts }.max() ?? 0
-        return plan
-    }
-
-    /// Kinds of trouble.
-    enum Style: String, CaseIterable {
-        case anything, goneAndMore, sides, oneAfterTheOther, behind, everything, late
-        /// The primary stands still and goes on when it has just been replaced.
-        case wakes
-        /// The primary and some agents are cut off while it stands still.
-        case standsStill
-        /// The primary goes when its replica has just come back from a long absence.
-        case alone
-        /// The primary comes back at once, without what it had.
-        case forgets
-        /// Who opens the primary again stands still meanwhile, and another one is made primary.
-        case lateOpen
-        /// The primary stands still, and a router can be neither stopped nor restarted meanwhile.
-        case stubborn
-
-        init(_ dice: inout Dice) {
-            switch dice.pick(100) {
-            case 0..<40: self = .anything
-            case 40..<60: self = .goneAndMore
-            case 60..<72: self = .sides
-            case 72..<80: self = .oneAfterTheOther
-            case 80..<86: self = .behind
-            case 86..<90: self = .everything
-            case 90..<92: self = .wakes
-            case 92..<94: self = .standsStill
-            case 94..<96: self = .alone
-            case 96: self = .forgets
-            case 97: self = .lateOpen
-            case 98: self = .stubborn
-            default: self = .late
-            }
-        }
-
-        /// Where the trouble does harm.
-        func settings(_ plan: inout Plan) {
-            switch self {
-            case .sides, .standsStill: plan.bound = true
-            case .alone: plan.semiSync = true
-            case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
-            case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
-            default: break
-            }
-        }
-    }
-
-    private static func faults(_ dice: inout Dice, _ agents: Int, _ style: Style) -> [Fault] {
-        var faults: [Fault] = []
-        let at = dice.within(1_200...2_500)
-        func add(_ kind: Fault.Kind, _ from: Int64, _ lasts: Int64) {
-            faults.append(Fault(kind: kind, at: from, lasts: lasts))
-        }
-        func end() -> Int64 { dice.chance(30) ? dice.within(200...2_000) : dice.within(2_000...14_000) }
-        switch style {
-        case .anything:
-            // Whatever comes.
-            var next = at
-            for _ in 0..<1 + dice.pick(3) {
-                add(kind(&dice, agents), next, end())
-                next += dice.chance(60) ? dice.within(0...1_200) : dice.within(1_200...7_000)
-            }
-        case .goneAndMore:
-            // The primary goes, and something more while it is replaced.
-            add(gone(&dice), at, dice.within(500...12_000))
-            add(kind(&dice, agents), at + dice.within(0...6_000), end())
-        case .sides:
-            // Two sides, both with agents, for long enough that both make up their minds.
-            var side = [dice.pick(2)]
-            for host in 0..<agents where dice.chance(45) { side.append(2 + host) }
-            add(.partition(side), at, dice.within(6_000...17_000))
-            if dice.chance(60) { add(kind(&dice, agents), at + dice.within(-800...9_000), end()) }
-        case .oneAfterTheOther:
-            // One primary after the other.
-            add(.crash(.a), at, dice.within(800...3_000))
-            add(.crash(.b), at + dice.within(4_000...9_000), dice.within(1_000...6_000))
-        case .behind:
-            // A replica that is behind.
-            add(.slowApplier, at - 800, dice.within(1_500...8_000))
-            add(gone(&dice), at, end())
-        case .everything:
-            // Everything goes down and comes up again in some order.
-            for id in ServerID.allCases {
-                add(
-                    dice.chance(70) ? .crash(id) : .powerLoss(id), at + dice.within(0...1_500), dice.within(500...8_000)
-                )
-            }
-            for agent in 0..<agents where dice.chance(50) {
-                add(.killAgent(agent), at + dice.within(0...1_500), dice.within(500...8_000))
-            }
-        case .wakes:
-            let lasts = dice.within(4_200...7_500)
-            add(.freeze(.a), at, lasts)
-            if dice.chance(60) {
-                var side = [0]
-                for host in 0..<agents where dice.chance(65) { side.append(2 + host) }
-                add(.partition(side), at + lasts + dice.within(-700...400), dice.within(7_000...13_000))
-            }
-        case .standsStill:
-            add(.partition([0, 2 + dice.pick(agents)]), at, dice.within(17_000...21_000))
-            let begins = at + dice.within(-300...2_000)
-            add(.freeze(.a), begins, at + dice.within(12_500...17_000) - begins)
-        case .alone:
-            let lasts = dice.within(6_000...10_000)
-            add(dice.chance(50) ? .crash(.b) : .partition([1]), at, lasts)
-            add(gone(&dice), at + lasts + dice.within(-600...600), end())
-        case .forgets: add(.amnesia(.a, 2 + dice.pick(8)), at, dice.within(200...4_000))
-        case .lateOpen:
-            let short = dice.within(200...900)
-            add(.crash(.a), at, short)
-            add(.freezeAgent(dice.pick(agents)), at + short + dice.within(100...1_300), dice.within(10_500...14_000))
-            add(.crash(.a), at + short + dice.within(2_500...4_500), dice.within(1_500...4_000))
-        case .stubborn:
-            let lasts = dice.within(4_500...9_000)
-            add(.freeze(.a), at, lasts)
-            add(.stubbornRouter(dice.pick(agents)), at - dice.within(0...500), lasts + dice.within(500...3_000))
-        case .late:
-            // Agents that go on late with what they had begun.
-            add(gone(&dice), at, dice.within(1_000...9_000))
-            add(.freezeAgent(dice.pick(agents)), at + dice.within(100...4_000), dice.within(1_500...16_000))
-            if dice.chance(50) { add(kind(&dice, agents), at + dice.within(1_000...8_000), end()) }
-        }
-        return faults
-    }
-
-    private static func gone(_ dice: inout Dice) -> Fault.Kind {
-        switch dice.pick(10) {
-        case 0..<5: .crash(.a)
-        case 5..<7: .freeze(.a)
-        case 7: .amnesia(.a, 1 + dice.pick(6))
-        default: .powerLoss(.a)
-        }
-    }
-
-    private static func kind(_ dice: inout Dice, _ agents: Int) -> Fault.Kind {
-        let server: ServerID = dice.chance(70) ? .a : .b
-        switch dice.pick(100) {
-        case 0..<14: return .crash(server)
-        case 14..<18: return .powerLoss(server)
-        case 18..<21: return .amnesia(server, 1 + dice.pick(6))
-        case 21..<33: return .freeze(server)
-        case 33..<53:
-            var side = [server == .a ? 0 : 1]
-            for host in 0..<agents where dice.chance(40) { side.append(2 + host) }
-            return .partition(side)
-        case 53..<57: return .oneWay(dice.pick(2 + agents), dice.pick(2 + agents))
-        case 57: return .stubbornRouter(dice.pick(agents))
-        case 58: return .fullDisk(dice.pick(agents))
-        case 59: return .reload(dice.pick(agents))
-        case 60..<69: return .killAgent(dice.pick(agents))
-        case 69..<78: return .freezeAgent(dice.pick(agents))
-        case 78..<82: return .lossy(10 + dice.pick(40))
-        case 82..<85: return .slowApplier
-        case 85..<89: return .switchover
-        case 89..<91: return .clockJump(server)
-        case 91: return .acceptLoss
-        case 92: return .failover
-        case 93..<95: return .pause
-        case 95..<97: return .refuse(server)
-        case 97: return .brokenApplier
-        case 98: return .foreignRecord
-        default: return .errant
-        }
-    }
-}
-
 extension SimWorld {
     func strike(_ fault: Fault) {
         tell("fault: \(fault.kind), for \(fault.lasts) ms")
@@ -419,21 +178,22 @@ extension SimWorld {
     private func reload(_ agent: Int) {
         let old = agents[agent]
         guard old.alive, !old.frozen, !old.loop.isBusy else { return }
+        let silences = old.loop.silences
         let (lease, controls) = (old.machine.handedLease(at: clock(agent)).map { $0 + old.born }, old.controls)
         let calledOff = old.machine.rest(at: clock(agent))
         kill(agent)
         // A turn that was called off may go on for a moment; a stop goes on as well.
         if !calledOff.isEmpty { agents[agent].router.work += dice.pick(2) }
-        revive(agent)
+        revive(agent, silences: silences)
         agents[agent].controls = controls
         agents[agent].machine.lease(until: lease.map { $0 - now })
     }
 
     /// A new process with what the old one had on disk.
-    private func revive(_ agent: Int) {
+    private func revive(_ agent: Int, silences: PerServer<Int64> = .init()) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
-        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk))
+        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk, silences: silences))
         new.life = old.life
         new.disk = old.disk
         new.diskIsFull = old.diskIsFull

@@ -231,7 +231,7 @@ extension SimWorld {
         semi.waiting = servers[server].waiting.count
         semi.clients =
             plan.semiSync && servers[1 - server].up && servers[1 - server].channel?.connected == true ? 1 : 0
-        semi.acknowledges = servers[server].channel.map { plan.semiSync && $0.connected } ?? false
+        semi.acknowledgers = semi.clients > 0 ? [servers[1 - server].uuid] : []
         return semi
     }
 

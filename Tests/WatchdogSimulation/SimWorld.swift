@@ -97,9 +97,12 @@ final class SimWorld {
     }()
 
     /// The loop of a process that begins with this on its disk.
-    static func loop(_ rules: QuorumRules, _ disk: DurableState) -> QuorumMachine {
+    static func loop(
+        _ rules: QuorumRules, _ disk: DurableState, silences: PerServer<Int64> = .init()
+    ) -> QuorumMachine {
         QuorumMachine(
-            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk), written: disk)
+            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk, silences: silences),
+            written: disk)
     }
 
     private func begin() {

@@ -140,6 +140,14 @@ import Testing
             $0.host.destinations = [$0.configuration.servers.a, $0.configuration.servers.b]
         },
         Fault(.critical, "none of the two servers", "[router] address") { $0.host.behindRouter = .success("cccccccc") },
+        Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
+            $0.host.behindRouter = .success(Fixture.uuidB)
+        },
+        Fault(.critical, "leads to b, which is the replica of a", "restart the router") {
+            $0.configuration.mode = .routerLed
+            $0.configuration.agents = []
+            $0.host.behindRouter = .success(Fixture.uuidB)
+        },
         Fault(.warning, "not among [servers]", "alike") {
             $0.host.destinations = [.tcp(host: "elsewhere", port: 3306)]
         },

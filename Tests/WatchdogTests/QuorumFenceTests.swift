@@ -87,6 +87,30 @@ import Testing
         }
     }
 
+    /// Any host's `explain` says whose router it is.
+    @Test(arguments: [true, false]) func whoIsWaitedForIsSaid(_ sync: Bool) {
+        func said(_ attempt: Attempt) -> String {
+            var seen = ""
+            _ = attempt.step { scene in
+                scene.policy.durable.sync = sync
+                for _ in 0..<2 { _ = scene.look() }
+                let observation = TimedObservation(
+                    seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now,
+                    now: scene.now,
+                    pongB: scene.now)
+                seen = scene.policy.diagnosis(observation).summary
+            }
+            return seen
+        }
+        let waits = said(Attempt(sync: sync))
+        #expect(waits.contains("web1 leads the failover to b and waits for web3, whose routers may lead to a still"))
+        #expect(waits.contains(sync ? "9000 ms at most" : "nothing proves that they are closed"), "\(waits)")
+        #expect(!said(everybody).contains("waits for"))
+        // Whoever has promised and not voted keeps its router open.
+        #expect(said(everybody.with { $0.votes = [0, 1] }).contains("waits for web3"))
+        #expect(!said(Attempt(followers: [])).contains("waits for"))
+    }
+
     @Test func theFenceCommandIsRunOnceAndTakesTheWaitAway() {
         let attempt = Attempt(rules: { $0.fenceCommand = true })
         #expect(attempt.step() == .fenceCommand(.a))

@@ -12,7 +12,7 @@ struct QuorumMachineTests {
         var machine: QuorumMachine
         var now: Int64 = 0
         var a: ServerView? = .up(QuorumPolicyTests.primary())
-        var b: ServerView? = .up(QuorumPolicyTests.replica { $0.quorum?.semiSync.acknowledges = true })
+        var b: ServerView? = .up(QuorumPolicyTests.replica())
         var pong: PerServer<Int64> = [.a: 0, .b: 0]
         var diskTakes = true
         var routerClosed = false
@@ -369,6 +369,41 @@ struct QuorumMachineTests {
         guard case .promoteWithoutSource(.b, _)? = begun() else {
             Issue.record("\(host.machine.orders.step)")
             return
+        }
+    }
+
+    @Test("what a server was asked before a step had ended leads to no other step: it is looked at again first")
+    func theWorldIsLookedAtAgainAfterEachStep() {
+        func begun(_ commands: [Command]) -> Bool {
+            commands.contains { if case .begin = $0 { true } else { false } }
+        }
+        var host = Host()
+        host.b = Self.waiting
+        #expect(begun(host.round()))
+        // b has answered, a has not, when the step ends.
+        _ = host.machine.handle(.begin, at: host.now)
+        _ = host.machine.handle(.answered(.b, Self.waiting), at: host.now)
+        host.now += 5
+        #expect(host.machine.handle(.stepEnded(true), at: host.now) == [.wake])
+        let late = host.follow(host.machine.handle(.answered(.a, .up(QuorumPolicyTests.primary())), at: host.now))
+        #expect(!begun(late) && late.contains { if case .rest(let time) = $0 { time <= 60 } else { false } })
+        #expect(begun(host.round(after: 20)))
+    }
+
+    @Test("an answer that has waited for the next round is asked for again where a step has ended since")
+    func aLateAnswerOfBeforeIsNotTaken() {
+        for ends in [false, true] {
+            var host = Host()
+            host.b = Self.waiting
+            _ = host.round()
+            host.a = .downSoft("silent")
+            _ = host.round()
+            host.a = nil
+            _ = host.round()
+            _ = host.machine.handle(.answered(.a, .up(QuorumPolicyTests.primary())), at: host.now)
+            host.now += 5
+            if ends { _ = host.machine.handle(.stepEnded(true), at: host.now) }
+            #expect(host.machine.handle(.begin, at: host.now).contains(.probe(.a)) == ends)
         }
     }
 }

@@ -52,6 +52,7 @@ import Testing
         quorum.semiSync.enabled = true
         quorum.semiSync.active = true
         quorum.semiSync.clients = 1
+        quorum.semiSync.acknowledgers = [Fixture.uuidB]
         quorum.semiSync.withoutFallback = true
         return Fixture.facts(.a) {
             $0.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
@@ -116,6 +117,29 @@ import Testing
         #expect(late.router == .close && late.locks.vote == nil)
         scene.routerClosed = true
         #expect(scene.look().locks.vote == .unreachable)
+    }
+
+    /// Nor is a silence counted while nobody looks.
+    @Test func aConfigurationThatIsReadAgainDoesNotEndASilence() {
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = .downSoft("silent")
+        scene.b = .up(Self.replica(receiver: .connecting))
+        #expect(scene.look(3_000).router != .close)
+        for _ in 0..<3 {
+            let silences = scene.policy.silences(at: scene.now)
+            scene.policy = QuorumPolicy(
+                rules: scene.policy.rules, configuration: scene.policy.configuration, durable: scene.policy.durable,
+                silences: silences)
+            scene.now += 10_000
+            #expect(scene.look(0).router != .close)
+            #expect(scene.look(300).router != .close)
+        }
+        #expect(scene.look(200).router == .close)
+        // One that answers begins anew.
+        scene.a = .up(Self.primary())
+        _ = scene.look()
+        #expect(scene.policy.silences(at: scene.now)[.a] == 0)
     }
 
     /// The survivor of a loss that an operator has to decide is not asked twenty times a second for the whole night.

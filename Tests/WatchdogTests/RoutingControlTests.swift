@@ -229,7 +229,7 @@ struct RouterConnectionsTests {
         "only one that came in at the port, and is open",
         arguments: [
             (UInt16(0x192E), nil), (0x192F, nil), (0x1930, nil), (0x31, nil),
-            (0x1931, "0000000000000000FFFF00000100007F:D431"),
+            (0x1931, "[::ffff:127.0.0.1]:54321"),
         ])
     func established(port: UInt16, client: String?) {
         #expect(RouterConnections.established(Array(Self.list.utf8), port: port) == client)
@@ -259,8 +259,7 @@ struct RouterConnectionsTests {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(client, $0, &length) }
         }
         try #require(known == 0)
-        let hex = String(UInt16(bigEndian: own.sin_port), radix: 16, uppercase: true)
-        let name = "0100007F:" + String(repeating: "0", count: 4 - hex.count) + hex
+        let name = "127.0.0.1:\(UInt16(bigEndian: own.sin_port))"
         #expect(await RouterConnections.first(at: router) == name)
         close(served)
         // Whoever else has the port by then is another client.

@@ -16,8 +16,8 @@ extension Agent {
     private struct Watch: Sendable {
         var configuration: Configuration
         var lock: HostLock
-        /// The end of the lease by which the router is open already.
-        var lease: ContinuousClock.Instant?
+        /// What the loop before leaves to this one.
+        var handover = QuorumLoop.Handover()
 
         /// Everything that could speak against it is seen before what it replaces is given up.
         static func begin(_ configuration: Configuration, before: Watch?) throws(AgentError) -> Watch {
@@ -50,7 +50,7 @@ extension Agent {
             "cluster": "\(configuration.cluster)", "agent": "\(configuration.agent.name)",
             "mode": "\(configuration.mode.rawValue)",
         ]
-        var lease: ContinuousClock.Instant?
+        var handover = QuorumLoop.Handover()
         switch configuration.mode {
         case .routerLed:
             let loop = try RouterLedLoop(configuration: configuration, logger: logger)
@@ -58,17 +58,20 @@ extension Agent {
             await loop.untilCancelled(or: leaving)
             await loop.leave()
         case .quorum:
-            let loop = try QuorumLoop(configuration: configuration, logger: logger, lease: current.lease)
+            let loop = try QuorumLoop(configuration: configuration, logger: logger, handover: current.handover)
             logger.log(.watching, metadata)
             if let why = SupervisorLimit.current.objection(QuorumRules(configuration)) {
                 logger.log(
                     .routerNotBound,
                     ["why": "\(why)", "remedy": "WatchdogSec=3s in the agent's unit (Packaging/systemd)"])
             }
-            lease = await loop.untilCancelled(or: leaving)
+            handover = await loop.untilCancelled(or: leaving)
         }
         guard !Task.isCancelled, var new = next.withLock({ $0 }) else { return nil }
-        new.lease = lease
+        for id in ServerID.allCases where new.configuration.servers[id] != configuration.servers[id] {
+            handover.silences[id] = nil
+        }
+        new.handover = handover
         return new
     }
 

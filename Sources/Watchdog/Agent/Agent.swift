@@ -56,7 +56,7 @@ package struct Agent: Sendable {
         } catch {
             diagnosis.evidence.append("what this agent remembers is not known: \(error.message)")
         }
-        let ledger = policy.activeLedger(seen)
+        let ledger = seen.activeLedger
         let step = policy.nextStep(seen, diagnosis, LocalStatus(agent: configuration.agent.name, epoch: epoch))
         let underWay = ledger?.kind != nil
         return StatusReport(

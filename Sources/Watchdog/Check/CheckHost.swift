@@ -75,7 +75,17 @@ struct CheckHost {
                         remedy: "correct [router] address, or its section's destinations")
                 ]
             }
-            return [Finding(.ok, Self.router, "\(address) leads to \(id)")]
+            guard let led = servers[id]?.facts, let other = servers[id.other]?.facts, other.channels.isEmpty,
+                led.channels.contains(where: { $0.sourceUUID == other.uuid })
+            else { return [Finding(.ok, Self.router, "\(address) leads to \(id)")] }
+            return [
+                Finding(
+                    .critical, Self.router, "\(address) leads to \(id), which is the replica of \(id.other)",
+                    remedy: agents
+                        ? "start this host's agent: it turns the router; where it runs already, its log says why it "
+                            + "cannot (router-stuck)"
+                        : "destinations = \(id.other) first, and restart the router")
+            ]
         case .failure(let error):
             return [
                 Finding(

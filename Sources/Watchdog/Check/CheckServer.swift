@@ -60,7 +60,10 @@ struct CheckServer {
             why: "a server that was away for a day could come back only by a rebuild"
         ) { Int($0).map { $0 == 0 || $0 >= 86_400 } ?? true },
         on("replica_preserve_commit_order", .warning, "the replica can hold a transaction and lack one before it"),
-        on("performance_schema", .warning, "the agents cannot tell their locks from those of other accounts"),
+        on(
+            "performance_schema", .warning,
+            "the agents cannot tell their locks from those of other accounts, nor who acknowledges: no failover is lossless"
+        ),
     ]
 
     private func wrongSettings() -> [Finding] {

@@ -8,7 +8,6 @@ struct Dialect: Sendable {
     private var replica: String { version.isMySQL(atLeast: 8, 0, 22) ? "REPLICA" : "SLAVE" }
 
     var status: String { "SHOW \(replica) STATUS" }
-    var replicas: String { version.isMySQL(atLeast: 8, 0, 22) ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS" }
     var start: String { "START \(replica)" }
     var stop: String { "STOP \(replica)" }
     var startReceiver: String { "START \(replica) IO_THREAD" }

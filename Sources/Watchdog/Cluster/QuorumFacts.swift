@@ -37,8 +37,6 @@ package struct QuorumFacts: Sendable, Hashable {
 
     /// Why the same GTIDs need not mean the same data here: filters, errors that are skipped. Empty where they do.
     package var filtered = ""
-    /// server_uuids of those who replicate from here; asked only where more than one connection acknowledges.
-    package var replicas: Set<String> = []
     /// What a new session has met here, where this was said by an older one.
     package var login: LoginTrouble?
 
@@ -56,10 +54,11 @@ package struct SemiSync: Sendable, Hashable {
     package var enabled = false
     /// Rpl_semi_sync_source_status: commits wait for a replica.
     package var active = false
-    /// Replicas that acknowledge.
+    /// Connections of replicas that acknowledge.
     package var clients = 0
-    /// This server, as a replica, acknowledges to its source.
-    package var acknowledges = true
+    /// server_uuids of the replicas that have such connections, one for each: a connection of before counts until the
+    /// server notices that it is dead. Fewer than `clients` where performance_schema is off or has no room.
+    package var acknowledgers: [String] = []
     /// Sessions that wait for a replica's acknowledgement at this moment.
     package var waiting = 0
     /// AFTER_SYNC, a timeout of an hour or more, and wait_no_replica: nothing is acknowledged that no replica has.

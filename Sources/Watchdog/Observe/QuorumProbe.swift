@@ -128,7 +128,8 @@ struct QuorumProbe: Sendable {
     /// The columns of the one statement, by which they are read.
     private enum Column: String, CaseIterable {
         case seesPrimary, unreachable, dead, async, here, present, switchover, request, operation
-        case uuid, flags, executed, purged, variables, semiSync, startsClosed, receiver, tables, history, control
+        case uuid, flags, executed, purged, variables, semiSync, acknowledgers, startsClosed, receiver, tables, history,
+            control
         case channels, ledgerRows, filters
     }
 
@@ -157,8 +158,9 @@ struct QuorumProbe: Sendable {
             """
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
                 WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
-                    'Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_replica_status'))
+                    'Rpl_semi_sync_source_wait_sessions'))
             """
+        case .acknowledgers: SemiSync.acknowledgers
         case .startsClosed: known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted
         case .receiver:
             """
@@ -195,14 +197,14 @@ struct QuorumProbe: Sendable {
         var recorded = about.recorded
         let answer: ResultSet
         do {
-            answer = try await connection.query(
-                sql(recorded, about.members, known), purpose: "read the server's state", deadline: deadline)
+            answer = try await ServerProbe.read(
+                connection, sql(recorded, about.members, known), "read the server's state", deadline)
         } catch {
             guard recorded, let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
             // They were there a moment ago: the server is being rebuilt, or somebody has changed them.
             recorded = false
-            answer = try await connection.query(
-                sql(false, about.members, known), purpose: "read the server's state", deadline: deadline)
+            answer = try await ServerProbe.read(
+                connection, sql(false, about.members, known), "read the server's state", deadline)
         }
         let words = Self.text(answer.rows.first, .flags)?.split(separator: " ") ?? []
         guard let row = answer.rows.first, let uuid = Self.text(row, .uuid), words.count == 4,
@@ -230,13 +232,6 @@ struct QuorumProbe: Sendable {
         quorum.strangers = try await strangers(connection, row, deadline: deadline)
         quorum.here = QuorumLocks.set(Self.text(row, .here))
         quorum.filtered = known?.filtered ?? Self.filters(row)
-        if quorum.semiSync.clients > 1 {
-            // A connection of before, that nobody has noticed to be dead, counts as well: two may be one replica.
-            quorum.replicas = Set(
-                try await connection.query(
-                    Dialect(version: version).replicas, purpose: "see who replicates from here", deadline: deadline
-                ).rows.compactMap { ($0.string("Replica_UUID") ?? $0.string("Slave_UUID"))?.lowercased() })
-        }
         try await readLists(connection, about, &quorum, deadline: deadline)
         facts.quorum = quorum
         if let member = about.member, known == nil, facts.channels.isEmpty, facts.uuid != member {
@@ -256,7 +251,9 @@ struct QuorumProbe: Sendable {
         quorum.failoverAsked = asked & 1 != 0
         quorum.lossAccepted = asked & 2 != 0
         quorum.resumeAsked = asked & 4 != 0
-        quorum.semiSync = SemiSync(variables: Self.text(row, .variables), status: Self.text(row, .semiSync))
+        quorum.semiSync = SemiSync(
+            variables: Self.text(row, .variables), status: Self.text(row, .semiSync),
+            acknowledgers: Self.text(row, .acknowledgers))
         quorum.bootsClosed = Self.text(row, .startsClosed) == "ON"
         quorum.receiverMark = StableHash.of(Self.text(row, .receiver) ?? "")
         return quorum

@@ -137,11 +137,26 @@ struct ServerProbe: Sendable {
         _ connection: MySQLConnection, _ sql: String, _ purpose: String, _ deadline: Deadline
     ) async throws(MySQLError) -> [Row]? {
         do {
-            return try await connection.query(sql, purpose: purpose, deadline: deadline).rows
+            return try await read(connection, sql, purpose, deadline).rows
         } catch {
             if let number = error.number, [1049, 1146, 1412].contains(number) { return nil }
             throw error
         }
+    }
+
+    /// A question that changes nothing. It is asked again where the server has ended it because of a deadlock, as happens
+    /// while a rebuild drops the tables that it reads (ER_LOCK_DEADLOCK): nothing follows from that.
+    static func read(
+        _ connection: MySQLConnection, _ sql: String, _ purpose: String, _ deadline: Deadline
+    ) async throws(MySQLError) -> ResultSet {
+        for _ in 0..<4 {
+            do {
+                return try await connection.query(sql, purpose: purpose, deadline: deadline)
+            } catch {
+                guard error.number == 1213 else { throw error }
+            }
+        }
+        return try await connection.query(sql, purpose: purpose, deadline: deadline)
     }
 
     static func ledgerRow(_ row: Row) -> LedgerRow? {

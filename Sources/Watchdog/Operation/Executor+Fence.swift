@@ -7,6 +7,7 @@ extension Executor {
     /// session is ended.
     func close(_ session: ServerSession) async throws(MySQLError) {
         let what = "stop writes on \(name(session.server))"
+        var ended = 0
         do throws(MySQLError) {
             // Every new write waits behind this statement, and clients' sessions are ended after it anyway.
             try await session.run("SET SESSION lock_wait_timeout = 2", what)
@@ -15,14 +16,14 @@ extension Executor {
         } catch {
             guard error.number == 1205 else { throw error }
             try await session.run("SET SESSION lock_wait_timeout = 5", what)
-            _ = try await session.endClients(except: spared)
+            ended = try await session.endClients(except: spared)
             if configuration.mode == .quorum {
                 try await closeOverHungCommits(session, what)
             } else {
                 try await session.run("SET GLOBAL super_read_only = ON", what)
             }
         }
-        let ended = try await session.endClients(except: spared)
+        ended += try await session.endClients(except: spared)
         logger.log(.fenced, ["server": "\(name(session.server))", "sessions_ended": "\(ended)"])
     }
 

@@ -23,10 +23,16 @@ actor QuorumLoop {
     private var tables: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.zero))
     private var events: (task: Task<Void, Never>?, next: Deadline) = (nil, .after(.seconds(2)))
 
-    /// - Parameter lease: the end of that by which the router is open already.
-    init(
-        configuration: Configuration, logger: Logger, lease: ContinuousClock.Instant? = nil
-    ) throws(AgentError) {
+    /// What a loop leaves to the one that goes on with another configuration.
+    struct Handover: Sendable {
+        /// The end of the lease by which the router is open; nil while it needs none.
+        var lease: ContinuousClock.Instant?
+        /// For how long each server had been silent: a configuration that is read again, and again, must not keep this host
+        /// out of a failover.
+        var silences = PerServer<Int64>()
+    }
+
+    init(configuration: Configuration, logger: Logger, handover: Handover = Handover()) throws(AgentError) {
         self.configuration = configuration
         self.logger = logger
         let (started, wake) = (ContinuousClock.now, WakeSignal())
@@ -36,7 +42,9 @@ actor QuorumLoop {
         let router = LocalRouter(configuration: configuration)
         executor = Executor(configuration: configuration, router: router, logger: logger)
         participation = Participation(configuration: configuration, executor: executor, logger: logger)
-        controller = RouterController(configuration, router, logger, started: started, lease: lease) { wake.raise() }
+        controller = RouterController(configuration, router, logger, started: started, lease: handover.lease) {
+            wake.raise()
+        }
         lockSessions = LockSessions(configuration, logger) { wake.raise() }
         writes = WriteProbe(configuration)
         report = QuorumLog(executor, logger)
@@ -45,14 +53,13 @@ actor QuorumLoop {
         let written = try file.read()
         let policy = QuorumPolicy(
             rules: QuorumRules(configuration), configuration: configuration,
-            durable: written.under(ConfigurationDigest(configuration).own))
+            durable: written.under(ConfigurationDigest(configuration).own), silences: handover.silences)
         machine = QuorumMachine(policy: policy, written: written)
     }
 
     /// - Parameter leaving: ends it too, as soon as no step is under way.
-    /// - Returns: the end of the lease by which the router is open; nil while it needs none.
     @discardableResult
-    func untilCancelled(or leaving: Flag = Flag()) async -> ContinuousClock.Instant? {
+    func untilCancelled(or leaving: Flag = Flag()) async -> Handover {
         let leaseGuard = LeaseGuard(controller)
         let writes = writes
         let watching = Task { await leaseGuard.watch() }
@@ -77,7 +84,7 @@ actor QuorumLoop {
         watching.cancel()
         await watching.value
         await controller.rest()
-        return await controller.handedLease
+        return await Handover(lease: controller.handedLease, silences: machine.silences)
     }
 
     private func clock(_ instant: ContinuousClock.Instant = .now) -> Int64 {

@@ -97,6 +97,9 @@ package struct QuorumMachine: Sendable {
     /// agent holds now is not done, even if the step has ended meanwhile.
     private var runningStep: Step?
     private var decidedBusy = false
+    /// When the last step ended: what a server was asked before may show it half done.
+    private var stepEndedAt = Int64.min
+    private var decidedLate = false
     private var backoff = StepBackoff.quorum
     /// Since when a server that answers an older session has greeted no new one.
     package private(set) var loginTrouble = PerServer<(trouble: LoginTrouble, since: Int64)>()
@@ -127,6 +130,9 @@ package struct QuorumMachine: Sendable {
 
     package var isBusy: Bool { runningStep != nil }
 
+    /// What the loop that goes on with another configuration is to know (`QuorumPolicy`).
+    package var silences: PerServer<Int64> { observation.map { policy.silences(at: $0.now) } ?? .init() }
+
     package mutating func handle(_ event: Event, at now: Int64) -> [Command] {
         switch event {
         case .begin: return begin(now)
@@ -154,8 +160,9 @@ package struct QuorumMachine: Sendable {
         beganAt = now
         hasListened = false
         var commands: [Command] = []
-        for id in ServerID.allCases where asked[id] == nil {
+        for id in ServerID.allCases where asked[id].map({ answers[id] != nil && $0 < stepEndedAt }) ?? true {
             asked[id] = now
+            answers[id] = nil
             commands.append(.probe(id))
         }
         // An answer that was late for the last round is there already.
@@ -197,6 +204,7 @@ package struct QuorumMachine: Sendable {
             seen: seen, askedAt: min(askedA, askedB), now: now, pongA: local.pong[.a], pongB: local.pong[.b],
             routerClosed: local.routerClosed, stall: stall(seen, local, now))
         decidedBusy = isBusy || local.status == nil
+        decidedLate = [(a, askedA), (b, askedB)].contains { $0.facts != nil && $1 < stepEndedAt }
         if let status = local.status { lastStatus = status }
         var status = lastStatus
         status.routerFailed = local.routerFailed
@@ -273,7 +281,7 @@ package struct QuorumMachine: Sendable {
     /// is held up.
     private mutating func lease(_ now: Int64) -> [Command] {
         let rules = policy.rules
-        let atMost = now + rules.sessionTimeout + rules.interval + rules.lease
+        let atMost = now + rules.unseenLease
         guard orders.router != .close else { return [] }
         if leasedFor != policy.lease.server {
             // A router of an earlier life, and nothing on disk that says where it may lead.
@@ -302,6 +310,8 @@ package struct QuorumMachine: Sendable {
     /// - Returns: with whether something is done, so that the next look should come at once.
     private mutating func step(_ now: Int64) -> ([Command], Bool) {
         guard !decidedBusy, !isBusy else { return ([], false) }
+        // The world is looked at again after each step and before the next.
+        guard !decidedLate else { return ([], true) }
         switch orders.step {
         case .none: return ([.leave], false)
         case .wait: return ([], true)
@@ -319,6 +329,7 @@ package struct QuorumMachine: Sendable {
 
     private mutating func stepEnded(_ fine: Bool, _ now: Int64) -> [Command] {
         guard let step = runningStep else { return [] }
+        stepEndedAt = now
         if fine {
             backoff.succeeded(step, at: now)
             return stepIsOver()

@@ -44,8 +44,13 @@ extension QuorumPolicy {
     /// Agents that have turned away from the primary in this failover attempt and said so. The word of one that goes by another
     /// configuration is as good, unless it may mean another server, or something else by a promise.
     func promised(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
-        var set = AgentSet()
+        var set = followers(assessment, ledger, master)
         set.insert(rules.own)
+        return set
+    }
+
+    func followers(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
+        var set = AgentSet()
         let strangers = assessment.quorum(ledger.server)?.strangers ?? [:]
         for row in ledger.rows where row.epoch == master.epoch {
             guard case .folo(let host) = row.signal, let index = rules.index(host) else { continue }

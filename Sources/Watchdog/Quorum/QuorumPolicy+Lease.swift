@@ -11,8 +11,7 @@ extension QuorumPolicy {
         if lease.server == nil, !rules.bound, durable.promise == nil {
             // A router that outlives its agent was open all the while: an agent that has just been started does not
             // close it before it could have found out.
-            lease.keepOpen(
-                to: primary, until: assessment.now + rules.sessionTimeout + rules.interval + rules.lease)
+            lease.keepOpen(to: primary, until: assessment.now + rules.unseenLease)
         }
         noteMajority(assessment, primary)
 

@@ -40,7 +40,8 @@ extension QuorumPolicy {
         let (needed, blockedBy) = neededOperation(assessment)
         let evidence =
             ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
-            + (blockedBy.map { ["\($0)"] } ?? []) + irregularities(assessment)
+            + (blockedBy.map { ["\($0)"] } ?? []) + (awaited(assessment, primary).map { [$0] } ?? [])
+            + irregularities(assessment)
         var diagnosis = verdict(assessment, primary, needed, evidence)
         diagnosis.code = diagnosis.code ?? blockedBy?.code ?? assessment.evidence?.code
         if diagnosis.code == nil, diagnosis.state == .recover, let source = assessment.facts(primary),
@@ -49,6 +50,25 @@ extension QuorumPolicy {
             diagnosis.code = RebuildReason(replica, from: source, primary: primary)?.code
         }
         return diagnosis
+    }
+
+    /// Whose routers the master of a failover waits for, as the servers have it: what `fenced` makes it wait for.
+    private func awaited(_ assessment: Assessment, _ primary: ServerID) -> String? {
+        guard assessment.evidence != nil, let ledger = assessment.ledger, ledger.kind == .failover,
+            ledger.server == primary.other, let master = ledger.master, let quorum = assessment.quorum(ledger.server)
+        else { return nil }
+        var promised = followers(assessment, ledger, master)
+        if let index = rules.index(master.agent) { promised.insert(index) }
+        let missing = rules.everybody.subtracting(promised.subtracting(rules.everybody.subtracting(quorum.votes)))
+        guard rules.isMajority(promised), !missing.isEmpty else { return nil }
+        let names = missing.names(rules.agents).joined(separator: ", ")
+        let limit =
+            rules.bound || durable.sync
+            ? "until they are closed, \(rules.fenceWait) ms at most"
+            : "and nothing proves that they are closed (router.bound, semi-synchronous replication, fence_command)"
+        return
+            "\(master.agent) leads the failover to \(ledger.server) and waits for \(names), whose routers may lead to "
+            + "\(primary) still: \(limit)"
     }
 
     /// What is not as it should be, whatever the state.
@@ -159,11 +179,17 @@ extension QuorumPolicy {
                     ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
                     : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
         }
-        if acknowledgement(assessment, primary, quorum) == .elsewhere {
+        switch acknowledgement(primary, quorum.semiSync) {
+        case .elsewhere?:
             out.append(
                 "a server that is not \(primary.other) acknowledges to \(primary): what it has acknowledged need not be on "
                     + "\(primary.other), so replication does not count as semi-synchronous; set "
                     + "rpl_semi_sync_replica_enabled = OFF on the others and restart their receivers")
+        case .unnamed?:
+            out.append(
+                "\(primary) does not say who acknowledges its commits, so replication does not count as semi-synchronous: "
+                    + "set performance_schema = ON, and performance_schema_max_thread_instances = -1, and restart it")
+        case .replica?, nil: break
         }
         if let filtered = assessment.quorum(primary.other)?.filtered, !filtered.isEmpty {
             out.append(

@@ -26,6 +26,7 @@ package struct QuorumPolicy: Sendable {
     /// What those who followed this agent's attempt knew to be lost: it does not begin another for nothing.
     var refusal: String?
     private var pressure: (what: Pressure, since: Int64)?
+    private let silences: PerServer<Int64>
 
     /// What is going on that makes the agent look often.
     private struct Pressure: Equatable {
@@ -50,16 +51,19 @@ package struct QuorumPolicy: Sendable {
         var markAt: Int64 = .min
         /// When the last look that had an answer was asked for.
         var answered: Int64?
-        /// Since when it has said, look by look, that it acknowledges nothing.
-        var unacknowledgedSince: Int64?
         /// It was seen to start with super_read_only.
         var startsClosed = false
     }
 
-    package init(rules: QuorumRules, configuration: Configuration, durable: DurableState) {
+    /// - Parameter silences: for how long servers had been silent already when this policy took over from another; what
+    ///   lies between the two is not among it, for nobody looked.
+    package init(
+        rules: QuorumRules, configuration: Configuration, durable: DurableState, silences: PerServer<Int64> = .init()
+    ) {
         self.rules = rules
         self.configuration = configuration
         self.durable = durable
+        self.silences = silences
     }
 
     /// What to do after a look.
@@ -156,9 +160,16 @@ package struct QuorumPolicy: Sendable {
         return Stranger.isOne(facts, history: durable.executed.union(seen.facts(id.other)?.executed ?? GTIDSet()))
     }
 
+    /// For how long each server has given no proof of life, as the last look had it.
+    package func silences(at now: Int64) -> PerServer<Int64> {
+        var out = PerServer<Int64>()
+        for id in ServerID.allCases { out[id] = tracks[id].map { max(0, now - $0.life) } }
+        return out
+    }
+
     private mutating func track(_ observation: TimedObservation) {
         for id in ServerID.allCases {
-            var track = tracks[id] ?? Track(life: observation.now)
+            var track = tracks[id] ?? Track(life: observation.now - (silences[id] ?? 0))
             if let pong = observation.pong(id) { track.life = max(track.life, pong) }
             switch observation.seen[id] {
             case .up(let facts):
@@ -166,8 +177,6 @@ package struct QuorumPolicy: Sendable {
                 track.refusals = 0
                 track.answered = observation.askedAt
                 track.startsClosed = facts.quorum?.bootsClosed ?? true
-                let isSilent = facts.quorum?.semiSync.acknowledges == false
-                track.unacknowledgedSince = isSilent ? track.unacknowledgedSince ?? observation.now : nil
                 if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
                     // The first mark of a life says nothing about when it was made.
                     track.markAt = track.markAt == .min ? observation.now - rules.vouch : observation.now
@@ -202,39 +211,31 @@ package struct QuorumPolicy: Sendable {
         else { return }
         let new = facts.executed
         if durable.executed != new, assessment.isComplete { durable.executed = new }
-        switch acknowledgement(assessment, primary, quorum) {
+        switch acknowledgement(primary, quorum.semiSync) {
         case _ where !quorum.semiSync.guarantees: durable.sync = false
-        case .elsewhere?: durable.sync = false
+        case .elsewhere?, .unnamed?: durable.sync = false
         // Only after this agent's leave for the primary to go on alone is seen to be taken back.
-        case .replicas? where !quorum.async.contains(rules.own): durable.sync = true
-        case .replicas?, .unclear?, nil: break
+        case .replica? where !quorum.async.contains(rules.own): durable.sync = true
+        case .replica?, nil: break
         }
     }
 
     /// Whose acknowledgement the primary's commits have.
     enum Acknowledgement {
-        case replicas
-        /// A third server's word says nothing of what the replica has.
+        /// The other server's, and nobody else's.
+        case replica
+        /// A third server's word may do, and it says nothing of what the replica has.
         case elsewhere
-        /// Not to be told from one look.
-        case unclear
+        /// The server cannot say whose.
+        case unnamed
     }
 
-    /// Nil where nobody acknowledges.
-    ///
-    /// The two servers are not asked in one instant: a replica that says it does not acknowledge may have lost its source
-    /// after that had counted it, as when the primary dies in the middle of a look, and its status goes with its receiver.
-    /// So one look's word changes nothing; two in a row do, or a silence longer than its connection is taken for alive.
-    func acknowledgement(_ assessment: Assessment, _ primary: ServerID, _ quorum: QuorumFacts) -> Acknowledgement? {
-        guard quorum.semiSync.clients > 0 else { return nil }
-        if quorum.replicas.contains(where: { $0 != durable.uuids[primary.other] }) { return .elsewhere }
-        guard let track = tracks[primary.other] else { return .unclear }
-        guard let replica = assessment.facts(primary.other)?.quorum else {
-            return assessment.now - track.life > rules.asyncAfter ? .elsewhere : .unclear
-        }
-        if replica.semiSync.acknowledges { return .replicas }
-        let wasSilent = track.unacknowledgedSince.map { $0 < assessment.observation.askedAt } ?? false
-        return wasSilent ? .elsewhere : .unclear
+    /// By the primary's word alone, of one moment: what the replica says of itself would be of another.
+    /// - Returns: nil where nobody acknowledges.
+    func acknowledgement(_ primary: ServerID, _ semiSync: SemiSync) -> Acknowledgement? {
+        guard semiSync.clients > 0 else { return nil }
+        if semiSync.acknowledgers.contains(where: { $0 != durable.uuids[primary.other] }) { return .elsewhere }
+        return semiSync.acknowledgers.count < semiSync.clients ? .unnamed : .replica
     }
 
     /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk

@@ -63,6 +63,9 @@ package struct QuorumRules: Sendable, Hashable {
     package func isMajority(_ set: AgentSet) -> Bool { set.count >= majority }
     package var everybody: AgentSet { AgentSet(agents.indices) }
     package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + Self.closeLimit + interval }
+    /// The longest for which a router stays open that nobody looked after: as long as a lock outlives the agent that took
+    /// it, and a lease.
+    package var unseenLease: Int64 { sessionTimeout + interval + lease }
     package var name: String { agents[own] }
     package func index(_ agent: String) -> Int? { agents.firstIndex(of: agent) }
 }

@@ -162,7 +162,7 @@ actor RouterLedLoop {
                 try await participation.perform(
                     step,
                     OperationContext(
-                        configuration, seen: seen, ledger: machine.policy.activeLedger(seen),
+                        configuration, seen: seen, ledger: seen.activeLedger,
                         nextEpoch: machine.nextEpoch))
             }
             return .done

@@ -146,7 +146,7 @@ package struct RouterLedMachine: Sendable {
         case .hopeless(let text): (hopeless, why) = (true, text)
         }
         guard patience.failed(step, hopeless: hopeless, at: now) else { return end(.failed(gaveUp: false)) }
-        if let seen, RouterLedPatience.putsBack(policy.activeLedger(seen), seen, on: server) {
+        if let seen, RouterLedPatience.putsBack(seen.activeLedger, seen, on: server) {
             phase = .puttingBack
             return [.perform(.abort(.because(.stepFailed(why))))]
         }

@@ -44,7 +44,7 @@ package struct RouterLedPolicy: Sendable {
     package init(_ configuration: Configuration) { self.configuration = configuration }
 
     package func nextStep(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus) -> Step {
-        guard let ledger = activeLedger(seen), let master = ledger.master else { return begin(seen, diagnosis, local) }
+        guard let ledger = seen.activeLedger, let master = ledger.master else { return begin(seen, diagnosis, local) }
         if master.alive {
             if master.agent == local.agent, master.session == local.session, local.server == ledger.server,
                 local.holdsLock
@@ -57,8 +57,6 @@ package struct RouterLedPolicy: Sendable {
     }
 
     func ledger(_ seen: Observation, on id: ServerID) -> Ledger? { seen.ledger(on: id) }
-
-    func activeLedger(_ seen: Observation) -> Ledger? { seen.activeLedger }
 
     /// Higher than every epoch that can be seen: in any ledger, in the histories, in the agent's memory.
     package func nextEpoch(_ seen: Observation, _ local: LocalStatus) -> UInt64 {

@@ -184,7 +184,7 @@ package struct RouterMachine: Sendable {
         return begin(.verifying(id, uuid: uuid), .ask(limit: probeTimeout))
     }
 
-    /// - Parameter end: nil where the router needs no lease: it is to be closed already, or leads to a dead process.
+    /// - Parameter end: nil where the router needs no lease: it is to be closed already.
     package mutating func lease(until end: Int64?) { leaseEnd = end }
 
     /// To be called a few times in a second, whatever else the agent is doing.
