@@ -13,7 +13,7 @@ import Testing
                 let (a, b) = (backends.cluster.a, backends.cluster.b)
                 var configuration = backends.configuration(0)
                 configuration.agents = ["web1", "web2", "web3"]
-                let probe = QuorumProbe(configuration)
+                let probe = ServerProbe(configuration, .quorum)
                 let account = configuration.connectionOptions(configuration.servers.a)
                 let held = try await MySQLConnection.connect(account, deadline: .after(.seconds(10)))
                 defer { held.abort() }
@@ -48,7 +48,7 @@ import Testing
                 let facts = try #require(await probe.look(account, deadline: .after(.seconds(10))).facts)
                 c.freeze()
                 async let waiting: Void = { _ = try? await a.sql("CREATE USER waits") }()
-                let known = QuorumProbe.Known(facts)
+                let known = ServerProbe.Known(facts)
                 try await eventually("a commit waits") {
                     let seen = try await probe.facts(held, known: known, deadline: .after(.seconds(5)))
                     return (seen.quorum?.semiSync.waiting ?? 0) > 0
@@ -68,7 +68,7 @@ import Testing
             var configuration = backends.configuration(0)
             configuration.agents = ["web1", "web2", "web3"]
             let account = configuration.connectionOptions(configuration.servers.a)
-            let probe = QuorumProbe(configuration)
+            let probe = ServerProbe(configuration, .quorum)
             try await eventually("b is counted") {
                 await probe.look(account, deadline: .after(.seconds(10))).facts?.quorum?.semiSync.clients == 1
             }

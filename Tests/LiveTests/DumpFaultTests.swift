@@ -47,7 +47,7 @@ import Testing
     private func isMarked(_ server: MySQLServer) async throws -> Bool {
         let connection = try await MySQLConnection.connect(
             server.connectionOptions(.agent), deadline: .after(.seconds(10)))
-        let facts = try await ServerProbe.facts(connection, cluster: "shop", deadline: .after(.seconds(10)))
+        let facts = try await ServerProbe(cluster: "shop").facts(connection, deadline: .after(.seconds(10)))
         await connection.close()
         return facts.rebuilding != nil
     }

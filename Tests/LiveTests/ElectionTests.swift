@@ -28,7 +28,7 @@ import Testing
         let deadline = Deadline.after(.seconds(30))
         while !deadline.hasPassed {
             // The server is the replica that the routers have gone to; the old primary is there and has nothing more.
-            let facts = try await ServerProbe.facts(probe, cluster: "shop", deadline: .after(.seconds(10)))
+            let facts = try await ServerProbe(cluster: "shop").facts(probe, deadline: .after(.seconds(10)))
             let seen = Observation.crashed(replica: facts, configuration)
             var standing = LocalStatus(agent: name)
             if let session {

@@ -10,7 +10,7 @@ import Testing
         try await withBackends(1) { backends in
             var configuration = backends.configuration(0)
             configuration.agents = ["web1", "web2", "web3"]
-            let probe = QuorumProbe(configuration)
+            let probe = ServerProbe(configuration, .quorum)
 
             /// The channels that a look finds, and the statements that it costs, its COM_QUIT included.
             func look(_ server: MySQLServer, _ id: ServerID) async throws -> ([ReplicationChannel], Int) {
@@ -70,7 +70,7 @@ import Testing
                 CREATE TABLE repl_watchdog.history (n INT); CREATE TABLE repl_watchdog.control (n INT)
                 """)
             for recorded in [false, true] {
-                let view = await QuorumProbe(configuration).look(
+                let view = await ServerProbe(configuration, .quorum).look(
                     configuration.connectionOptions(configuration.servers.a), .init(recorded: recorded),
                     deadline: .after(.seconds(10)))
                 let facts = try #require(view.facts, "\(view.reason)")
@@ -97,7 +97,7 @@ import Testing
             configuration.agents = ["web1", "web2", "web3"]
             let server = backends.cluster.a
             try await server.sql(LedgerSchema.standing.joined(separator: "; "))
-            let probe = QuorumProbe(configuration)
+            let probe = ServerProbe(configuration, .quorum)
             let options = configuration.connectionOptions(configuration.servers.a)
             let dropping = Task {
                 let rebuilder = try await MySQLConnection.connect(
@@ -143,9 +143,9 @@ import Testing
             let server = backends.cluster.a
             try await server.sql(LedgerSchema.standing.joined(separator: "; "))
             func look(_ members: Set<String>) async throws -> ServerFacts {
-                var about = QuorumProbe.About(recorded: true)
+                var about = ServerProbe.About(recorded: true)
                 about.members = members
-                let view = await QuorumProbe(configuration).look(
+                let view = await ServerProbe(configuration, .quorum).look(
                     configuration.connectionOptions(configuration.servers.a), about, deadline: .after(.seconds(10)))
                 return try #require(view.facts, "\(view.reason)")
             }
@@ -198,7 +198,7 @@ import Testing
                 return intruder
             }
             func look() async throws -> (ServerFacts, QuorumFacts) {
-                let view = await QuorumProbe(configuration).look(
+                let view = await ServerProbe(configuration, .quorum).look(
                     configuration.connectionOptions(configuration.servers.a), deadline: deadline)
                 let facts = try #require(view.facts, "\(view.reason)")
                 return (facts, try #require(facts.quorum))
@@ -254,8 +254,8 @@ import Testing
                 let options = configuration.connectionOptions(configuration.servers.a)
                 let session = try await MySQLConnection.connect(options, deadline: deadline)
                 defer { session.abort() }
-                let one = try await ServerProbe.facts(session, cluster: configuration.cluster, deadline: deadline)
-                let other = await QuorumProbe(configuration).look(options, deadline: deadline)
+                let one = try await ServerProbe(cluster: configuration.cluster).facts(session, deadline: deadline)
+                let other = await ServerProbe(configuration, .quorum).look(options, deadline: deadline)
                 return [one.superReadOnly, try #require(other.facts, "\(other.reason)").superReadOnly]
             }
             let client = try await MySQLConnection.connect(server.rootOptions, deadline: deadline)
@@ -279,7 +279,7 @@ import Testing
             var configuration = backends.configuration(0)
             configuration.agents = ["web1", "web2", "web3"]
             let server = backends.cluster.a
-            let look = ServerLook(QuorumProbe(configuration), timeout: .seconds(10))
+            let look = ServerLook(ServerProbe(configuration, .quorum), timeout: .seconds(10))
             let options = configuration.connectionOptions(configuration.servers.a)
             func login() async throws -> LoginTrouble? {
                 let view = await look.look(options)

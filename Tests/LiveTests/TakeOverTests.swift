@@ -51,7 +51,7 @@ import Testing
             try await frozen.master(epoch: 1, seen: "")
             let watcher = try await MySQLConnection.connect(options, deadline: .after(.seconds(10)))
             func alive() async throws -> Bool {
-                let facts = try await ServerProbe.facts(watcher, cluster: "shop", deadline: .after(.seconds(10)))
+                let facts = try await ServerProbe(cluster: "shop").facts(watcher, deadline: .after(.seconds(10)))
                 return Ledger(server: .b, rows: facts.ledger ?? []).master?.alive ?? false
             }
             #expect(try await alive())
@@ -114,7 +114,7 @@ import Testing
                 let probe = try await MySQLConnection.connect(
                     server.connectionOptions(.agent), deadline: .after(.seconds(10)))
                 defer { probe.abort() }
-                return try await ServerProbe.facts(probe, cluster: "shop", deadline: .after(.seconds(10)))
+                return try await ServerProbe(cluster: "shop").facts(probe, deadline: .after(.seconds(10)))
             }
             let left = try await session(a, .a)
             try await left.scan(seen: "")

@@ -18,7 +18,7 @@ extension Agent {
         let known = durable.under(ConfigurationDigest(configuration).own)
         var policy = QuorumPolicy(rules: rules, configuration: configuration, durable: known)
         let control = LocalRouter(configuration: configuration)
-        let probe = QuorumProbe(configuration)
+        let probe = ServerProbe(configuration, .quorum)
         let born = ContinuousClock.now
         var observation = TimedObservation(
             seen: Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")), askedAt: 0, now: 0)

@@ -55,10 +55,8 @@ struct ServerSettingsProbe {
         func rows(_ sql: String, _ purpose: String) async throws(MySQLError) -> [Row] {
             try await connection.query(sql, purpose: purpose, deadline: deadline).rows
         }
-        let facts =
-            configuration.mode == .quorum
-            ? try await QuorumProbe(configuration).facts(connection, deadline: deadline)
-            : try await ServerProbe.facts(connection, cluster: configuration.cluster, deadline: deadline)
+        let facts = try await ServerProbe(configuration, configuration.mode == .quorum ? .quorum : .plain)
+            .facts(connection, deadline: deadline)
         var settings = ServerSettings(facts: facts)
         for row in try await rows("SHOW GLOBAL VARIABLES", "read the settings") {
             if let name = row.string("Variable_name"), let value = row.string("Value") {

@@ -5,7 +5,7 @@ import MySQLWire
 enum Stranger {
     /// The question, for a server that replicates from nobody.
     static let sql = """
-        SELECT schema_name FROM information_schema.schemata
+        SELECT schema_name AS name FROM information_schema.schemata
         WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'ongoing_failover',
             'ongoing_rebuild', 'repl_watchdog')
         ORDER BY schema_name LIMIT 4

@@ -6,12 +6,12 @@ import Synchronization
 /// account statement waits for its replica, the server is full, the account's password has been changed), the older one
 /// is asked instead: what it says is as true, and it says so at once.
 actor ServerLook {
-    private let probe: QuorumProbe
+    private let probe: ServerProbe
     private let timeout: Duration
     /// The session of the last look whose own session was greeted.
     private var older: MySQLConnection?
     /// What it said.
-    private var known: QuorumProbe.Known?
+    private var known: ServerProbe.Known?
     private var attempt: Attempt?
     private var trouble: LoginTrouble?
     private var pause = Duration.zero
@@ -24,13 +24,13 @@ actor ServerLook {
     /// Each session that is not greeted leaves a thread on the server that waits with all others.
     private static let longestPause = Duration.seconds(10)
 
-    init(_ probe: QuorumProbe, timeout: Duration) {
+    init(_ probe: ServerProbe, timeout: Duration) {
         self.probe = probe
         self.timeout = timeout
     }
 
     /// Bounded by the timeout, all in all: whoever asks holds a lease that is little longer. One at a time.
-    func look(_ options: ConnectionOptions, _ about: QuorumProbe.About = .init()) async -> ServerView {
+    func look(_ options: ConnectionOptions, _ about: ServerProbe.About = .init()) async -> ServerView {
         let end = Deadline.after(timeout)
         // What an attempt of an earlier look has come to says whether new sessions are greeted again; its answer is old.
         if let answer = attempt?.answer { note(answer) }
@@ -76,7 +76,7 @@ actor ServerLook {
         attempt = nil
         trouble = answer.trouble
         if let connection = answer.connection, let facts = answer.view.facts {
-            known = QuorumProbe.Known(facts)
+            known = ServerProbe.Known(facts)
             older?.abort()
             older = connection
             pause = .zero
@@ -104,7 +104,7 @@ actor ServerLook {
         private let task = Mutex<Task<Void, Never>?>(nil)
 
         init(
-            _ probe: QuorumProbe, _ options: ConnectionOptions, _ about: QuorumProbe.About, deadline: Deadline
+            _ probe: ServerProbe, _ options: ConnectionOptions, _ about: ServerProbe.About, deadline: Deadline
         ) {
             let work = Task {
                 let answer = await Self.ask(probe, options, about, deadline)
@@ -129,7 +129,7 @@ actor ServerLook {
         }
 
         private static func ask(
-            _ probe: QuorumProbe, _ options: ConnectionOptions, _ about: QuorumProbe.About, _ deadline: Deadline
+            _ probe: ServerProbe, _ options: ConnectionOptions, _ about: ServerProbe.About, _ deadline: Deadline
         ) async -> Answer {
             let connection: MySQLConnection
             do {

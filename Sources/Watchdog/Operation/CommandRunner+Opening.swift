@@ -10,7 +10,7 @@ extension CommandRunner {
     func requireNoFailover(to id: ServerID, since epoch: UInt64) async throws(AgentError) {
         let session = try session(id)
         let facts = try await executor.onServer(purpose) { () async throws(MySQLError) in
-            try await QuorumProbe(configuration).facts(session.connection, deadline: .after(.seconds(8)))
+            try await ServerProbe(configuration, .quorum).facts(session.connection, deadline: .after(.seconds(8)))
         }
         guard facts.readOnly || facts.superReadOnly else {
             throw AgentError(.refused, "\(purpose): \(name(id)) takes writes")

@@ -182,8 +182,8 @@ actor CommandRunner {
     /// What the server of the ledger says now.
     func ledgerFacts() async throws(AgentError) -> ServerFacts {
         try await executor.onServer(purpose) { () async throws(MySQLError) in
-            try await ServerProbe.facts(
-                ledger.connection, cluster: configuration.cluster, deadline: .after(.seconds(8)))
+            try await ServerProbe(cluster: configuration.cluster).facts(
+                ledger.connection, deadline: .after(.seconds(8)))
         }
     }
 

@@ -86,7 +86,7 @@ struct ServerSession: Sendable {
     }
 
     func facts(cluster: String) async throws(MySQLError) -> ServerFacts {
-        try await ServerProbe.facts(connection, cluster: cluster, deadline: .after(.seconds(8)))
+        try await ServerProbe(cluster: cluster).facts(connection, deadline: .after(.seconds(8)))
     }
 
     /// Removes what an earlier operation has left in the ledger here; needs super_read_only to be off.

@@ -20,7 +20,7 @@ final class QuorumLooks {
 
     init(_ configuration: Configuration) {
         self.configuration = configuration
-        let probe = QuorumProbe(configuration)
+        let probe = ServerProbe(configuration, .quorum)
         let timeout = configuration.agent.probeTimeout
         looks = [.a: ServerLook(probe, timeout: timeout), .b: ServerLook(probe, timeout: timeout)]
     }
@@ -31,7 +31,7 @@ final class QuorumLooks {
         let options = configuration.connectionOptions(configuration.servers[id])
         let lists = (listsAsked[id] ?? .after(.zero)).hasPassed
         if lists { listsAsked[id] = .after(.seconds(5)) }
-        let about = QuorumProbe.About(
+        let about = ServerProbe.About(
             recorded: recorded[id] ?? false, member: durable.uuids[id] ?? "",
             members: Set(ServerID.allCases.compactMap { durable.uuids[$0] }), lists: lists, foreign: durable.foreign)
         let (answers, answered) = (answers, answered)
