@@ -51,6 +51,8 @@ struct ServerOptions: ParsableArguments {
             do {
                 var options = try common.configuration().connectionOptions(address)
                 options.programVersion = ReplWatchdog.version
+                // A person asks what a client of theirs would be told.
+                options.sessionSettings = nil
                 return options
             } catch {
                 Output.complain("give --user to do without a configuration")

@@ -57,6 +57,44 @@ import Testing
         }
     }
 
+    /// What somebody has set for everybody changes nothing of what an agent reads.
+    @Test func theServersSettingsDoNotCutAnAnswerShort() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let server = backends.cluster.a
+            try await server.sql(LedgerSchema.standing.joined(separator: "; "))
+            func record(_ epoch: Int) async throws {
+                try await server.sql(
+                    """
+                    SET SESSION transaction_read_only = 0, autocommit = 1;
+                    INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed)
+                        VALUES (\(epoch), @@server_uuid, '', 'web1', 'primary-dead', '')
+                    """)
+            }
+            try await record(1)
+            let probe = ServerProbe(configuration, .quorum)
+            let options = configuration.connectionOptions(configuration.servers.a)
+            try await server.sql(
+                """
+                SET GLOBAL autocommit = 0, GLOBAL sql_mode = 'ANSI,HIGH_NOT_PRECEDENCE', GLOBAL sql_select_limit = 1,
+                    GLOBAL max_join_size = 1, GLOBAL group_concat_max_len = 4, GLOBAL max_execution_time = 1,
+                    GLOBAL transaction_isolation = 'SERIALIZABLE', GLOBAL transaction_read_only = 1
+                """)
+            let session = try await MySQLConnection.connect(options, deadline: .after(.seconds(10)))
+            defer { session.abort() }
+            for recorded in [false, true] {
+                let facts = try await probe.facts(session, .init(recorded: recorded), deadline: .after(.seconds(10)))
+                #expect(facts.promotion?.epoch == 1 && facts.quorum?.recorded == true)
+                #expect(facts.quorum?.control.failoversToday == 1)
+            }
+            // Nor does a session go on in the snapshot of its first look.
+            try await record(2)
+            let later = try await probe.facts(session, .init(recorded: true), deadline: .after(.seconds(10)))
+            #expect(later.promotion?.epoch == 2)
+        }
+    }
+
     /// Anybody with a right to create it could close every router with it otherwise.
     @Test func aTableOfAnotherShapeDoesNotHideAServer() async throws {
         try await withBackends(1) { backends in

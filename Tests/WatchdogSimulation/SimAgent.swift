@@ -92,6 +92,8 @@ struct Flight {
     var agent: Int
     var life: Int
     var ledgerSession: (server: ServerID, session: Int)?
+    /// A majority knew, when it was sent, what its server has lost in a crash.
+    var isMissed = false
     /// Since when it waits at the server, or is at work there.
     var since: Int64?
 }

@@ -301,8 +301,8 @@ extension SimWorld {
                 // Where the old primary's disk has lied too, nobody will ever save it.
                 if !servers[1 - home].data.contains(mark) { oracle.gone.insert(mark) }
             }
-        } else if !promoted, servers[home].forgetful, !isMissed(home) {
-            // Nobody had seen what it lost; the other server may have it still.
+        } else if !promoted, servers[home].forgetful, !oracle.wasMissed {
+            // Nobody had seen what it lost when it was told to open; the other server may have it still.
             for mark in lost { oracle.gone.insert(mark) }
         } else if plan.semiSync || !promoted {
             oracle.violations.append("\(servers[home].id) was opened without the acknowledged writes \(lost)")
@@ -315,7 +315,7 @@ extension SimWorld {
     }
 
     /// Whether a majority of the agents knows of transactions that this server lacks.
-    private func isMissed(_ server: Int) -> Bool {
+    func isMissed(_ server: Int) -> Bool {
         let know = agents.filter {
             $0.loop.policy.durable.primary == servers[server].uuid
                 && !$0.loop.policy.durable.executed.union($0.loop.policy.copied.set).isSubset(

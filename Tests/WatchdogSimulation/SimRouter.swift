@@ -231,6 +231,8 @@ struct Oracle {
     var promotions: [UInt64] = []
     /// How many of them were switchovers.
     var planned = 0
+    /// What the command that is carried out now says of that (`Flight`).
+    var wasMissed = false
     /// Promoted, and not yet open.
     var unopened: Int?
     var operations: UInt64 = 0

@@ -37,8 +37,11 @@ extension SimWorld {
         }
         agents[agent].commands.removeFirst()
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
-        let flight = Flight(
+        var flight = Flight(
             command: command, agent: agent, life: agents[agent].life, ledgerSession: agents[agent].ledgerSession)
+        if command.name == .liftReadOnly, let home = flight.ledgerSession?.server {
+            flight.isMissed = isMissed(index(home))
+        }
         let place: Int
         if let last = free.popLast() {
             place = last
@@ -58,6 +61,7 @@ extension SimWorld {
         free.append(place)
         let (command, agent, life) = (flight.command, flight.agent, flight.life)
         let sameLife = agents[agent].life == life
+        oracle.wasMissed = flight.isMissed
         let arrives = !lost() || dice.chance(50)
         let fine = arrives && effect(command, agent, flight.ledgerSession, sameLife: sameLife)
         guard sameLife else { return }

@@ -53,6 +53,10 @@ public struct ConnectionOptions: Sendable {
     /// Most memory that the rows of one answer may take, in bytes, where they are collected and not streamed.
     public var maxResultSize = 256 << 20
 
+    /// Further settings of the session, each as SET takes it (`autocommit = 1`): set along with the character set after the
+    /// login and after each reset, for whatever the server's global values are. Not quoted: never from outside.
+    public var sessionSettings: (@Sendable (ServerVersion) -> [String])?
+
     /// False in tests of the protocol alone, whose servers speak no SQL.
     var preparesSession = true
 

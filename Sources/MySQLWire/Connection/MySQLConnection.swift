@@ -3,7 +3,7 @@
 /// connection is closed and stays closed; an ERR packet leaves it usable. Nothing reconnects by itself.
 ///
 /// Every session is opened with `SET NAMES utf8mb4` and without NO_BACKSLASH_ESCAPES, whatever the server's init_connect
-/// has set, and with autocommit as the server has it.
+/// has set, and otherwise as the server has it, unless `ConnectionOptions.sessionSettings` says more.
 public final class MySQLConnection: Sendable {
     let core: ConnectionCore
     public let serverVersion: ServerVersion
@@ -12,9 +12,13 @@ public final class MySQLConnection: Sendable {
     /// How the session was authenticated and protected, for tests, `probe` and the log.
     public let handshake: HandshakeFacts
 
-    private init(core: ConnectionCore, opened: Opening.Opened) {
+    /// What `prepareSession` sets besides.
+    let settings: [String]
+
+    private init(core: ConnectionCore, opened: Opening.Opened, _ options: ConnectionOptions) {
         self.core = core
         serverVersion = ServerVersion(opened.greeting.version)
+        settings = options.sessionSettings?(serverVersion) ?? []
         connectionID = opened.greeting.connectionID
         handshake = opened.facts
     }
@@ -50,7 +54,7 @@ public final class MySQLConnection: Sendable {
             throw error.error(phase: opening.phase, server: options.address.description, purpose: "connect")
         }
         let core = ConnectionCore(address: options.address, session: opened.session)
-        let connection = MySQLConnection(core: core, opened: opened)
+        let connection = MySQLConnection(core: core, opened: opened, options)
         guard options.preparesSession else { return connection }
         do throws(MySQLError) {
             try await connection.prepareSession(deadline)

@@ -29,8 +29,9 @@ extension MySQLConnection {
     /// What `SQLText.literal` rests on: utf8mb4, and backslashes that escape. The handshake's character set is not enough:
     /// init_connect runs after the login, unseen, and may have set either to something in which a quoted text ends early.
     func prepareSession(_ deadline: Deadline) async throws(MySQLError) {
+        let further = settings.map { ", SESSION \($0)" }.joined()
         _ = try await query(
-            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')",
+            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')\(further)",
             purpose: "set the session's character set and sql_mode", deadline: deadline)
     }
 

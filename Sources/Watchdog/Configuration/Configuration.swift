@@ -127,8 +127,19 @@ package struct Configuration: Sendable {
         options.tls = credentials.tls
         options.tlsCAFile = credentials.caFile
         options.programName = programName
+        options.sessionSettings = { $0.flavor == .mysql ? Self.sessionSettings : [] }
         return options
     }
+
+    /// What an agent's statements mean must not hang on what somebody has set for everybody: an answer that is cut short, a
+    /// snapshot of an hour ago, or a row that is not committed would be believed.
+    package static let sessionSettings = [
+        "autocommit = 1", "completion_type = 0", "transaction_isolation = 'REPEATABLE-READ'",
+        "transaction_read_only = 0", "sql_mode = 'NO_AUTO_VALUE_ON_ZERO'", "sql_safe_updates = 0",
+        "sql_auto_is_null = 0", "sql_big_selects = 1", "group_concat_max_len = 1048576",
+        // Not DEFAULT: that is the global value, and that may be the cap.
+        "sql_select_limit = 18446744073709551615", "max_execution_time = 0",
+    ]
 }
 
 extension Configuration {

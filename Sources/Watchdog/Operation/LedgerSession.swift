@@ -47,8 +47,7 @@ final class LedgerSession: Sendable {
             try await session.run(
                 """
                 SET SESSION wait_timeout = \(waitTimeout), lock_wait_timeout = 5, innodb_lock_wait_timeout = 5,
-                    autocommit = 1, sql_mode = 'NO_AUTO_VALUE_ON_ZERO', sql_log_bin = 0,
-                    transaction_isolation = 'REPEATABLE-READ'
+                    sql_log_bin = 0
                 """, "prepare the ledger session")
             guard try await session.lock(LedgerSchema.agentLock(cluster, agent), wait: 0) else {
                 await connection.close()

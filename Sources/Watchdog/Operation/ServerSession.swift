@@ -17,8 +17,8 @@ struct ServerSession: Sendable {
         do {
             _ = try await connection.query(
                 """
-                SET SESSION wait_timeout = \(LedgerSession.waitTimeout), sql_log_bin = 0, lock_wait_timeout = 5, innodb_lock_wait_timeout = 5, autocommit = 1,
-                    sql_mode = 'NO_AUTO_VALUE_ON_ZERO'
+                SET SESSION wait_timeout = \(LedgerSession.waitTimeout), sql_log_bin = 0, lock_wait_timeout = 5,
+                    innodb_lock_wait_timeout = 5
                 """, purpose: "prepare a session", deadline: deadline)
         } catch {
             connection.abort()

@@ -58,7 +58,7 @@ actor LockSession {
             }
             let timeout = QuorumRules(agents: [agent], own: 0).sessionTimeout / 1_000
             _ = try await connection.query(
-                "SET SESSION wait_timeout = \(timeout), sql_log_bin = 0, autocommit = 1, lock_wait_timeout = 2",
+                "SET SESSION wait_timeout = \(timeout), sql_log_bin = 0, lock_wait_timeout = 2",
                 purpose: "prepare the standing session", deadline: deadline)
         } catch {
             connection.abort()

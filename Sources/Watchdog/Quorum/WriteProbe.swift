@@ -89,7 +89,7 @@ final class WriteProbe: Sendable {
         let session = try await MySQLConnection.connect(
             configuration.connectionOptions(configuration.servers[server]), deadline: deadline)
         _ = try await session.query(
-            "SET SESSION sql_log_bin = 0, autocommit = 1, lock_wait_timeout = 60, wait_timeout = 20",
+            "SET SESSION sql_log_bin = 0, lock_wait_timeout = 60, wait_timeout = 20",
             purpose: "prepare the write probe", deadline: deadline)
         return session
     }

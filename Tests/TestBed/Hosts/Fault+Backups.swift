@@ -149,8 +149,8 @@ extension Fault.Context {
         }
     }
 
-    /// The backup goes on meanwhile.
-    fileprivate func dies() async throws {
+    /// The primary's process, until another server takes writes; whatever else is under way goes on meanwhile.
+    func dies() async throws {
         begin()
         await primary.kill()
         try await failedOver(within: .seconds(12))

@@ -38,6 +38,23 @@ extension Fault {
         Fault("S45b", "a switchover while a client's statement runs for long", .either) { context in
             try await context.switchover(beside: "INSERT INTO shop.other SELECT SLEEP(40)", holding: false)
         },
+        Fault("S89", "settings that change what statements mean, then the primary dies", .failover) { context in
+            let settings = [
+                "sql_mode": "'ANSI,HIGH_NOT_PRECEDENCE,PAD_CHAR_TO_FULL_LENGTH,IGNORE_SPACE'", "sql_select_limit": "1",
+                "max_join_size": "1", "group_concat_max_len": "4", "max_execution_time": "1",
+                "completion_type": "'RELEASE'", "transaction_isolation": "'SERIALIZABLE'", "sql_safe_updates": "1",
+                "sql_auto_is_null": "1",
+            ]
+            func set(_ value: (String, String) -> String) async throws {
+                let all = settings.map { "GLOBAL \($0.key) = \(value($0.key, $0.value))" }.sorted()
+                for server in context.cluster.servers { try await server.sql("SET \(all.joined(separator: ", "))") }
+            }
+            try await set { $1 }
+            // Sessions of before go by what was set before.
+            await context.wait(.seconds(3))
+            try await context.dies()
+            try await set { name, _ in name == "sql_mode" ? "''" : "DEFAULT" }
+        },
         Fault("S54", "the agents' schema is dropped, then the primary dies", .failover) { context in
             try await context.dropSchema()
             await context.wait(context.between(.zero, .seconds(3)))
