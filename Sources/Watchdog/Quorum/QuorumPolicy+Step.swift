@@ -1,16 +1,14 @@
 /// The next step of the operation, or the beginning of one.
 extension QuorumPolicy {
     mutating func step(_ assessment: Assessment, _ local: LocalStatus) -> Step {
-        guard let ledger = assessment.ledger, let master = ledger.master else { return begin(assessment, local) }
-        if master.alive {
-            if master.agent == local.agent, master.session == local.session, local.server == ledger.server,
-                local.holdsLock
-            {
-                return lead(assessment, local, ledger, master)
-            }
-            return follow(assessment, local, ledger, master)
+        guard let ledger = assessment.ledger else { return begin(assessment, local) }
+        let election = Election(ledger: ledger, local: local)
+        switch election.role {
+        case nil: return begin(assessment, local)
+        case .master(let master)?: return lead(assessment, local, ledger, master)
+        case .follower(let master)?: return follow(assessment, election, master)
+        case .orphan?: return takeOver(assessment, election)
         }
-        return takeOver(assessment, local, ledger)
     }
 
     // MARK: Before an operation
@@ -26,18 +24,12 @@ extension QuorumPolicy {
             guard let stray = ServerID.allCases.compactMap({ assessment.observation.seen.ledger(on: $0) }).first else {
                 return .none(blockedBy ?? .nothingToDo)
             }
-            if stray.candidates.contains(where: { $0.agent != local.agent }) {
-                if local.server != nil { return .withdraw(blockedBy ?? .because(.notNeeded)) }
-                return .wait(.until(.others))
-            }
-            return local.holdsLock && local.server == stray.server
-                ? .terminate(missing: [], keepClosed: true) : joinOrLock(stray, local)
+            return Election(ledger: stray, local: local).clear(blockedBy ?? .because(.notNeeded), keepClosed: true)
         }
         guard local.server == needed.server, let ledger = assessment.observation.seen.ledger(on: needed.server) else {
             return .scan(on: needed.server)
         }
-        if local.holdsLock, ledger.candidates.first?.session == local.session { return .master(on: needed.server) }
-        return joinOrLock(ledger, local)
+        return Election(ledger: ledger, local: local).stand
     }
 
     /// Semi-synchronous replication follows the replica's coming and going; no operation is needed for that.
@@ -74,58 +66,38 @@ extension QuorumPolicy {
         return nil
     }
 
-    func joinOrLock(_ ledger: Ledger, _ local: LocalStatus) -> Step {
-        guard local.server == ledger.server, let session = local.session,
-            ledger.candidates.contains(where: { $0.session == session })
-        else { return .scan(on: ledger.server) }
-        guard ledger.candidates.first?.session == session else {
-            let first = Reason.until(.turn(of: ledger.candidates.first?.agent ?? "another agent"))
-            // Whoever comes first cannot begin without the lock. An agent can hold it still after the end of an operation
-            // whose last statement failed: each of the two would wait for the other for ever.
-            return local.holdsLock ? .withdraw(first) : .wait(first)
-        }
-        return .lock(on: ledger.server)
-    }
-
     // MARK: An operation whose master is gone
 
-    private func takeOver(_ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger) -> Step {
-        let failoverAttempt = ledger.server != assessment.primary && !assessment.recorded(ledger.server)
-        if failoverAttempt, let quorum = assessment.quorum(ledger.server), rules.isMajority(quorum.votes),
-            !quorum.votes.contains(rules.own)
-        {
-            // Those who have lost the primary go on with it.
-            let why = Reason.until(.othersWhoLost(ledger.server.other))
-            return local.server == nil ? .wait(why) : .withdraw(why)
+    private func takeOver(_ assessment: Assessment, _ election: Election) -> Step {
+        let server = election.ledger.server
+        if isFailoverAttempt(assessment, server) {
+            if let quorum = assessment.quorum(server), rules.isMajority(quorum.votes), !quorum.votes.contains(rules.own)
+            {
+                // Those who have lost the primary go on with it.
+                return election.local.standsAside(.until(.othersWhoLost(server.other)))
+            }
+            if assessment.quorum(server)?.switchoverAsked != true, assessment.evidence == nil,
+                assessment.facts(server.other) == nil
+            {
+                return election.local.standsAside(.until(.clarity))
+            }
         }
-        if failoverAttempt, assessment.facts(ledger.server)?.quorum?.switchoverAsked != true,
-            assessment.evidence == nil,
-            assessment.facts(ledger.server.other) == nil
-        {
-            return local.server == nil
-                ? .wait(.until(.clarity)) : .withdraw(.until(.clarity))
-        }
-        // One without a row of its own here would be refused as operation master: it has to be announced first.
-        if local.holdsLock, local.server == ledger.server, ledger.rows.contains(where: { $0.session == local.session })
-        {
-            return .master(on: ledger.server)
-        }
-        return joinOrLock(ledger, local)
+        return election.takeOver
+    }
+
+    private func isFailoverAttempt(_ assessment: Assessment, _ server: ServerID) -> Bool {
+        server != assessment.primary && !assessment.recorded(server)
     }
 
     // MARK: Following
 
-    private func follow(_ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow) -> Step {
-        let mine = ledger.rows.contains {
-            $0.signal == .folo(host: local.agent) && $0.session == local.session && local.server == ledger.server
-                && ($0.epoch == master.epoch || assessment.recorded(ledger.server))
-        }
-        let done = ledger.has(.fook(host: local.agent))
-        let failoverAttempt = ledger.server != assessment.primary && !assessment.recorded(ledger.server)
-        if failoverAttempt, !mine {
+    private func follow(_ assessment: Assessment, _ election: Election, _ master: LedgerRow) -> Step {
+        let (ledger, done) = (election.ledger, election.hasConfirmed)
+        let isRecorded = assessment.recorded(ledger.server)
+        let mine = election.follows(in: isRecorded ? nil : master.epoch)
+        if isFailoverAttempt(assessment, ledger.server), !mine {
             guard turnsAway(assessment, ledger) else {
-                let why = Reason.until(.disagreement(with: master.agent))
-                return local.server == nil ? .wait(why) : .withdraw(why)
+                return election.local.standsAside(.until(.disagreement(with: master.agent)))
             }
             return .follow(on: ledger.server)
         }
@@ -134,7 +106,7 @@ extension QuorumPolicy {
         if ledger.kind == .recover {
             return ledger.masterDone ? .confirmFollower : .wait(.until(.master(master.agent, .works)))
         }
-        guard ledger.kind == .failover, assessment.recorded(ledger.server) else {
+        guard ledger.kind == .failover, isRecorded else {
             return .wait(.until(.master(master.agent, .leads)))
         }
         return assessment.observation.seen.routed == ledger.server && !assessment.observation.routerClosed

@@ -44,16 +44,16 @@ package struct RouterLedPolicy: Sendable {
     package init(_ configuration: Configuration) { self.configuration = configuration }
 
     package func nextStep(_ seen: Observation, _ diagnosis: Diagnosis, _ local: LocalStatus) -> Step {
-        guard let ledger = seen.activeLedger, let master = ledger.master else { return begin(seen, diagnosis, local) }
-        if master.alive {
-            if master.agent == local.agent, master.session == local.session, local.server == ledger.server,
-                local.holdsLock
-            {
-                return lead(seen, diagnosis, local, ledger)
-            }
-            return follow(seen, local, ledger, master: master)
+        guard let ledger = seen.activeLedger else { return begin(seen, diagnosis, local) }
+        let election = Election(ledger: ledger, local: local)
+        switch election.role {
+        case nil: return begin(seen, diagnosis, local)
+        case .master?: return lead(seen, diagnosis, local, ledger)
+        case .follower(let master)?: return follow(seen, election, master: master)
+        case .orphan?:
+            guard case .leadsTo = seen.router else { return local.standsAside(.until(.router)) }
+            return election.takeOver
         }
-        return takeOver(seen, local, ledger)
     }
 
     func ledger(_ seen: Observation, on id: ServerID) -> Ledger? { seen.ledger(on: id) }
@@ -110,53 +110,18 @@ package struct RouterLedPolicy: Sendable {
             guard let stray = ServerID.allCases.compactMap({ ledger(seen, on: $0) }).first else {
                 return .none(.state(diagnosis.state, diagnosis.code, summary: diagnosis.summary))
             }
-            if stray.candidates.contains(where: { $0.agent != local.agent }) {
-                // Whoever sees no need must not stand first in the queue of those who do.
-                if local.server != nil { return .withdraw(.because(.notAskedFor(diagnosis.state, summary: ""))) }
-                return .wait(.until(.others))
-            }
-            // Left behind by agents that died before they announced anything.
-            return local.holdsLock && local.server == stray.server
-                ? .terminate(missing: [], keepClosed: false) : joinOrLock(stray, local)
+            return Election(ledger: stray, local: local)
+                .clear(.because(.notAskedFor(diagnosis.state, summary: "")), keepClosed: false)
         }
         guard local.server == server, let ledger = ledger(seen, on: server) else { return .scan(on: server) }
-        if local.holdsLock, ledger.candidates.first?.session == local.session { return .master(on: server) }
-        return joinOrLock(ledger, local)
-    }
-
-    // MARK: An operation whose master is gone
-
-    private func takeOver(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger) -> Step {
-        guard case .leadsTo = seen.router else {
-            let why = Reason.until(.router)
-            return local.server == nil ? .wait(why) : .withdraw(why)
-        }
-        // One without a row of its own here would be refused as operation master: it has to be announced first.
-        if local.holdsLock, local.server == ledger.server, ledger.rows.contains(where: { $0.session == local.session })
-        {
-            return .master(on: ledger.server)
-        }
-        return joinOrLock(ledger, local)
-    }
-
-    private func joinOrLock(_ ledger: Ledger, _ local: LocalStatus) -> Step {
-        guard local.server == ledger.server, let session = local.session,
-            ledger.candidates.contains(where: { $0.session == session })
-        else { return .scan(on: ledger.server) }
-        guard ledger.candidates.first?.session == session else {
-            return .wait(.until(.turn(of: ledger.candidates.first?.agent ?? "another agent")))
-        }
-        return .lock(on: ledger.server)
+        return Election(ledger: ledger, local: local).stand
     }
 
     // MARK: Following
 
-    private func follow(_ seen: Observation, _ local: LocalStatus, _ ledger: Ledger, master: LedgerRow) -> Step {
-        let mine = ledger.rows.contains {
-            $0.signal == .folo(host: local.agent) && $0.session == local.session && local.server == ledger.server
-        }
-        let done = ledger.has(.fook(host: local.agent))
-        if !mine && !done { return .follow(on: ledger.server) }
+    private func follow(_ seen: Observation, _ election: Election, master: LedgerRow) -> Step {
+        let (ledger, local, done) = (election.ledger, election.local, election.hasConfirmed)
+        if !election.follows() && !done { return .follow(on: ledger.server) }
         guard let kind = ledger.kind, let target = target(ledger) else {
             return .wait(.until(.master(master.agent, .leads)))
         }
