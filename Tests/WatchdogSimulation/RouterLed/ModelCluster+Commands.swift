@@ -36,7 +36,7 @@ extension ModelCluster {
     }
 
     /// - Returns: whether it went well.
-    private mutating func carryOut(_ command: Command, _ index: Int) -> Bool {
+    mutating func carryOut(_ command: Command, _ index: Int) -> Bool {
         if alteration?.pretends(command) == true { return true }
         let home = agents[index].server
         switch command.path(ledger: home) {
@@ -115,7 +115,7 @@ extension ModelCluster {
         case .catchUp(let id, let old):
             guard servers[old]?.up == true else { return false }
             if case .stopped? = server.facts.channels.first?.health { start(id) }
-            replicate()
+            replicate(waits: true)
         case .stopReplication(let id): stop(id)
         case .requireDrained(let id, let undrained):
             guard let fenced = agents[index].found.fenced else { return false }

@@ -31,6 +31,8 @@ package struct ModelCluster {
         /// The other server, while its operation lock is held.
         package var guest: ServerID?
         package var found = Found()
+        /// What one server has answered to a look; the other one has not been asked yet.
+        package var firstAnswer: (from: ServerID, view: ServerView)?
 
         init(name: String) {
             self.name = name
@@ -82,6 +84,16 @@ package struct ModelCluster {
     package var conflicts = 0
     /// How often a command is done and its answer lost, in per cent.
     package var lostAnswers = 0
+    /// How often a running channel brings nothing in a round, in per cent.
+    package var lag = 0
+    /// How often other agents go on between the two answers of a look, in per cent.
+    package var splitLooks = 0
+    /// How often a router cannot be turned, in per cent.
+    package var stubbornRouters = 0
+    /// How often the sessions of an agent that dies outlive it, and its last statement is carried out, in per cent.
+    package var outlives = 0
+    /// Those sessions, each until its server notices.
+    package var lingering: [(server: ServerID, session: UInt64, until: Int64)] = []
     /// What is done to every plan.
     package var alteration: Alteration?
     package var promotions = 0
@@ -104,19 +116,29 @@ package struct ModelCluster {
         agents = (1...count).map { Agent(name: "web\($0)") }
     }
 
+    private func isOpen(_ session: UInt64, on id: ServerID) -> Bool {
+        agents.contains { $0.session == session && $0.server == id && $0.alive }
+            || lingering.contains { $0.session == session && $0.server == id }
+    }
+
+    private func view(_ id: ServerID) -> ServerView {
+        guard let server = servers[id], server.up else { return .downHard("refused") }
+        var facts = server.facts
+        facts.ledger = ledgers[id].map { rows in
+            rows.map { row in
+                var row = row
+                row.alive = isOpen(row.session, on: id)
+                row.age = now - row.age
+                return row
+            }
+        }
+        return .up(facts)
+    }
+
     package func observation(_ agent: Agent) -> Observation {
         func view(_ id: ServerID) -> ServerView {
-            guard let server = servers[id], server.up else { return .downHard("refused") }
-            var facts = server.facts
-            facts.ledger = ledgers[id].map { rows in
-                rows.map { row in
-                    var row = row
-                    row.alive = agents.contains { $0.session == row.session && $0.server == id && $0.alive }
-                    row.age = now - row.age
-                    return row
-                }
-            }
-            return .up(facts)
+            if let first = agent.firstAnswer, first.from == id { return first.view }
+            return self.view(id)
         }
         let uuid = servers[agent.routed]?.facts.uuid ?? ""
         let destinations = [agent.first, agent.first.other].map { Self.configuration("web1").servers[$0] }
@@ -127,8 +149,30 @@ package struct ModelCluster {
     }
 
     package mutating func kill(_ index: Int) {
+        guard agents[index].alive else { return }
+        agents[index].firstAnswer = nil
+        if happens(outlives) {
+            // What it had sent is carried out, and its sessions end when their servers notice.
+            if agents[index].step != nil, let command = agents[index].commands.first { _ = carryOut(command, index) }
+            let until = now + 1_000 + Int64.random(in: 0..<8_000, using: &random)
+            if let session = agents[index].session {
+                for id in [agents[index].server, agents[index].guest].compactMap({ $0 }) {
+                    lingering.append((id, session, until))
+                }
+            }
+            (agents[index].server, agents[index].session, agents[index].guest) = (nil, nil, nil)
+        }
         agents[index].alive = false
         close(index)
+    }
+
+    mutating func happens(_ percent: Int) -> Bool {
+        percent > 0 && Int.random(in: 0..<100, using: &random) < percent
+    }
+
+    private mutating func endSessions() {
+        for old in lingering where old.until <= now && locks[old.server] == old.session { locks[old.server] = nil }
+        lingering.removeAll { $0.until <= now }
     }
 
     package mutating func close(_ index: Int) {
@@ -149,6 +193,7 @@ package struct ModelCluster {
     package mutating func crash(_ id: ServerID) {
         servers[id]?.up = false
         locks[id] = nil
+        lingering.removeAll { $0.server == id }
         for index in agents.indices {
             if agents[index].guest == id { agents[index].guest = nil }
             if agents[index].server == id { close(index) }
@@ -193,11 +238,18 @@ package struct ModelCluster {
 
     /// The next command of what an agent does, or a look that chooses what it does.
     package mutating func round(_ index: Int) {
-        guard agents[index].alive else { return }
+        endSessions()
         replicate()
+        guard agents[index].alive else { return }
         // The others do something in this time as well.
         now += (agents[index].step == nil ? 300 : 30) / Int64(agents.count)
-        if agents[index].step == nil { advance(index, .begin) }
+        if agents[index].firstAnswer != nil {
+            let seen = observation(agents[index])
+            agents[index].firstAnswer = nil
+            advance(index, .looked(seen))
+        } else if agents[index].step == nil {
+            advance(index, .begin)
+        }
         if agents[index].step != nil { send(index) }
     }
 
@@ -210,7 +262,12 @@ package struct ModelCluster {
         switch command {
         case .look:
             agents[index].settled = false
-            advance(index, .looked(observation(agent)))
+            if happens(splitLooks) {
+                let id: ServerID = happens(50) ? .a : .b
+                agents[index].firstAnswer = (id, view(id))
+            } else {
+                advance(index, .looked(observation(agent)))
+            }
         case .note(let epoch): agents[index].epoch = max(agents[index].epoch, epoch)
         case .describe:
             let holdsLock = agent.server.map { locks[$0] == agent.session && agent.session != nil } ?? false
@@ -252,19 +309,21 @@ package struct ModelCluster {
     }
 
     private mutating func route(_ index: Int, to id: ServerID) {
-        let isUp = servers[id]?.up == true
-        if isUp { (agents[index].routed, agents[index].first) = (id, id) }
-        advance(index, .performed(isUp ? .done : .failed("refused"), server: agents[index].server))
+        let turns = servers[id]?.up == true && !happens(stubbornRouters)
+        if turns { (agents[index].routed, agents[index].first) = (id, id) }
+        advance(index, .performed(turns ? .done : .failed("refused"), server: agents[index].server))
     }
 
     /// What running channels do by themselves.
-    package mutating func replicate() {
+    /// - Parameter waits: somebody waits until everything has come.
+    package mutating func replicate(waits: Bool = false) {
         for id in ServerID.allCases {
             guard let server = servers[id], server.up, let source = servers[id.other], source.up,
                 let channel = server.facts.channels.first, channel.health == .running
             else { continue }
             let new = source.facts.executed.subtracting(server.facts.executed)
             let own = server.facts.executed.subtracting(source.facts.executed)
+            if !waits, happens(lag) { continue }
             if !new.isEmpty, !own.isEmpty, Int.random(in: 0..<100, using: &random) < conflicts {
                 servers[id]?.facts.channels = [
                     Self.channel(from: id.other) {

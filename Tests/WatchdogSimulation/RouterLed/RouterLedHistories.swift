@@ -29,7 +29,8 @@ public enum RouterLedHistories {
     private static func end(_ model: ModelCluster, _ result: inout Histories.Result) -> String? {
         if model.isWhole { return nil }
         // Where clients wrote to both servers and their rows conflict, somebody has to decide: every try says so.
-        if case .because(.routers) = model.aborts.last {
+        let says = model.aborts.suffix(3).contains { if case .because(.routers) = $0 { true } else { false } }
+        if says {
             result.held += 1
             return nil
         }
@@ -49,6 +50,10 @@ public enum RouterLedHistories {
         model.alteration = alteration
         model.conflicts = dice.chance(50) ? 30 : 0
         model.lostAnswers = dice.chance(70) ? 2 : 0
+        model.lag = dice.chance(60) ? 40 : 0
+        model.splitLooks = dice.chance(70) ? 50 : 0
+        model.stubbornRouters = dice.chance(30) ? 10 : 0
+        model.outlives = dice.chance(60) ? 50 : 0
         model.acknowledged = GTIDSet("\(ModelCluster.uuidA):1-10") ?? GTIDSet()
         for _ in 0..<800 {
             fault(&model, &dice)
@@ -96,7 +101,7 @@ extension ModelCluster {
             + agents.map {
                 "\($0.name): alive \($0.alive), settled \($0.settled), session \($0.session ?? 0), router on \($0.routed), "
                     + "epoch \($0.epoch), diagnosis \($0.machine.diagnosis?.summary ?? "none")"
-            }
+            } + aborts.suffix(5).map { "called off: \($0)" }
     }
 
     /// One primary, a running replica, no ledger, every router on the primary; and both servers take writes, unless a
