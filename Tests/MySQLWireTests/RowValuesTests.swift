@@ -63,6 +63,12 @@ struct RowValuesTests {
             })
     }
 
+    @Test func bytesByName() {
+        #expect(row(.blob, "ä", characterSet: 63).bytes("place") == [0xC3, 0xA4])
+        #expect(row(.blob, nil).bytes("place") == nil)
+        #expect(row(.blob, "ä").bytes("another") == nil)
+    }
+
     @Test func valuesOfABatch() throws {
         let packet = Packets.row(["ä", nil])
         var offsets: [(start: Int32, length: Int32)] = []

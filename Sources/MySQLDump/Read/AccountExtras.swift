@@ -21,33 +21,33 @@ struct AccountExtras: Sendable {
         if session.version.isMySQL(atLeast: 8, 0, 14) {
             let found = try await session.run(
                 """
-                SELECT User, Host, plugin, HEX(authentication_string), \
-                HEX(JSON_UNQUOTE(JSON_EXTRACT(User_attributes, '$.additional_password'))) FROM mysql.user WHERE \(hasSecond)
+                SELECT User AS user, Host AS host, plugin AS plugin, HEX(authentication_string) AS current_hash, \
+                HEX(JSON_UNQUOTE(JSON_EXTRACT(User_attributes, '$.additional_password'))) AS second_hash \
+                FROM mysql.user WHERE \(hasSecond)
                 """, "read the second passwords")
             for row in found.rows {
-                guard let account = account(row), let plugin = row.string(2), let current = row.string(3),
-                    let second = row.string(4), !second.isEmpty
+                guard let account = Accounts.Account(row), let plugin = row.string("plugin"),
+                    let current = row.string("current_hash"), let second = row.string("second_hash"), !second.isEmpty
                 else { continue }
                 extras.seconds[account] = Second(plugin: plugin, current: current, second: second)
             }
         }
         for row in try await session.run(
-            "SELECT User, Host, password_lifetime FROM mysql.user WHERE password_expired = 'Y'",
+            """
+            SELECT User AS user, Host AS host, password_lifetime AS lifetime FROM mysql.user \
+            WHERE password_expired = 'Y'
+            """,
             "read the lifetime of expired passwords"
         ).rows {
-            if let account = account(row) { extras.lifetimes[account] = .some(row.int(2)) }
+            if let account = Accounts.Account(row) { extras.lifetimes[account] = .some(row.int("lifetime")) }
         }
         for row in try await session.run(
-            "SELECT DISTINCT User, Host FROM mysql.password_history", "look for password histories"
+            "SELECT DISTINCT User AS user, Host AS host FROM mysql.password_history",
+            "look for password histories"
         ).rows {
-            if let account = account(row) { extras.histories.insert(account) }
+            if let account = Accounts.Account(row) { extras.histories.insert(account) }
         }
         return extras
-    }
-
-    private static func account(_ row: Row) -> Accounts.Account? {
-        guard let user = row.string(0), let host = row.string(1) else { return nil }
-        return Accounts.Account(user: user, host: host)
     }
 
     /// The older password becomes the second one when the newer is set.
@@ -77,9 +77,10 @@ struct AccountExtras: Sendable {
     static func discardSecond(_ session: Session) async throws(DumpError) {
         guard session.version.isMySQL(atLeast: 8, 0, 14) else { return }
         let found = try await session.run(
-            "SELECT User, Host FROM mysql.user WHERE \(hasSecond)", "look for second passwords on the target")
+            "SELECT User AS user, Host AS host FROM mysql.user WHERE \(hasSecond)",
+            "look for second passwords on the target")
         for row in found.rows {
-            guard let account = account(row) else { continue }
+            guard let account = Accounts.Account(row) else { continue }
             try await session.run(
                 "ALTER USER \(account.quoted) DISCARD OLD PASSWORD", "discard the second password of \(account.quoted)")
         }

@@ -18,11 +18,9 @@ struct Accounts {
     let sink: any ItemSink
 
     static func list(_ session: Session) async throws(DumpError) -> [Account] {
-        let result = try await session.run("SELECT User, Host FROM mysql.user ORDER BY User, Host", "list the accounts")
-        return result.rows.compactMap { row in
-            guard let user = row.string(0), let host = row.string(1) else { return nil }
-            return Account(user: user, host: host)
-        }.filter { !$0.isReserved }
+        let result = try await session.run(
+            "SELECT User AS user, Host AS host FROM mysql.user ORDER BY User, Host", "list the accounts")
+        return result.rows.compactMap { Account($0) }.filter { !$0.isReserved }
     }
 
     /// Creates the accounts and makes those that exist the same. Grants come later, when all that they name is there.
@@ -78,20 +76,29 @@ struct Accounts {
         }
         let roles = try await session.run(
             """
-            SELECT USER, HOST, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST FROM mysql.default_roles \
+            SELECT USER AS user, HOST AS host, DEFAULT_ROLE_USER AS role_user, DEFAULT_ROLE_HOST AS role_host \
+            FROM mysql.default_roles \
             ORDER BY USER, HOST, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST
             """, "list the default roles")
         var defaults: [Account: [String]] = [:]
         for row in roles.rows {
-            guard let user = row.string(0), let host = row.string(1), let role = row.string(2),
-                let roleHost = row.string(3)
+            guard let account = Account(row), let role = row.string("role_user"),
+                let roleHost = row.string("role_host")
             else { continue }
-            defaults[Account(user: user, host: host), default: []].append(Account(user: role, host: roleHost).quoted)
+            defaults[account, default: []].append(Account(user: role, host: roleHost).quoted)
         }
         for account in accounts {
             guard let roles = defaults[account] else { continue }
             try await sink.send(
                 .statement("ALTER USER \(account.quoted) DEFAULT ROLE \(roles.joined(separator: ", "))"))
         }
+    }
+}
+
+extension Accounts.Account {
+    /// From the columns `user` and `host`.
+    init?(_ row: Row) {
+        guard let user = row.string("user"), let host = row.string("host") else { return nil }
+        self.init(user: user, host: host)
     }
 }

@@ -28,8 +28,9 @@ enum Catalog {
 
     static func schemas(_ session: Session, excluded: Set<String>) async throws(DumpError) -> [String] {
         let result = try await session.run(
-            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME", "list the schemas")
-        var schemas = result.rows.compactMap { $0.string(0) }
+            "SELECT SCHEMA_NAME AS schema_name FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME",
+            "list the schemas")
+        var schemas = result.rows.compactMap { $0.string("schema_name") }
             .filter { !systemSchemas.contains($0) && !excluded.contains($0) }
         if schemas.contains("ndbinfo"),
             try await session.value(
@@ -44,14 +45,17 @@ enum Catalog {
     static func tables(_ session: Session, schema: String) async throws(DumpError) -> [Table] {
         let result = try await session.run(
             """
-            SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_ROWS FROM information_schema.TABLES \
+            SELECT TABLE_NAME AS table_name, TABLE_TYPE AS table_type, ENGINE AS engine, DATA_LENGTH AS data_length, \
+            TABLE_ROWS AS table_rows FROM information_schema.TABLES \
             WHERE TABLE_SCHEMA = \(SQLText.literal(schema)) ORDER BY TABLE_NAME
             """, "list the tables of \(schema)")
         return result.rows.compactMap { row in
-            guard let name = row.string(0), let type = row.string(1), !isLocal(schema, name) else { return nil }
+            guard let name = row.string("table_name"), let type = row.string("table_type"), !isLocal(schema, name)
+            else { return nil }
             return Table(
-                schema: schema, name: name, isView: type != "BASE TABLE", engine: row.string(2) ?? "",
-                size: row.string(3).flatMap { UInt64($0) } ?? 0, rows: row.string(4).flatMap { UInt64($0) } ?? 0)
+                schema: schema, name: name, isView: type != "BASE TABLE", engine: row.string("engine") ?? "",
+                size: row.string("data_length").flatMap { UInt64($0) } ?? 0,
+                rows: row.string("table_rows").flatMap { UInt64($0) } ?? 0)
         }
     }
 
@@ -59,21 +63,24 @@ enum Catalog {
     static func readOnlySchemas(_ session: Session) async throws(DumpError) -> [String] {
         guard session.version.isMySQL(atLeast: 8, 0, 22) else { return [] }
         let result = try await session.run(
-            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA_EXTENSIONS WHERE OPTIONS LIKE '%READ ONLY=1%'",
+            """
+            SELECT SCHEMA_NAME AS schema_name FROM information_schema.SCHEMATA_EXTENSIONS \
+            WHERE OPTIONS LIKE '%READ ONLY=1%'
+            """,
             "list the read-only schemas")
-        return result.rows.compactMap { $0.string(0) }
+        return result.rows.compactMap { $0.string("schema_name") }
     }
 
     /// Tables that foreign keys refer to, quoted.
     static func referenced(_ session: Session) async throws(DumpError) -> Set<String> {
         let result = try await session.run(
             """
-            SELECT DISTINCT UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
+            SELECT DISTINCT UNIQUE_CONSTRAINT_SCHEMA AS table_schema, REFERENCED_TABLE_NAME AS table_name \
             FROM information_schema.REFERENTIAL_CONSTRAINTS
             """, "list what foreign keys refer to")
         return Set(
             result.rows.compactMap { row in
-                guard let schema = row.string(0), let name = row.string(1) else { return nil }
+                guard let schema = row.string("table_schema"), let name = row.string("table_name") else { return nil }
                 return "\(SQLText.name(schema)).\(SQLText.name(name))"
             })
     }
@@ -89,7 +96,8 @@ enum Catalog {
     ) async throws(DumpError) -> (written: [ColumnPlan], areGenerated: Bool) {
         let result = try await session.run(
             """
-            SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS \
+            SELECT COLUMN_NAME AS column_name, DATA_TYPE AS data_type, CHARACTER_SET_NAME AS character_set_name, \
+            IS_NULLABLE AS is_nullable, EXTRA AS extra FROM information_schema.COLUMNS \
             WHERE TABLE_SCHEMA = \(SQLText.literal(table.schema)) AND TABLE_NAME = \(SQLText.literal(table.name)) \
             ORDER BY ORDINAL_POSITION
             """, "list the columns of \(table.quoted)")
@@ -100,20 +108,23 @@ enum Catalog {
         var columns: [ColumnPlan] = []
         var areGenerated = false
         for row in result.rows {
-            let extra = row.string(4)?.uppercased() ?? ""
+            let extra = row.string("extra")?.uppercased() ?? ""
             // DEFAULT_GENERATED is something else: an expression as default.
             if extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED") {
                 areGenerated = true
                 continue
             }
-            guard let name = row.string(0), let type = row.string(1),
+            let (name, type) = (row.string("column_name"), row.string("data_type"))
+            guard let name, let type,
                 let plan = ColumnPlan(
-                    .init(name: name, type: type, characterSet: row.string(2), nullable: row.string(3) != "NO"),
+                    .init(
+                        name: name, type: type, characterSet: row.string("character_set_name"),
+                        nullable: row.string("is_nullable") != "NO"),
                     version: session.version)
             else {
                 throw DumpError(
                     .unsupported,
-                    "column \(row.string(0) ?? "?") of \(table.quoted) has the type \(row.string(1) ?? "?"), which this version cannot dump"
+                    "column \(name ?? "?") of \(table.quoted) has the type \(type ?? "?"), which this version cannot dump"
                 )
             }
             columns.append(plan)
@@ -141,11 +152,14 @@ enum Catalog {
     static func viewReads(_ session: Session) async throws(DumpError) -> [(view: String, read: String)] {
         guard session.version.isMySQL(atLeast: 8, 0, 13) else { return [] }
         let result = try await session.run(
-            "SELECT VIEW_SCHEMA, VIEW_NAME, TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEW_TABLE_USAGE",
+            """
+            SELECT VIEW_SCHEMA AS view_schema, VIEW_NAME AS view_name, TABLE_SCHEMA AS table_schema, \
+            TABLE_NAME AS table_name FROM information_schema.VIEW_TABLE_USAGE
+            """,
             "list what the views read")
         return result.rows.compactMap { row in
-            guard let schema = row.string(0), let view = row.string(1), let otherSchema = row.string(2),
-                let other = row.string(3)
+            guard let schema = row.string("view_schema"), let view = row.string("view_name"),
+                let otherSchema = row.string("table_schema"), let other = row.string("table_name")
             else { return nil }
             return (
                 "\(SQLText.name(schema)).\(SQLText.name(view))", "\(SQLText.name(otherSchema)).\(SQLText.name(other))"

@@ -113,7 +113,7 @@ struct Dumper {
         let session = snapshot.session
         let purpose = "read the definition of schema \(schema)"
         let created = try await session.run("SHOW CREATE DATABASE IF NOT EXISTS \(SQLText.name(schema))", purpose)
-        guard let create = created.rows.first?.bytes(1) else {
+        guard let create = created.rows.first?.bytes("Create Database") else {
             throw DumpError(.unsupported, "\(session.server) answered with nothing: \(purpose)")
         }
         try await sink.send(.definition(create))

@@ -10,13 +10,14 @@ struct Histograms {
         let list = schemas.map(SQLText.literal).joined(separator: ", ")
         let result = try await session.run(
             """
-            SELECT SCHEMA_NAME, TABLE_NAME, COLUMN_NAME, HISTOGRAM, \
-            JSON_EXTRACT(HISTOGRAM, '$."number-of-buckets-specified"') FROM information_schema.COLUMN_STATISTICS \
-            WHERE SCHEMA_NAME IN (\(list)) ORDER BY SCHEMA_NAME, TABLE_NAME, COLUMN_NAME
+            SELECT SCHEMA_NAME AS schema_name, TABLE_NAME AS table_name, COLUMN_NAME AS column_name, \
+            HISTOGRAM AS histogram, JSON_EXTRACT(HISTOGRAM, '$."number-of-buckets-specified"') AS buckets \
+            FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME IN (\(list)) \
+            ORDER BY SCHEMA_NAME, TABLE_NAME, COLUMN_NAME
             """, "read the histograms")
         for row in result.rows {
-            guard let schema = row.string(0), let table = row.string(1), let column = row.string(2),
-                let data = row.string(3)
+            guard let schema = row.string("schema_name"), let table = row.string("table_name"),
+                let column = row.string("column_name"), let data = row.string("histogram")
             else { continue }
             // Not into the binary log of whoever imports this.
             var sql =
@@ -25,7 +26,7 @@ struct Histograms {
             if session.version.isMySQL(atLeast: 8, 0, 31) {
                 sql += " USING DATA \(SQLText.literal(data))"
             } else {
-                sql += " WITH \(row.string(4) ?? "100") BUCKETS"
+                sql += " WITH \(row.string("buckets") ?? "100") BUCKETS"
             }
             try await sink.send(.statement(sql))
         }

@@ -35,9 +35,10 @@ struct KeyRanges: Sendable {
         guard columns.count == 1, columns[0].isInteger else { return nil }
         let name = SQLText.name(columns[0].name)
         let result = try await session.run(
-            "SELECT MIN(\(name)), MAX(\(name)) FROM \(table.quoted)", "read the ends of the key of \(table.quoted)")
-        guard let low = result.rows.first?.string(0).flatMap({ Int128($0) }),
-            let high = result.rows.first?.string(1).flatMap({ Int128($0) })
+            "SELECT MIN(\(name)) AS low, MAX(\(name)) AS high FROM \(table.quoted)",
+            "read the ends of the key of \(table.quoted)")
+        guard let low = result.rows.first?.string("low").flatMap({ Int128($0) }),
+            let high = result.rows.first?.string("high").flatMap({ Int128($0) })
         else { return nil }
         return even(low: low, high: high, rows: table.rows, pieces: pieces)
     }
@@ -56,7 +57,9 @@ struct KeyRanges: Sendable {
     ) async throws(DumpError) -> (name: String, columns: [ColumnPlan])? {
         let result = try await session.run(
             """
-            SELECT s.INDEX_NAME, s.COLUMN_NAME, s.SUB_PART, s.IS_VISIBLE, c.DATA_TYPE, c.CHARACTER_SET_NAME, c.IS_NULLABLE \
+            SELECT s.INDEX_NAME AS index_name, s.COLUMN_NAME AS column_name, s.SUB_PART AS sub_part, \
+            s.IS_VISIBLE AS is_visible, c.DATA_TYPE AS data_type, c.CHARACTER_SET_NAME AS character_set_name, \
+            c.IS_NULLABLE AS is_nullable \
             FROM information_schema.STATISTICS s LEFT JOIN information_schema.COLUMNS c \
             ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME AND c.COLUMN_NAME = s.COLUMN_NAME \
             WHERE s.TABLE_SCHEMA = \(SQLText.literal(table.schema)) AND s.TABLE_NAME = \(SQLText.literal(table.name)) \
@@ -64,15 +67,17 @@ struct KeyRanges: Sendable {
             """, "list the unique keys of \(table.quoted)")
         var keys: [(name: String, columns: [ColumnPlan?])] = []
         for row in result.rows {
-            guard let name = row.string(0) else { continue }
+            guard let name = row.string("index_name") else { continue }
             if keys.last?.name != name { keys.append((name, [])) }
             var plan: ColumnPlan?
-            if let column = row.string(1), row.string(2) == nil, row.string(3) == "YES", let type = row.string(4),
-                row.string(6) == "NO",
+            if let column = row.string("column_name"), row.string("sub_part") == nil,
+                row.string("is_visible") == "YES", let type = row.string("data_type"),
+                row.string("is_nullable") == "NO",
                 !["float", "double", "enum", "set", "bit"].contains(type.lowercased())
             {
                 plan = ColumnPlan(
-                    .init(name: column, type: type, characterSet: row.string(5), nullable: false),
+                    .init(
+                        name: column, type: type, characterSet: row.string("character_set_name"), nullable: false),
                     version: session.version)
             }
             keys[keys.count - 1].columns.append(plan)

@@ -179,13 +179,16 @@ final class Readers: Sendable {
     private func prove(_ plan: TablePlan, _ session: Session) async throws(DumpError) -> Proof.Values {
         let table = plan.table
         let counted = try await session.run(
-            "SELECT COUNT(*)\(plan.isDerived ? ", \(ColumnChecksum.expression(plan.columns))" : "") FROM \(table.quoted)",
+            """
+            SELECT COUNT(*) AS row_count\
+            \(plan.isDerived ? ", \(ColumnChecksum.expression(plan.columns)) AS column_checksum" : "") FROM \(table.quoted)
+            """,
             "count the rows of \(table.quoted)"
         ).rows.first
         let checksum = try await session.run("CHECKSUM TABLE \(table.quoted)", "take the checksum of \(table.quoted)")
         return Proof.Values(
-            rows: counted?.string(0), checksum: checksum.rows.first?.string(1),
-            columns: plan.isDerived ? counted?.string(1) : nil)
+            rows: counted?.string("row_count"), checksum: checksum.rows.first?.string("Checksum"),
+            columns: plan.isDerived ? counted?.string("column_checksum") : nil)
     }
 }
 

@@ -11,8 +11,9 @@ struct SourceNeeds {
         needs += try await list(
             .engine,
             """
-            SELECT ENGINE, MIN(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)) FROM information_schema.TABLES \
-            WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' AND \(dumped("TABLE_SCHEMA")) GROUP BY ENGINE
+            SELECT ENGINE AS value, MIN(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)) AS owner \
+            FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' \
+            AND \(dumped("TABLE_SCHEMA")) GROUP BY ENGINE
             """)
         for (view, schema, column) in [
             ("SCHEMATA", "SCHEMA_NAME", "DEFAULT_COLLATION_NAME"), ("TABLES", "TABLE_SCHEMA", "TABLE_COLLATION"),
@@ -21,23 +22,26 @@ struct SourceNeeds {
             needs += try await list(
                 .collation,
                 """
-                SELECT \(column), MIN(\(schema)) FROM information_schema.\(view) WHERE \(column) IS NOT NULL AND \
-                \(dumped(schema)) GROUP BY \(column)
+                SELECT \(column) AS value, MIN(\(schema)) AS owner FROM information_schema.\(view) \
+                WHERE \(column) IS NOT NULL AND \(dumped(schema)) GROUP BY \(column)
                 """)
         }
-        needs += try await list(.pageSize, "SELECT @@GLOBAL.innodb_page_size, 'the source'")
+        needs += try await list(.pageSize, "SELECT @@GLOBAL.innodb_page_size AS value, 'the source' AS owner")
         // Without PROCESS the server does not tell where a table lies.
         needs += try await list(
             .tablespace,
             """
-            SELECT s.NAME, MIN(REPLACE(t.NAME, '/', '.')) FROM information_schema.INNODB_TABLES t \
+            SELECT s.NAME AS value, MIN(REPLACE(t.NAME, '/', '.')) AS owner FROM information_schema.INNODB_TABLES t \
             JOIN information_schema.INNODB_TABLESPACES s ON s.SPACE = t.SPACE \
             WHERE s.SPACE_TYPE = 'General' AND s.NAME <> 'mysql' GROUP BY s.NAME
             """, mayBeDenied: true)
         if accounts {
             needs += try await list(
                 .plugin,
-                "SELECT plugin, MIN(CONCAT(User, '@', Host)) FROM mysql.user WHERE plugin <> '' GROUP BY plugin")
+                """
+                SELECT plugin AS value, MIN(CONCAT(User, '@', Host)) AS owner FROM mysql.user WHERE plugin <> '' \
+                GROUP BY plugin
+                """)
         }
         needs += try await obstacles()
         var seen: Set<String> = []
@@ -49,6 +53,7 @@ struct SourceNeeds {
         return "\(column) NOT IN (\(left))"
     }
 
+    /// - Parameter sql: what is needed as `value`, and what needs it as `owner`.
     private func list(
         _ kind: ImportNeed.Kind, _ sql: String, mayBeDenied: Bool = false
     ) async throws(DumpError) -> [ImportNeed] {
@@ -62,7 +67,7 @@ struct SourceNeeds {
             return []
         }
         return rows.compactMap { row in
-            row.string(0).map { ImportNeed(kind: kind, value: $0, by: row.string(1) ?? "") }
+            row.string("value").map { ImportNeed(kind: kind, value: $0, by: row.string("owner") ?? "") }
         }
     }
 
@@ -73,8 +78,9 @@ struct SourceNeeds {
             return try await list(
                 .capitals,
                 """
-                SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), 'the source' FROM information_schema.TABLES \
-                WHERE \(dumped("TABLE_SCHEMA")) AND CAST(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) AS BINARY) \
+                SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) AS value, 'the source' AS owner \
+                FROM information_schema.TABLES WHERE \(dumped("TABLE_SCHEMA")) \
+                AND CAST(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) AS BINARY) \
                 <> CAST(LOWER(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)) AS BINARY) LIMIT 1
                 """)
         default: return []
@@ -89,7 +95,8 @@ struct SourceNeeds {
             """
             SELECT CONCAT('foreign key ', k.CONSTRAINT_NAME, ' of ', k.TABLE_SCHEMA, '.', k.TABLE_NAME, ' refers to column ', \
             k.REFERENCED_COLUMN_NAME, ' of ', k.REFERENCED_TABLE_SCHEMA, '.', k.REFERENCED_TABLE_NAME, \
-            ', which has another character set since it was altered'), 'the source' FROM information_schema.KEY_COLUMN_USAGE k \
+            ', which has another character set since it was altered') AS value, 'the source' AS owner \
+            FROM information_schema.KEY_COLUMN_USAGE k \
             JOIN information_schema.COLUMNS a ON a.TABLE_SCHEMA = k.TABLE_SCHEMA AND a.TABLE_NAME = k.TABLE_NAME \
             AND a.COLUMN_NAME = k.COLUMN_NAME \
             JOIN information_schema.COLUMNS b ON b.TABLE_SCHEMA = k.REFERENCED_TABLE_SCHEMA \
@@ -106,7 +113,8 @@ struct SourceNeeds {
         guard session.version.isMySQL(atLeast: 8, 0, 16) else { return [] }
         let constraints = try await session.run(
             """
-            SELECT t.TABLE_SCHEMA, t.TABLE_NAME, c.CONSTRAINT_NAME, c.CHECK_CLAUSE FROM information_schema.TABLE_CONSTRAINTS t \
+            SELECT t.TABLE_SCHEMA AS table_schema, t.TABLE_NAME AS table_name, c.CONSTRAINT_NAME AS constraint_name, \
+            c.CHECK_CLAUSE AS check_clause FROM information_schema.TABLE_CONSTRAINTS t \
             JOIN information_schema.CHECK_CONSTRAINTS c ON c.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA \
             AND c.CONSTRAINT_NAME = t.CONSTRAINT_NAME \
             WHERE t.CONSTRAINT_TYPE = 'CHECK' AND t.ENFORCED = 'YES' AND \(dumped("t.TABLE_SCHEMA")) AND EXISTS ( \
@@ -115,8 +123,8 @@ struct SourceNeeds {
             """, "list the checks of tables with timestamps")
         var found: [ImportNeed] = []
         for row in constraints.rows {
-            guard let schema = row.string(0), let table = row.string(1), let name = row.string(2),
-                let clause = row.string(3)
+            guard let schema = row.string("table_schema"), let table = row.string("table_name"),
+                let name = row.string("constraint_name"), let clause = row.string("check_clause")
             else { continue }
             // As information_schema prints it, quotes have a backslash before them.
             let condition = clause.replacing("\\'", with: "'")

@@ -36,7 +36,7 @@ struct StoredObjects {
         guard let object = try await read("VIEW", view.quoted, column: "Create View", omit: omit) else { return nil }
         if object.warnings > 0 {
             let warnings = try await session.run("SHOW WARNINGS", "read the warnings for view \(view.quoted)")
-            if warnings.rows.contains(where: { $0.string(1) == "1356" }) {
+            if warnings.rows.contains(where: { $0.string("Code") == "1356" }) {
                 omit("view \(view.quoted) is invalid on the source (error 1356) and was left out")
                 return nil
             }
@@ -51,10 +51,11 @@ struct StoredObjects {
     func standIn(_ view: Catalog.Table) async throws(DumpError) -> [StreamItem] {
         let result = try await session.run(
             """
-            SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = \(SQLText.literal(view.schema)) \
-            AND TABLE_NAME = \(SQLText.literal(view.name)) ORDER BY ORDINAL_POSITION
+            SELECT COLUMN_NAME AS column_name FROM information_schema.COLUMNS \
+            WHERE TABLE_SCHEMA = \(SQLText.literal(view.schema)) AND TABLE_NAME = \(SQLText.literal(view.name)) \
+            ORDER BY ORDINAL_POSITION
             """, "list the columns of view \(view.quoted)")
-        let columns = result.rows.compactMap { $0.string(0) }.map { "1 AS \(SQLText.name($0))" }
+        let columns = result.rows.compactMap { $0.string("column_name") }.map { "1 AS \(SQLText.name($0))" }
         guard !columns.isEmpty else { return [] }
         return [
             .statement("DROP TABLE IF EXISTS \(view.quoted)"), .statement("DROP VIEW IF EXISTS \(view.quoted)"),
@@ -65,16 +66,17 @@ struct StoredObjects {
     func routines(of schema: String, collation: String, omit: (String) -> Void) async throws(DumpError) {
         let list = try await session.run(
             """
-            SELECT ROUTINE_NAME, ROUTINE_TYPE, DATA_TYPE IN ('enum', 'set') AND DTD_IDENTIFIER LIKE '%?%' \
-            AND CHARACTER_SET_NAME NOT IN ('latin1', 'utf8mb3') FROM information_schema.ROUTINES \
+            SELECT ROUTINE_NAME AS routine_name, ROUTINE_TYPE AS routine_type, \
+            DATA_TYPE IN ('enum', 'set') AND DTD_IDENTIFIER LIKE '%?%' \
+            AND CHARACTER_SET_NAME NOT IN ('latin1', 'utf8mb3') AS is_unprintable FROM information_schema.ROUTINES \
             WHERE ROUTINE_SCHEMA = \(SQLText.literal(schema))\(SystemHomes.madeByPeople(schema)) ORDER BY ROUTINE_TYPE, ROUTINE_NAME
             """, "list the routines of \(schema)")
         for row in list.rows {
-            guard let name = row.string(0), let type = row.string(1) else { continue }
+            guard let name = row.string("routine_name"), let type = row.string("routine_type") else { continue }
             let kind = type.uppercased() == "FUNCTION" ? "FUNCTION" : "PROCEDURE"
             let quoted = "\(SQLText.name(schema)).\(SQLText.name(name))"
             guard let object = try await read(kind, quoted, column: "Create \(kind)", omit: omit) else { continue }
-            if row.int(2) == 1 {
+            if row.int("is_unprintable") == 1 {
                 omit(
                     "members of the type that function \(quoted) returns: the server prints characters of four bytes as "
                         + "question marks, and so they arrive")
@@ -88,11 +90,12 @@ struct StoredObjects {
     func triggers(of schema: String, collation: String, omit: (String) -> Void) async throws(DumpError) {
         let list = try await session.run(
             """
-            SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = \(SQLText.literal(schema))\
-            \(SystemHomes.madeByPeople(schema)) ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER
+            SELECT TRIGGER_NAME AS trigger_name FROM information_schema.TRIGGERS \
+            WHERE TRIGGER_SCHEMA = \(SQLText.literal(schema))\(SystemHomes.madeByPeople(schema)) \
+            ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER
             """, "list the triggers of \(schema)")
         for row in list.rows {
-            guard let name = row.string(0) else { continue }
+            guard let name = row.string("trigger_name") else { continue }
             let quoted = "\(SQLText.name(schema)).\(SQLText.name(name))"
             guard let object = try await read("TRIGGER", quoted, column: "SQL Original Statement", omit: omit) else {
                 continue
@@ -106,12 +109,12 @@ struct StoredObjects {
     func events(of schema: String, collation: String, omit: (String) -> Void) async throws(DumpError) {
         let list = try await session.run(
             """
-            SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = \(SQLText.literal(schema))\
-            \(SystemHomes.madeByPeople(schema)) ORDER BY EVENT_NAME
+            SELECT EVENT_NAME AS event_name FROM information_schema.EVENTS \
+            WHERE EVENT_SCHEMA = \(SQLText.literal(schema))\(SystemHomes.madeByPeople(schema)) ORDER BY EVENT_NAME
             """, "list the events of \(schema)")
         let status = session.version.isMySQL(atLeast: 8, 4) ? "DISABLE ON REPLICA" : "DISABLE ON SLAVE"
         for row in list.rows {
-            guard let name = row.string(0) else { continue }
+            guard let name = row.string("event_name") else { continue }
             let quoted = "\(SQLText.name(schema)).\(SQLText.name(name))"
             guard var object = try await read("EVENT", quoted, column: "Create Event", omit: omit) else { continue }
             if disableEvents { object.body = DefinitionText.disablingEvent(object.body, status: status) ?? object.body }
@@ -217,9 +220,10 @@ struct StoredObjects {
         text.withUnsafeBufferPointer { ValueEncoder.appendHex($0, to: &hex) }
         let there = "CONVERT(CONVERT(\(String(decoding: hex, as: UTF8.self)) USING \(from)) USING \(to))"
         let row = try await session.run(
-            "SELECT \(there), CAST(CONVERT(\(there) USING \(from)) AS BINARY)", "convert a definition"
+            "SELECT \(there) AS converted, CAST(CONVERT(\(there) USING \(from)) AS BINARY) AS back",
+            "convert a definition"
         ).rows.first
-        guard let converted = row?.bytes(0), row?.bytes(1) == text else { return nil }
+        guard let converted = row?.bytes("converted"), row?.bytes("back") == text else { return nil }
         return converted
     }
 

@@ -37,10 +37,10 @@ enum SystemHomes {
             let views = Set(
                 try await session.run(
                     """
-                    SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = \(SQLText.literal(schema))\
-                    \(madeByPeople(schema))
+                    SELECT TABLE_NAME AS table_name FROM information_schema.VIEWS \
+                    WHERE TABLE_SCHEMA = \(SQLText.literal(schema))\(madeByPeople(schema))
                     """, "list the views of \(schema)"
-                ).rows.compactMap { $0.string(0) })
+                ).rows.compactMap { $0.string("table_name") })
             for table in try await Catalog.tables(session, schema: schema) {
                 let isOwn =
                     table.isView

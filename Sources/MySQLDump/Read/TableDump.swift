@@ -149,7 +149,7 @@ struct TableDump {
         let session = snapshot.session
         let purpose = "read the definition of \(table.quoted)"
         let created = try await session.run("SHOW CREATE TABLE \(table.quoted)", purpose)
-        guard let create = created.rows.first?.bytes(1) else {
+        guard let create = created.rows.first?.bytes("Create Table") else {
             throw DumpError(.unsupported, "\(session.server) answered with nothing: \(purpose)")
         }
         var definition = create

@@ -96,10 +96,13 @@ struct TableLocks {
     private func writers() async throws(DumpError) -> [String: String] {
         do {
             let found = try await side.connection.query(
-                "SELECT trx_id, trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_rows_modified > 0 LIMIT 1000",
+                """
+                SELECT trx_id AS trx_id, trx_mysql_thread_id AS thread_id FROM information_schema.innodb_trx
+                WHERE trx_rows_modified > 0 LIMIT 1000
+                """,
                 purpose: "look for transactions that write", deadline: side.deadline)
             return Dictionary(
-                found.rows.compactMap { row in row.string(0).map { ($0, row.string(1) ?? "?") } }
+                found.rows.compactMap { row in row.string("trx_id").map { ($0, row.string("thread_id") ?? "?") } }
             ) { first, _ in first }
         } catch {
             guard error.serverError != nil, side.connection.isOpen else {

@@ -13,12 +13,14 @@ struct TableTraits: Sendable {
         if side.version.isMySQL(atLeast: 8, 0, 13) {
             let found = try await side.run(
                 """
-                SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, EXPRESSION FROM information_schema.STATISTICS \
+                SELECT TABLE_SCHEMA AS table_schema, TABLE_NAME AS table_name, INDEX_NAME AS index_name, \
+                SEQ_IN_INDEX AS seq_in_index, EXPRESSION AS expression FROM information_schema.STATISTICS \
                 WHERE EXPRESSION IS NOT NULL
                 """, "list the keys over expressions")
             for row in found.rows {
-                guard let schema = row.string(0), let table = row.string(1), let key = row.string(2),
-                    let part = row.int(3), let expression = row.string(4), !excluded.contains(schema)
+                guard let schema = row.string("table_schema"), let table = row.string("table_name"),
+                    let key = row.string("index_name"), let part = row.int("seq_in_index"),
+                    let expression = row.string("expression"), !excluded.contains(schema)
                 else { continue }
                 let quoted = "\(SQLText.name(schema)).\(SQLText.name(table))"
                 traits.keys[quoted, default: [:]][key, default: [:]][Int(part) - 1] = expression
@@ -38,9 +40,9 @@ struct TableTraits: Sendable {
         let found = try await session.run(
             "SHOW EXTENDED COLUMNS FROM \(table.quoted) LIKE '!hidden!%'", "see how \(table.quoted) was made")
         for row in found.rows {
-            guard let name = row.string(0), let type = row.string(1), row.string(2) == "NO", Self.isText(type) else {
-                continue
-            }
+            guard let name = row.string("Field"), let type = row.string("Type"), row.string("Null") == "NO",
+                Self.isText(type)
+            else { continue }
             // !hidden!key!part!number
             let words = name.dropFirst("!hidden!".count).split(separator: "!", omittingEmptySubsequences: false)
             guard words.count >= 3, let part = Int(words[words.count - 2]) else { continue }
@@ -79,13 +81,15 @@ struct EnumMembers {
     static func unprintable(_ session: Session, excluded: Set<String>) async throws(DumpError) -> [Column] {
         let found = try await session.run(
             """
-            SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS \
+            SELECT TABLE_SCHEMA AS table_schema, TABLE_NAME AS table_name, COLUMN_NAME AS column_name, \
+            DATA_TYPE AS data_type, COLUMN_TYPE AS column_type FROM information_schema.COLUMNS \
             WHERE DATA_TYPE IN ('enum', 'set') AND COLUMN_TYPE LIKE '%?%' \
             AND CHARACTER_SET_NAME IN ('utf8mb4', 'utf16', 'utf16le', 'utf32', 'gb18030')
             """, "look for members that the server does not print")
         return found.rows.compactMap { row in
-            guard let schema = row.string(0), let table = row.string(1), let name = row.string(2),
-                let kind = row.string(3), let type = row.string(4), !excluded.contains(schema)
+            guard let schema = row.string("table_schema"), let table = row.string("table_name"),
+                let name = row.string("column_name"), let kind = row.string("data_type"),
+                let type = row.string("column_type"), !excluded.contains(schema)
             else { return nil }
             return Column(
                 table: "\(SQLText.name(schema)).\(SQLText.name(table))", schema: schema, name: name,
@@ -114,8 +118,8 @@ struct EnumMembers {
         let numbers = (0..<count).map { column.isSet ? "(\(UInt64(1) << UInt64($0)))" : "(\($0 + 1))" }
         try await session.run("INSERT INTO \(copy) VALUES \(numbers.joined(separator: ", "))", what)
         let found = try await session.run(
-            "SELECT CONVERT(member USING utf8mb4) FROM \(copy) ORDER BY CAST(member AS UNSIGNED)", what)
-        let members = found.rows.compactMap { $0.string(0) }
+            "SELECT CONVERT(member USING utf8mb4) AS text FROM \(copy) ORDER BY CAST(member AS UNSIGNED)", what)
+        let members = found.rows.compactMap { $0.string("text") }
         try await session.run("DROP TEMPORARY TABLE \(copy)", what)
         guard members.count == count else { throw unreadable(column, nil) }
         return "\(column.isSet ? "set" : "enum")(\(members.map(SQLText.literal).joined(separator: ",")))"

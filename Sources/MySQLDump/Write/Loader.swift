@@ -119,7 +119,7 @@ struct Loader {
             if let object, result.warnings > 0, object.isEvent {
                 let warnings = try await target.session.connection.query(
                     "SHOW WARNINGS", purpose: "see what became of an event", deadline: target.session.deadline)
-                if warnings.rows.contains(where: { $0.int(1) == 1588 }) {
+                if warnings.rows.contains(where: { $0.int("Code") == 1588 }) {
                     leave("\(object): its time has passed, and the server drops such an event at once")
                 }
             }
@@ -219,13 +219,13 @@ struct Loader {
             "REVOKE ALL PRIVILEGES, GRANT OPTION FROM \(account.quoted)", "take the old grants of \(account.quoted)")
         let roles = try await target.session.run(
             """
-            SELECT FROM_USER, FROM_HOST FROM mysql.role_edges WHERE TO_USER = \(SQLText.literal(account.user)) \
-            AND TO_HOST = \(SQLText.literal(account.host))
+            SELECT FROM_USER AS user, FROM_HOST AS host FROM mysql.role_edges \
+            WHERE TO_USER = \(SQLText.literal(account.user)) AND TO_HOST = \(SQLText.literal(account.host))
             """, "list the roles of \(account.quoted)")
         for row in roles.rows {
-            guard let user = row.string(0), let host = row.string(1) else { continue }
+            guard let role = Accounts.Account(row) else { continue }
             try await target.session.run(
-                "REVOKE \(Accounts.Account(user: user, host: host).quoted) FROM \(account.quoted)",
+                "REVOKE \(role.quoted) FROM \(account.quoted)",
                 "take the old roles of \(account.quoted)")
         }
     }

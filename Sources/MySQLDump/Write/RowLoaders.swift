@@ -143,7 +143,7 @@ final class RowLoaders: Sendable {
                     let answer = try await worker.run(work)
                     state.change {
                         $0.bytes -= work.sql.count
-                        if work.kind == .checksum { $0.checksums[work.key] = answer.rows.first?.string(1) }
+                        if work.kind == .checksum { $0.checksums[work.key] = answer.rows.first?.string("Checksum") }
                     }
                     if work.kind != .rows {
                         state.change { $0.open -= 1 }

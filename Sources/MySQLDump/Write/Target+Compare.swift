@@ -90,7 +90,7 @@ extension Target {
         var mine = work.taken
         if mine == nil {
             let result = try await session.run("CHECKSUM TABLE \(fact.quoted)", "take the checksum of \(fact.quoted)")
-            mine = result.rows.first?.string(1)
+            mine = result.rows.first?.string("Checksum")
         }
         if mine == checksum { return nil }
         if let columns = fact.columns, try await columnChecksum(fact, session) == columns {

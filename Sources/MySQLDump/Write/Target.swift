@@ -89,19 +89,20 @@ struct Target: Sendable {
     ) async throws(DumpError) -> Target {
         let facts = try await session.run(
             """
-            SELECT @@GLOBAL.super_read_only, @@GLOBAL.event_scheduler, @@GLOBAL.gtid_mode, \
-            SUBSTRING_INDEX(CURRENT_USER(), '@', -1), \
-            LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - LOCATE('@', REVERSE(CURRENT_USER())))
+            SELECT @@GLOBAL.super_read_only AS super_read_only, @@GLOBAL.event_scheduler AS event_scheduler, \
+            @@GLOBAL.gtid_mode AS gtid_mode, SUBSTRING_INDEX(CURRENT_USER(), '@', -1) AS host, \
+            LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - LOCATE('@', REVERSE(CURRENT_USER()))) AS user
             """, "read the target's settings")
         guard let row = facts.rows.first else { throw DumpError(.unsupported, "\(session.server) answered nothing") }
-        guard row.string(0) == "0" else {
+        guard row.string("super_read_only") == "0" else {
             throw DumpError(
                 .unsupported,
                 "\(session.server): super_read_only is ON; switch it off for the import (read_only may stay on)")
         }
-        guard row.string(2)?.uppercased() == "ON" else {
+        let mode = row.string("gtid_mode")
+        guard mode?.uppercased() == "ON" else {
             throw DumpError(
-                .unsupported, "\(session.server): gtid_mode is \(row.string(2) ?? "NULL"), ON is needed for an import")
+                .unsupported, "\(session.server): gtid_mode is \(mode ?? "NULL"), ON is needed for an import")
         }
         let running = try await session.value(
             """
@@ -115,7 +116,8 @@ struct Target: Sendable {
         }
         return Target(
             session: session, loaders: loaders, options: options,
-            own: .init(user: row.string(4) ?? "", host: row.string(3) ?? ""), scheduler: row.string(1) ?? "",
+            own: .init(user: row.string("user") ?? "", host: row.string("host") ?? ""),
+            scheduler: row.string("event_scheduler") ?? "",
             wasMarked: try await RebuildMark.source(session) != nil)
     }
 

@@ -44,20 +44,20 @@ struct TargetNeeds {
                 (try await one("SELECT @@GLOBAL.disabled_storage_engines") ?? "").lowercased().split(separator: ",")
                     .map { String($0.filter { $0 != " " }) })
             let here = try await all(
-                "SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT')"
+                "SELECT ENGINE AS name FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT')"
             )
             .subtracting(disabled)
             return absent(wanted, here) { "it has no engine \($0.value) (table \($0.by))" }
         case .plugin:
             let here = try await all(
-                "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE'")
+                "SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE'")
             return absent(wanted, here) { "it has no authentication plugin \($0.value) (account \($0.by))" }
         case .collation:
-            let here = try await all("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+            let here = try await all("SELECT COLLATION_NAME AS name FROM information_schema.COLLATIONS")
             return absent(wanted, here) { "it has no collation \($0.value) (schema \($0.by))" }
         case .tablespace:
             let here = try await all(
-                "SELECT NAME FROM information_schema.INNODB_TABLESPACES WHERE SPACE_TYPE = 'General'")
+                "SELECT NAME AS name FROM information_schema.INNODB_TABLESPACES WHERE SPACE_TYPE = 'General'")
             return absent(wanted, here) {
                 "it has no tablespace \($0.value) (table \($0.by)): create it there (CREATE TABLESPACE)"
             }
@@ -74,11 +74,11 @@ struct TargetNeeds {
         try await session.value(sql, "see whether the target can take the dump")
     }
 
-    /// In small letters.
+    /// The column `name`, in small letters.
     private func all(_ sql: String) async throws(DumpError) -> Set<String> {
         Set(
             try await session.run(sql, "see whether the target can take the dump").rows.compactMap {
-                $0.string(0)?.lowercased()
+                $0.string("name")?.lowercased()
             })
     }
 }

@@ -16,15 +16,15 @@ public struct TargetUse: Sendable, Hashable {
             var use = TargetUse()
             let held = try await session.run(
                 """
-                SELECT s.schema_name, COUNT(t.table_name) FROM information_schema.schemata s
+                SELECT s.schema_name AS schema_name, COUNT(t.table_name) AS tables FROM information_schema.schemata s
                     LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
                 WHERE s.schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
                 GROUP BY s.schema_name ORDER BY s.schema_name LIMIT 1000
                 """, "see what the target holds")
             for row in held.rows {
-                guard let name = row.string(0) else { continue }
+                guard let name = row.string("schema_name") else { continue }
                 use.names.append(name)
-                use.counts[name] = Int(row.int(1) ?? 0)
+                use.counts[name] = Int(row.int("tables") ?? 0)
             }
             use.users = try await users(session)
             await session.close()
@@ -40,25 +40,29 @@ public struct TargetUse: Sendable, Hashable {
         var users: [String] = []
         let clients = try await session.run(
             """
-            SELECT COUNT(*), GROUP_CONCAT(DISTINCT processlist_user) FROM performance_schema.threads
+            SELECT COUNT(*) AS sessions, GROUP_CONCAT(DISTINCT processlist_user) AS users
+            FROM performance_schema.threads
             WHERE type = 'FOREGROUND' AND processlist_user IS NOT NULL
                 AND processlist_user NOT IN ('system user', 'event_scheduler', SUBSTRING_INDEX(USER(), '@', 1))
                 AND processlist_command NOT LIKE 'Binlog Dump%' AND processlist_command <> 'Daemon'
                 AND name NOT LIKE 'thread/sql/replica%' AND name NOT LIKE 'thread/sql/slave%'
             """, what)
-        if let row = clients.rows.first, let count = row.int(0), count > 0 {
-            users.append("\(count) sessions of clients (\(row.string(1) ?? ""))")
+        if let row = clients.rows.first, let count = row.int("sessions"), count > 0 {
+            users.append("\(count) sessions of clients (\(row.string("users") ?? ""))")
         }
         let replicas = try await session.run(
-            "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_command LIKE 'Binlog Dump%'", what)
-        if let count = replicas.rows.first?.int(0), count > 0 { users.append("\(count) replicas") }
+            """
+            SELECT COUNT(*) AS sessions FROM performance_schema.threads
+            WHERE processlist_command LIKE 'Binlog Dump%'
+            """, what)
+        if let count = replicas.rows.first?.int("sessions"), count > 0 { users.append("\(count) replicas") }
         let agents = try await session.run(
             """
-            SELECT COUNT(DISTINCT processlist_id) FROM performance_schema.session_connect_attrs
+            SELECT COUNT(DISTINCT processlist_id) AS sessions FROM performance_schema.session_connect_attrs
             WHERE attr_name = 'program_name' AND attr_value LIKE 'repl-watchdog protocol=%'
                 AND processlist_id <> CONNECTION_ID()
             """, what)
-        if let count = agents.rows.first?.int(0), count > 0 { users.append("agents of a cluster") }
+        if let count = agents.rows.first?.int("sessions"), count > 0 { users.append("agents of a cluster") }
         return users
     }
 }

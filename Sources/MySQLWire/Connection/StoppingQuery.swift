@@ -42,11 +42,11 @@ extension MySQLConnection {
             // The server may not have come to read the statement yet: only a session that is gone will not run it.
             while true {
                 let sessions = try await killer.query(
-                    "SELECT COALESCE(CAST(INFO AS BINARY) = CAST(\(SQLText.literal(trimmed(sql))) AS BINARY), 0) "
+                    "SELECT COALESCE(CAST(INFO AS BINARY) = CAST(\(SQLText.literal(trimmed(sql))) AS BINARY), 0) AS runs "
                         + "FROM information_schema.processlist WHERE ID = \(id)",
                     purpose: "look for the statement", deadline: deadline)
                 guard let session = sessions.rows.first else { return over }
-                if session.int(0) == 1 { break }
+                if session.int("runs") == 1 { break }
                 try? await Task.sleep(for: .milliseconds(20))
             }
             _ = try await killer.query("KILL QUERY \(id)", purpose: "stop the statement", deadline: deadline)

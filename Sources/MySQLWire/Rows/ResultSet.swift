@@ -61,6 +61,9 @@ public struct Row: Sendable {
         columns.firstIndex { $0.name == name } ?? columns.firstIndex { $0.name.lowercased() == name.lowercased() }
     }
 
+    /// The bytes of a column by name; nil for NULL and where the server's version has no such column.
+    public func bytes(_ name: String) -> [UInt8]? { index(of: name).flatMap { bytes($0) } }
+
     /// A column by name as text; nil for NULL and where the server's version has no such column.
     public func string(_ name: String) -> String? { index(of: name).flatMap { string($0) } }
 

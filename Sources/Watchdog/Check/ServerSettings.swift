@@ -66,33 +66,34 @@ struct ServerSettingsProbe {
         settings.privileges = Set(
             try await rows(
                 """
-                SELECT privilege_type FROM information_schema.user_privileges
+                SELECT privilege_type AS privilege_type FROM information_schema.user_privileges
                 WHERE grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
                     QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))
                 """, "read the agent's own privileges"
-            ).compactMap { $0.string(0)?.uppercased() })
+            ).compactMap { $0.string("privilege_type")?.uppercased() })
         if facts.version.isMySQL(atLeast: 8, 0, 0) {
-            let roles = try await rows("SELECT CURRENT_ROLE()", "read the agent's own roles").first?.string(0)
+            let roles = try await rows("SELECT CURRENT_ROLE() AS roles", "read the agent's own roles")
+                .first?.string("roles")
             settings.hasRoles = roles.map { $0 != "NONE" } ?? false
         }
         if settings.privileges.contains("SELECT") {
             settings.replicationHosts = try await rows(
                 """
-                SELECT host FROM mysql.user
+                SELECT host AS host FROM mysql.user
                 WHERE user = \(SQLText.literal(configuration.replication.user)) AND Repl_slave_priv = 'Y'
                 """, "look for the replication account"
-            ).compactMap { $0.string(0) }
+            ).compactMap { $0.string("host") }
         }
         settings.otherEngines = names(
             try await rows(
                 """
-                SELECT CONCAT(table_schema, '.', table_name, ' (', engine, ')') FROM information_schema.tables
+                SELECT CONCAT(table_schema, '.', table_name, ' (', engine, ')') AS name FROM information_schema.tables
                 WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' AND table_schema NOT IN \(Self.own)
                 """, "look for tables without transactions"))
         settings.keyless = names(
             try await rows(
                 """
-                SELECT CONCAT(t.table_schema, '.', t.table_name) FROM information_schema.tables t
+                SELECT CONCAT(t.table_schema, '.', t.table_name) AS name FROM information_schema.tables t
                 LEFT JOIN information_schema.table_constraints c
                     ON c.table_schema = t.table_schema AND c.table_name = t.table_name
                         AND c.constraint_type = 'PRIMARY KEY'
@@ -121,6 +122,6 @@ struct ServerSettingsProbe {
     }
 
     private func names(_ rows: [Row]) -> ServerSettings.Names {
-        .init(count: rows.count, some: rows.prefix(3).compactMap { $0.string(0) })
+        .init(count: rows.count, some: rows.prefix(3).compactMap { $0.string("name") })
     }
 }

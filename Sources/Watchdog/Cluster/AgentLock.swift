@@ -35,11 +35,14 @@ enum AgentLock {
         _ run: (String, String) async throws(MySQLError) -> ResultSet
     ) async throws(MySQLError) -> Bool {
         let what = "take the lock \(name)"
-        if try await run("SELECT GET_LOCK(\(SQLText.literal(name)), 0)", what).rows.first?.int(0) == 1 { return true }
+        func isTaken(within seconds: Int) async throws(MySQLError) -> Bool {
+            try await run("SELECT GET_LOCK(\(SQLText.literal(name)), \(seconds)) AS taken", what)
+                .rows.first?.int("taken") == 1
+        }
+        if try await isTaken(within: 0) { return true }
         let evicted = try await evict(name, logger, run)
         guard evicted || seconds > 0 else { return false }
-        return try await run("SELECT GET_LOCK(\(SQLText.literal(name)), \(max(1, seconds)))", what).rows.first?.int(0)
-            == 1
+        return try await isTaken(within: max(1, seconds))
     }
 
     /// - Returns: whether somebody else held it, and was ended.

@@ -21,11 +21,11 @@ extension CommandRunner {
     }
 
     func requireMajority(_ id: ServerID) async throws(AgentError) {
-        let sql = "SELECT \(QuorumLocks(configuration).majority(.seesPrimary))"
+        let sql = "SELECT \(QuorumLocks(configuration).majority(.seesPrimary)) AS sees"
         let answer = try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await ledger.run(sql, "count the agents that see the primary")
         }
-        guard answer.rows.first?.int(0) == 1 else {
+        guard answer.rows.first?.int("sees") == 1 else {
             throw AgentError(.refused, "\(purpose): no majority of agents sees it any more")
         }
     }

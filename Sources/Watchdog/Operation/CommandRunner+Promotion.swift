@@ -65,7 +65,8 @@ extension CommandRunner {
         let what = "let \(name(new)) apply what \(name(old)) has"
         let executed = try await executor.withSession(old, what) { session async throws(AgentError) in
             try await executor.onServer(what) { () async throws(MySQLError) in
-                try await session.run("SELECT @@global.gtid_executed", what).rows.first?.string(0) ?? ""
+                try await session.run("SELECT @@global.gtid_executed AS executed", what).rows.first?.string("executed")
+                    ?? ""
             }
         }
         let dialect = Dialect(version: ledger.version)
@@ -85,8 +86,8 @@ extension CommandRunner {
             }
             if configuration.mode == .quorum { try await executor.endHolders(.whatHoldsUpTheApplier, ledger) }
             let reached = try await ledger.run(
-                "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(executed)), 3)", what)
-            logger.log(.drain, ["server": "\(name(new))", "complete": "\(reached.rows.first?.int(0) == 0)"])
+                "SELECT WAIT_FOR_EXECUTED_GTID_SET(\(SQLText.literal(executed)), 3) AS late", what)
+            logger.log(.drain, ["server": "\(name(new))", "complete": "\(reached.rows.first?.int("late") == 0)"])
         }
     }
 

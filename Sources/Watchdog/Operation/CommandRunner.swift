@@ -211,9 +211,9 @@ actor CommandRunner {
             let holder = try await executor.withSession(ledger.server, purpose) { probe async throws(AgentError) in
                 try await executor.onServer(purpose) { () async throws(MySQLError) in
                     try await probe.run(
-                        "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(configuration.cluster))))",
+                        "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(configuration.cluster)))) AS holder",
                         "see who holds the operation lock"
-                    ).rows.first?.int(0)
+                    ).rows.first?.int("holder")
                 }
             }
             guard holder == Int64(ledger.id) else {

@@ -26,10 +26,10 @@ extension Executor {
                 // Empty where the server has no certificate that it could show.
                 let certificate = try await session.run(
                     """
-                    SELECT variable_value FROM performance_schema.global_status
+                    SELECT variable_value AS not_after FROM performance_schema.global_status
                     WHERE variable_name = 'Ssl_server_not_after'
                     """, "see whether the source has TLS"
-                ).rows.first?.string(0)
+                ).rows.first?.string("not_after")
                 return (ChannelLink(entries: entries), certificate?.isEmpty == false)
             }
         }

@@ -65,7 +65,8 @@ extension Executor {
         if event.characterSet != "utf8mb4", sql.utf8.contains(where: { $0 >= 0x80 }) {
             // Names as the event's own character set writes them, which is what the server will read.
             let converted = "CAST(CONVERT(\(SQLText.literal(sql)) USING \(event.characterSet)) AS BINARY)"
-            if let bytes = try await run(Array("SELECT \(converted)".utf8)).rows.first?.bytes(0) { statement = bytes }
+            let answer = try await run(Array("SELECT \(converted) AS converted".utf8))
+            if let bytes = answer.rows.first?.bytes("converted") { statement = bytes }
         }
         _ = try await run(Array(event.settings.utf8))
         let result: Result<Void, MySQLError>
@@ -85,13 +86,22 @@ extension Executor {
     /// On a server that is primary, or was until it was fenced a moment ago.
     func eventStatuses(_ session: ServerSession, _ what: String) async throws(MySQLError) -> EventStatuses {
         let found = try await session.run(
-            "SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME), STATUS FROM information_schema.EVENTS LIMIT 10000", what)
+            """
+            SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME) AS event, STATUS AS status
+            FROM information_schema.EVENTS LIMIT 10000
+            """, what)
         return Self.statuses(found)
     }
 
+    private static let recorded = """
+        SELECT CONCAT(event_schema, '.', event_name) AS event, status AS status FROM repl_watchdog.events LIMIT 20000
+        """
+
     private static func statuses(_ found: ResultSet) -> EventStatuses {
         Dictionary(
-            found.rows.compactMap { row in row.string(0).flatMap { key in row.string(1).map { (key, $0) } } }
+            found.rows.compactMap { row in
+                row.string("event").flatMap { key in row.string("status").map { (key, $0) } }
+            }
         ) { first, _ in first }
     }
 
@@ -103,10 +113,10 @@ extension Executor {
                 let now = try await eventStatuses(session, what)
                 let isThere = try await session.run(
                     """
-                    SELECT COUNT(*) FROM information_schema.TABLES
+                    SELECT COUNT(*) AS tables FROM information_schema.TABLES
                     WHERE TABLE_SCHEMA = 'repl_watchdog' AND TABLE_NAME = 'events'
                     """, what
-                ).rows.first?.int(0)
+                ).rows.first?.int("tables")
                 guard isThere == 1 || !now.isEmpty else { return }
                 try await session.run("SET SESSION sql_log_bin = 1, lock_wait_timeout = 2", what)
                 if isThere != 1 {
@@ -115,18 +125,19 @@ extension Executor {
                     else { return }
                     for statement in LedgerSchema.createEvents { try await session.run(statement, what) }
                 }
-                let kept = Self.statuses(
-                    try await session.run(
-                        "SELECT CONCAT(event_schema, '.', event_name), status FROM repl_watchdog.events LIMIT 20000",
-                        what))
+                let kept = Self.statuses(try await session.run(Self.recorded, what))
                 guard kept != now else { return }
                 try await session.run("START TRANSACTION", what)
                 try await session.run("DELETE FROM repl_watchdog.events", what)
                 let names = try await session.run(
-                    "SELECT EVENT_SCHEMA, EVENT_NAME, STATUS FROM information_schema.EVENTS LIMIT 10000", what)
+                    """
+                    SELECT EVENT_SCHEMA AS event_schema, EVENT_NAME AS event_name, STATUS AS status
+                    FROM information_schema.EVENTS LIMIT 10000
+                    """, what)
                 // Values, not a SELECT: by statement a replica would read its own.
                 let values = names.rows.map { row in
-                    "(" + (0..<3).map { SQLText.literal(row.string($0) ?? "") }.joined(separator: ", ") + ")"
+                    let columns = ["event_schema", "event_name", "status"]
+                    return "(" + columns.map { SQLText.literal(row.string($0) ?? "") }.joined(separator: ", ") + ")"
                 }
                 if !values.isEmpty {
                     try await session.run(
@@ -200,9 +211,7 @@ extension Executor {
     /// - Returns: nil where nothing was ever written down.
     private func recordedEvents(_ ledger: LedgerSession, _ what: String) async throws(MySQLError) -> EventStatuses? {
         do {
-            return Self.statuses(
-                try await ledger.run(
-                    "SELECT CONCAT(event_schema, '.', event_name), status FROM repl_watchdog.events LIMIT 20000", what))
+            return Self.statuses(try await ledger.run(Self.recorded, what))
         } catch {
             guard let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
             return nil

@@ -35,11 +35,11 @@ extension Executor {
         for _ in 0..<40 {
             let state = try await helper.run(
                 """
-                SELECT processlist_state LIKE 'Waiting for % lock' FROM performance_schema.threads
+                SELECT processlist_state LIKE 'Waiting for % lock' AS waits FROM performance_schema.threads
                 WHERE processlist_id = \(session.connection.connectionID) AND processlist_command = 'Query'
                 """, what)
             // Nothing to see: the statement is still on its way there, or over already.
-            guard let waits = state.rows.first?.int(0) else {
+            guard let waits = state.rows.first?.int("waits") else {
                 try? await Task.sleep(for: .milliseconds(50))
                 continue
             }

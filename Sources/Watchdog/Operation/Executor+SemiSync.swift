@@ -10,7 +10,8 @@ import MySQLWire
 /// it shows as ON by itself, and to let them go then would tell their clients that all is well.
 extension Executor {
     private static let installed = """
-        SELECT COUNT(*) FROM performance_schema.global_variables WHERE variable_name = 'rpl_semi_sync_source_enabled'
+        SELECT COUNT(*) AS variables FROM performance_schema.global_variables
+        WHERE variable_name = 'rpl_semi_sync_source_enabled'
         """
 
     /// Lets the primary go on without its replica, while a majority of agents has put on disk that it does.
@@ -71,10 +72,10 @@ extension Executor {
             let enabled = try await onServer(what) { () async throws(MySQLError) in
                 try await ledger.run(
                     """
-                    SELECT COUNT(*) FROM performance_schema.global_variables
+                    SELECT COUNT(*) AS enabled FROM performance_schema.global_variables
                     WHERE variable_name = 'rpl_semi_sync_source_enabled' AND variable_value = 'ON'
                     """, what
-                ).rows.first?.int(0)
+                ).rows.first?.int("enabled")
             }
             guard enabled == 1 else {
                 if waited {
@@ -103,7 +104,7 @@ extension Executor {
 
     private func set(_ ledger: LedgerSession, _ value: String, _ what: String) async throws(AgentError) {
         try await onServer(what) { () async throws(MySQLError) in
-            guard try await ledger.run(Self.installed, what).rows.first?.int(0) == 1 else { return }
+            guard try await ledger.run(Self.installed, what).rows.first?.int("variables") == 1 else { return }
             try await ledger.run("SET GLOBAL rpl_semi_sync_source_enabled = \(value)", what)
         }
     }
@@ -114,11 +115,11 @@ extension Executor {
         let what = "disable semi-sync on the replica \(name(session.server))"
         let found = try await session.run(
             """
-            SELECT variable_name FROM performance_schema.global_variables
+            SELECT variable_name AS variable_name FROM performance_schema.global_variables
             WHERE variable_name IN ('rpl_semi_sync_source_enabled', 'rpl_semi_sync_replica_enabled')
             """, what)
         for row in found.rows {
-            guard let variable = row.string(0) else { continue }
+            guard let variable = row.string("variable_name") else { continue }
             let value = variable.lowercased().hasSuffix("source_enabled") ? "OFF" : "ON"
             try await session.run("SET GLOBAL \(variable) = \(value)", what)
         }

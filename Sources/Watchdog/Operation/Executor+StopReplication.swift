@@ -19,14 +19,14 @@ extension Executor {
         _ = try await run(dialect.stopReceiver)
         let half = try await run(
             """
-            SELECT t.processlist_id FROM performance_schema.replication_applier_status_by_coordinator c
+            SELECT t.processlist_id AS id FROM performance_schema.replication_applier_status_by_coordinator c
                 JOIN performance_schema.threads t ON t.thread_id = c.thread_id
             WHERE c.service_state = 'ON' AND (c.processing_transaction <> '' OR EXISTS (
                 SELECT 1 FROM performance_schema.replication_applier_status_by_worker w
                 WHERE w.channel_name = c.channel_name AND w.applying_transaction <> ''))
             """)
         for row in half.rows {
-            guard let id = row.int(0) else { continue }
+            guard let id = row.int("id") else { continue }
             do throws(MySQLError) {
                 _ = try await run("KILL \(id)")
             } catch {

@@ -83,9 +83,9 @@ final class LedgerSession: Sendable {
 
     func holdsOperationLock() async throws(MySQLError) -> Bool {
         try await run(
-            "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) = CONNECTION_ID()",
+            "SELECT IS_USED_LOCK(\(SQLText.literal(LedgerSchema.operationLock(cluster)))) = CONNECTION_ID() AS held",
             "see that the operation lock is held"
-        ).rows.first?.int(0) == 1
+        ).rows.first?.int("held") == 1
     }
 
     func giveBackOperationLock() async throws(MySQLError) {
@@ -99,10 +99,10 @@ final class LedgerSession: Sendable {
     func hasRecord() async throws(MySQLError) -> Bool {
         try await run(
             """
-            SELECT COUNT(*) FROM information_schema.tables
+            SELECT COUNT(*) AS tables FROM information_schema.tables
             WHERE table_schema = 'repl_watchdog' AND table_name IN ('history', 'control')
             """, "look for the record of promotions"
-        ).rows.first?.int(0) == 2
+        ).rows.first?.int("tables") == 2
     }
 
     // MARK: Signals
@@ -180,8 +180,9 @@ final class LedgerSession: Sendable {
     /// A server that is super_read_only takes not even the ledger. read_only keeps ordinary clients out all the same.
     /// - Returns: whether it was switched off.
     func allowWriting() async throws(MySQLError) -> Bool {
-        let state = try await run("SELECT @@global.super_read_only", "see whether the ledger can be written")
-        guard state.rows.first?.int(0) == 1 else { return false }
+        let state = try await run(
+            "SELECT @@global.super_read_only AS super_read_only", "see whether the ledger can be written")
+        guard state.rows.first?.int("super_read_only") == 1 else { return false }
         try await run("SET GLOBAL super_read_only = OFF", "let the ledger be written (read_only stays ON)")
         return true
     }

@@ -147,8 +147,8 @@ final class Participation {
         let lock = LedgerSchema.agentLock(configuration.cluster, configuration.agent.name)
         try await executor.withSession(server, what) { session async throws(AgentError) in
             try await executor.onServer(what) { () async throws(MySQLError) in
-                let holder = try await session.run("SELECT IS_USED_LOCK(\(SQLText.literal(lock)))", what)
-                guard holder.rows.first?.int(0) == Int64(id) else { return }
+                let holder = try await session.run("SELECT IS_USED_LOCK(\(SQLText.literal(lock))) AS holder", what)
+                guard holder.rows.first?.int("holder") == Int64(id) else { return }
                 do throws(MySQLError) {
                     try await session.run("KILL \(id)", what)
                 } catch {

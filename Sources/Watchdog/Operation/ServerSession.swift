@@ -52,11 +52,11 @@ struct ServerSession: Sendable {
         }
         let left = try await run(
             """
-            SELECT processlist_id FROM performance_schema.session_connect_attrs
+            SELECT processlist_id AS id FROM performance_schema.session_connect_attrs
             WHERE attr_name = 'program_name' AND attr_value = \(SQLText.literal(Self.copyProgram))
             """, "look for an unfinished copy's sessions")
         for row in left.rows {
-            guard let id = row.int(0) else { continue }
+            guard let id = row.int("id") else { continue }
             do {
                 try await run("KILL \(id)", "end an unfinished copy")
             } catch {
@@ -106,13 +106,13 @@ struct ServerSession: Sendable {
         let spared = (users + ["system user", "event_scheduler"]).map(SQLText.literal).joined(separator: ", ")
         let found = try await run(
             """
-            SELECT processlist_id FROM performance_schema.threads
+            SELECT processlist_id AS id FROM performance_schema.threads
             WHERE type = 'FOREGROUND' AND processlist_id <> CONNECTION_ID()
                 AND processlist_user IS NOT NULL AND processlist_user NOT IN (\(spared))
                 AND name NOT LIKE 'thread/sql/replica%' AND name NOT LIKE 'thread/sql/slave%'
             """, "list the sessions of clients")
         for row in found.rows {
-            guard let id = row.int(0) else { continue }
+            guard let id = row.int("id") else { continue }
             do {
                 try await run("KILL \(id)", "end a client's session")
             } catch {

@@ -92,8 +92,8 @@ actor LockSession {
             if taken { held.insert(kind) }
         } else {
             let answer = try await run(
-                "SELECT RELEASE_LOCK(\(SQLText.literal(name)))", "give back the lock '\(kind.rawValue)'")
-            if answer.rows.first?.int(0) == 1 { held.remove(kind) }
+                "SELECT RELEASE_LOCK(\(SQLText.literal(name))) AS released", "give back the lock '\(kind.rawValue)'")
+            if answer.rows.first?.int("released") == 1 { held.remove(kind) }
         }
     }
 

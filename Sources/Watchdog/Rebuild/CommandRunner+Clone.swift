@@ -59,9 +59,9 @@ extension CommandRunner {
 
     private func activateClone(_ session: ServerSession) async throws(MySQLError) {
         let status = try await session.run(
-            "SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'clone'",
+            "SELECT plugin_status AS status FROM information_schema.plugins WHERE plugin_name = 'clone'",
             "look for the clone plugin"
-        ).rows.first?.string(0)
+        ).rows.first?.string("status")
         if status != "ACTIVE" {
             try await session.run("INSTALL PLUGIN clone SONAME 'mysql_clone.so'", "load the clone plugin")
         }
@@ -84,14 +84,15 @@ extension CommandRunner {
         let since = try await executor.onServer(purpose) { () async throws(MySQLError) -> String? in
             // What holds after the restart: closed, and no event runs.
             try await session.run(session.persistReadOnly, purpose)
-            let scheduler = try await session.run("SELECT @@global.event_scheduler", purpose).rows.first?.string(0)
+            let scheduler = try await session.run("SELECT @@global.event_scheduler AS state", purpose).rows.first?
+                .string("state")
             if scheduler != "DISABLED" { try await session.run("SET PERSIST event_scheduler = OFF", purpose) }
             try await session.run("SET GLOBAL super_read_only = OFF", purpose)
             try await session.run(session.dialect.resetAll, purpose, within: .seconds(30))
             let since = try await session.run(
-                "SELECT GTID_SUBTRACT(@@global.gtid_executed, \(SQLText.literal(known.description)))",
+                "SELECT GTID_SUBTRACT(@@global.gtid_executed, \(SQLText.literal(known.description))) AS since",
                 "see that nothing was executed since the data was saved"
-            ).rows.first?.string(0)
+            ).rows.first?.string("since")
             guard since == "" else { return since ?? "an unknown set" }
             try await session.run(
                 session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",

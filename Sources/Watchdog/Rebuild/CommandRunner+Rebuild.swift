@@ -298,7 +298,8 @@ extension CommandRunner {
         let session = try session(replica)
         let scheduler = try await executor.withSession(primary, purpose) { other async throws(AgentError) in
             try await executor.onServer(purpose) { () async throws(MySQLError) in
-                try await other.run("SELECT @@global.event_scheduler", purpose).rows.first?.string(0) ?? ""
+                try await other.run("SELECT @@global.event_scheduler AS state", purpose).rows.first?.string("state")
+                    ?? ""
             }
         }
         try await executor.onServer(purpose) { () async throws(MySQLError) in

@@ -29,7 +29,7 @@ struct SurplusTables {
         var found = SurplusTables(wanted)
         let logs = try await session.connection.query("SHOW BINARY LOGS", purpose: what, deadline: deadline)
         for row in logs.rows.reversed() where !found.left.isEmpty && found.events < limit {
-            guard let name = row.string(0) else { continue }
+            guard let name = row.string("Log_name") else { continue }
             let stream = try await session.connection.stream(
                 "SHOW BINLOG EVENTS IN \(SQLText.literal(name))", purpose: what, deadline: deadline)
             while let batch = try await stream.next(deadline: deadline) {

@@ -107,13 +107,13 @@ package struct LocalRouter: Sendable {
         let connection = try await MySQLConnection.connect(options, deadline: deadline)
         let answer: ResultSet
         do {
-            answer = try await connection.query("SELECT @@server_uuid", purpose: purpose, deadline: deadline)
+            answer = try await connection.query("SELECT @@server_uuid AS uuid", purpose: purpose, deadline: deadline)
         } catch {
             connection.abort()
             throw error
         }
         await connection.close()
-        guard let uuid = answer.rows.first?.string(0), !uuid.isEmpty else {
+        guard let uuid = answer.rows.first?.string("uuid"), !uuid.isEmpty else {
             throw MySQLError(
                 .conversion, phase: .reply, server: "\(router.address)", purpose: purpose,
                 message: "the answer holds no server_uuid")
