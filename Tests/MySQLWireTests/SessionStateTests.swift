@@ -36,6 +36,29 @@ import Testing
         }
     }
 
+    @Test func furtherSettingsAreSetAgainWithEachNewState() async throws {
+        try await withServer(options: ["--init-connect=SET autocommit = 0, sql_select_limit = 1"]) { server in
+            var options = server.connectionOptions(.application)
+            options.publicKeyRetrieval = .allowed
+            options.sessionSettings = { $0.flavor == .mysql ? ["autocommit = 1", "sql_select_limit = 7"] : [] }
+            let connection = try await MySQLConnection.connect(options, deadline: soon)
+            defer { connection.abort() }
+            func holds() async throws -> Bool {
+                let row = try await connection.query(
+                    "SELECT @@autocommit AS commits, @@sql_select_limit AS most", deadline: soon
+                ).rows.first
+                return row?.int("commits") == 1 && row?.int("most") == 7
+            }
+            #expect(try await holds(), "after the login")
+            _ = try await connection.query("SET autocommit = 0", deadline: soon)
+            try await connection.resetSession(deadline: soon)
+            #expect(try await holds(), "after a reset")
+            try await connection.changeUser(
+                TestAccount.application.user, password: Secret(TestAccount.application.password), deadline: soon)
+            #expect(try await holds(), "after a change of the user")
+        }
+    }
+
     @Test func aPoolLendsNoSessionOfAnotherUserOrDatabase() async throws {
         try await withServer { server in
             var limits = MySQLPool.Limits()

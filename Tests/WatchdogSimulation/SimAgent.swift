@@ -58,6 +58,8 @@ final class SimAgent {
         var openedForLedger: Bool?
         var source: GTIDSet?
         var isStopped = false
+        /// A majority knew, when the step began, what the server has lost in a crash.
+        var isMissed = false
         var wasOpen = false
         var isRebuildable = false
         var marker: RebuildMarker?
@@ -92,7 +94,6 @@ struct Flight {
     var agent: Int
     var life: Int
     var ledgerSession: (server: ServerID, session: Int)?
-    /// A majority knew, when it was sent, what its server has lost in a crash.
     var isMissed = false
     /// Since when it waits at the server, or is at work there.
     var since: Int64?

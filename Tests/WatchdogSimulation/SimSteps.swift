@@ -14,6 +14,7 @@ extension SimWorld {
         agents[agent].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
         agents[agent].isUndoing = false
         agents[agent].found = SimAgent.Found()
+        if case .open(let id) = step { agents[agent].found.isMissed = isMissed(index(id)) }
         send(agent)
     }
 
@@ -39,9 +40,7 @@ extension SimWorld {
         let slow: Int64 = dice.chance(2) ? dice.within(200...3_000) : 0
         var flight = Flight(
             command: command, agent: agent, life: agents[agent].life, ledgerSession: agents[agent].ledgerSession)
-        if command.name == .liftReadOnly, let home = flight.ledgerSession?.server {
-            flight.isMissed = isMissed(index(home))
-        }
+        flight.isMissed = agents[agent].found.isMissed
         let place: Int
         if let last = free.popLast() {
             place = last

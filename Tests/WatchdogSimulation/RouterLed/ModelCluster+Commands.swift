@@ -22,7 +22,6 @@ extension ModelCluster {
     private mutating func succeed(_ index: Int, _ step: Step) {
         unlock(index)
         agents[index].step = nil
-        if case .terminate(_, keepClosed: true) = step { keptClosed = true }
         advance(index, .performed(.done, server: agents[index].server))
     }
 

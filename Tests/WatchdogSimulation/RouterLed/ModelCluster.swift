@@ -287,6 +287,8 @@ package struct ModelCluster {
 
     private mutating func begin(_ step: Step, _ index: Int) {
         if case .abort(let why) = step { aborts.append(why) }
+        // Its answer may be lost.
+        if case .terminate(_, keepClosed: true) = step { keptClosed = true }
         if case .route(let id) = step { return route(index, to: id) }
         let agent = agents[index]
         guard let seen = agent.machine.seen else { return }

@@ -15,6 +15,7 @@ extension RouterLedHistories {
         .allowLedgerWrites: "the ledger's server takes writes in this mode; quorum mode's histories miss it",
         .liftSuperReadOnly: "read_only is switched off next, and MySQL switches super_read_only off with it",
         .forbidLedgerWrites: "read_only stays on, and the next operation opens the server or closes it",
+        .unlockServer: "the plan's end gives the lock back",
         .releaseOperationLock: "the session ends in the same plan, and its lock with it",
         .clearStaleLedger: "rows of the dead are cleared by the next agent that finds them",
 

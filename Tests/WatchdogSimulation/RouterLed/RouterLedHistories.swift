@@ -19,7 +19,7 @@ public enum RouterLedHistories {
             guard let violation = model.violations.first ?? end(model, &result) else { continue }
             result.findings.append(
                 Histories.Finding(
-                    seed: seed, violation: violation, story: Array(model.steps.suffix(40)) + model.state()))
+                    seed: seed, violation: violation, story: model.story + model.state()))
             if result.findings.count >= limit { return result }
         }
         return result
@@ -50,7 +50,7 @@ public enum RouterLedHistories {
         model.alteration = alteration
         model.conflicts = dice.chance(50) ? 30 : 0
         model.lostAnswers = dice.chance(70) ? 2 : 0
-        model.lag = dice.chance(60) ? 40 : 0
+        model.lag = [0, 40, 90][dice.pick(3)]
         model.splitLooks = dice.chance(70) ? 50 : 0
         model.stubbornRouters = dice.chance(30) ? 10 : 0
         model.outlives = dice.chance(60) ? 50 : 0
@@ -61,11 +61,16 @@ public enum RouterLedHistories {
         }
         for id in ServerID.allCases where model.servers[id]?.up == false { model.restart(id) }
         for index in 0..<count { model.wake(index) }
+        (model.stubbornRouters, model.outlives) = (0, 0)
         for round in 0..<4_000 {
             model.moveRouters()
             model.round(dice.pick(count))
             model.check()
-            if round > 20, model.agents.allSatisfy(\.settled), model.ledgers.values.allSatisfy(\.isEmpty) { break }
+            // A router that could not be turned is tried again after a minute.
+            if round > 20, model.agents.allSatisfy(\.settled), model.ledgers.values.allSatisfy(\.isEmpty), model.isWhole
+            {
+                break
+            }
         }
         return model
     }
@@ -89,6 +94,17 @@ public enum RouterLedHistories {
 }
 
 extension ModelCluster {
+    /// The last steps, each once for as long as an agent stays with it.
+    var story: [String] {
+        var last: [Substring: String] = [:]
+        let changes = steps.filter { line in
+            let agent = line.prefix { $0 != ":" }
+            defer { last[agent] = line }
+            return last[agent] != line
+        }
+        return Array(changes.suffix(60))
+    }
+
     /// Everything as it stands, for whoever reads the story.
     func state() -> [String] {
         ServerID.allCases.compactMap { id in
