@@ -72,6 +72,8 @@ let package = Package(
         // Both modes to look at; Scripts/demo runs it.
         .executableTarget(
             name: "demo", dependencies: ["TestBed", "MySQLWire"], path: "Tests/Demo", swiftSettings: settings),
+        // Servers for the scripts; Scripts/lib/serve runs it.
+        .executableTarget(name: "serve", dependencies: ["TestBed"], path: "Tests/Serve", swiftSettings: settings),
         // Faults at random for a given time, and the figures; Scripts/chaos runs it.
         .executableTarget(
             name: "chaos", dependencies: ["TestBed", "SeededRandom"], path: "Tests/Chaos", swiftSettings: settings),
