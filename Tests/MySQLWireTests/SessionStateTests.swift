@@ -40,7 +40,9 @@ import Testing
         try await withServer(options: ["--init-connect=SET autocommit = 0, sql_select_limit = 1"]) { server in
             var options = server.connectionOptions(.application)
             options.publicKeyRetrieval = .allowed
-            options.sessionSettings = { $0.flavor == .mysql ? ["autocommit = 1", "sql_select_limit = 7"] : [] }
+            options.sessionSettings = {
+                $0.flavor == .mysql ? ["autocommit = 1", "of_another_version = 1", "sql_select_limit = 7"] : []
+            }
             let connection = try await MySQLConnection.connect(options, deadline: soon)
             defer { connection.abort() }
             func holds() async throws -> Bool {

@@ -178,22 +178,22 @@ extension SimWorld {
     private func reload(_ agent: Int) {
         let old = agents[agent]
         guard old.alive, !old.frozen, !old.loop.isBusy else { return }
-        let silences = old.loop.silences
+        let handed = old.loop.handover
         let (lease, controls) = (old.machine.handedLease(at: clock(agent)).map { $0 + old.born }, old.controls)
         let calledOff = old.machine.rest(at: clock(agent))
         kill(agent)
         // A turn that was called off may go on for a moment; a stop goes on as well.
         if !calledOff.isEmpty { agents[agent].router.work += dice.pick(2) }
-        revive(agent, silences: silences)
+        revive(agent, handed: handed)
         agents[agent].controls = controls
         agents[agent].machine.lease(until: lease.map { $0 - now })
     }
 
     /// A new process with what the old one had on disk.
-    private func revive(_ agent: Int, silences: PerServer<Int64> = .init()) {
+    private func revive(_ agent: Int, handed: PerServer<QuorumPolicy.Handover> = .init()) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
-        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk, silences: silences))
+        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk, handed: handed))
         new.life = old.life
         new.disk = old.disk
         new.diskIsFull = old.diskIsFull

@@ -98,10 +98,10 @@ final class SimWorld {
 
     /// The loop of a process that begins with this on its disk.
     static func loop(
-        _ rules: QuorumRules, _ disk: DurableState, silences: PerServer<Int64> = .init()
+        _ rules: QuorumRules, _ disk: DurableState, handed: PerServer<QuorumPolicy.Handover> = .init()
     ) -> QuorumMachine {
         QuorumMachine(
-            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk, silences: silences),
+            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk, handed: handed),
             written: disk)
     }
 

@@ -143,7 +143,7 @@ import Testing
         Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
             $0.host.behindRouter = .success(Fixture.uuidB)
         },
-        Fault(.critical, "leads to b, which is the replica of a", "restart the router") {
+        Fault(.warning, "leads to b, which is the replica of a", "run this host's agent") {
             $0.configuration.mode = .routerLed
             $0.configuration.agents = []
             $0.host.behindRouter = .success(Fixture.uuidB)

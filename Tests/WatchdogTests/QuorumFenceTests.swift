@@ -102,13 +102,15 @@ import Testing
             }
             return seen
         }
-        let waits = said(Attempt(sync: sync))
+        let waits = said(Attempt(sync: sync, receiver: .connecting))
         #expect(waits.contains("web1 leads the failover to b and waits for web3, whose routers may lead to a still"))
         #expect(waits.contains(sync ? "9000 ms at most" : "nothing proves that they are closed"), "\(waits)")
-        #expect(!said(everybody).contains("waits for"))
+        #expect(!said(everybody.with { $0.receiver = .connecting }).contains("waits for"))
         // Whoever has promised and not voted keeps its router open.
-        #expect(said(everybody.with { $0.votes = [0, 1] }).contains("waits for web3"))
-        #expect(!said(Attempt(followers: [])).contains("waits for"))
+        #expect(said(everybody.with { ($0.votes, $0.receiver) = ([0, 1], .connecting) }).contains("waits for web3"))
+        #expect(!said(Attempt(followers: [], receiver: .connecting)).contains("waits for"))
+        // What comes next has begun.
+        #expect(!said(Attempt(sync: sync)).contains("waits for"))
     }
 
     @Test func theFenceCommandIsRunOnceAndTakesTheWaitAway() {

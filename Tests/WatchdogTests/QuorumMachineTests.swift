@@ -389,21 +389,4 @@ struct QuorumMachineTests {
         #expect(!begun(late) && late.contains { if case .rest(let time) = $0 { time <= 60 } else { false } })
         #expect(begun(host.round(after: 20)))
     }
-
-    @Test("an answer that has waited for the next round is asked for again where a step has ended since")
-    func aLateAnswerOfBeforeIsNotTaken() {
-        for ends in [false, true] {
-            var host = Host()
-            host.b = Self.waiting
-            _ = host.round()
-            host.a = .downSoft("silent")
-            _ = host.round()
-            host.a = nil
-            _ = host.round()
-            _ = host.machine.handle(.answered(.a, .up(QuorumPolicyTests.primary())), at: host.now)
-            host.now += 5
-            if ends { _ = host.machine.handle(.stepEnded(true), at: host.now) }
-            #expect(host.machine.handle(.begin, at: host.now).contains(.probe(.a)) == ends)
-        }
-    }
 }

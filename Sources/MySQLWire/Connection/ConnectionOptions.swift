@@ -54,7 +54,8 @@ public struct ConnectionOptions: Sendable {
     public var maxResultSize = 256 << 20
 
     /// Further settings of the session, each as SET takes it (`autocommit = 1`): set along with the character set after the
-    /// login and after each reset, for whatever the server's global values are. Not quoted: never from outside.
+    /// login and after each reset, for whatever the server's global values are. One that the server refuses stays as it is.
+    /// Not quoted: never from outside.
     public var sessionSettings: (@Sendable (ServerVersion) -> [String])?
 
     /// False in tests of the protocol alone, whose servers speak no SQL.

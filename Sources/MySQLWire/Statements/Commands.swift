@@ -29,10 +29,24 @@ extension MySQLConnection {
     /// What `SQLText.literal` rests on: utf8mb4, and backslashes that escape. The handshake's character set is not enough:
     /// init_connect runs after the login, unseen, and may have set either to something in which a quoted text ends early.
     func prepareSession(_ deadline: Deadline) async throws(MySQLError) {
-        let further = settings.map { ", SESSION \($0)" }.joined()
-        _ = try await query(
-            "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')\(further)",
-            purpose: "set the session's character set and sql_mode", deadline: deadline)
+        let base = "SET NAMES utf8mb4, SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
+        func set(_ sql: String) async throws(MySQLError) {
+            _ = try await query(sql, purpose: "set the session's character set and sql_mode", deadline: deadline)
+        }
+        do throws(MySQLError) {
+            try await set(base + settings.map { ", SESSION \($0)" }.joined())
+        } catch {
+            guard error.serverError != nil, !settings.isEmpty else { throw error }
+            // One of them is unknown to this server, or not allowed: the others are set all the same.
+            try await set(base)
+            for setting in settings {
+                do throws(MySQLError) {
+                    try await set("SET SESSION \(setting)")
+                } catch {
+                    guard error.serverError != nil else { throw error }
+                }
+            }
+        }
     }
 
     /// - Parameter keepsConnection: whether the session goes on after an ERR packet.

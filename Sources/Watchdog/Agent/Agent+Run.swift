@@ -69,7 +69,7 @@ extension Agent {
         }
         guard !Task.isCancelled, var new = next.withLock({ $0 }) else { return nil }
         for id in ServerID.allCases where new.configuration.servers[id] != configuration.servers[id] {
-            handover.silences[id] = nil
+            handover.servers[id] = nil
         }
         new.handover = handover
         return new

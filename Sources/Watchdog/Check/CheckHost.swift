@@ -78,13 +78,20 @@ struct CheckHost {
             guard let led = servers[id]?.facts, let other = servers[id.other]?.facts, other.channels.isEmpty,
                 led.channels.contains(where: { $0.sourceUUID == other.uuid })
             else { return [Finding(.ok, Self.router, "\(address) leads to \(id)")] }
+            let what = "\(address) leads to \(id), which is the replica of \(id.other)"
             return [
-                Finding(
-                    .critical, Self.router, "\(address) leads to \(id), which is the replica of \(id.other)",
-                    remedy: agents
-                        ? "start this host's agent: it turns the router; where it runs already, its log says why it "
-                            + "cannot (router-stuck)"
-                        : "destinations = \(id.other) first, and restart the router")
+                agents
+                    ? Finding(
+                        .critical, Self.router, what,
+                        remedy:
+                            "start this host's agent: it turns the router; where it runs already, its log says why it "
+                            + "cannot (router-stuck)")
+                    // This mode's failover begins so: what was written to the replica must not be left behind.
+                    : Finding(
+                        .warning, Self.router, what,
+                        remedy:
+                            "run this host's agent: it makes \(id) the primary, or turns the router back; do not do it "
+                            + "by hand")
             ]
         case .failure(let error):
             return [

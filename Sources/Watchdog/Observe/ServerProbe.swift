@@ -53,13 +53,17 @@ struct ServerProbe: Sendable {
                 .configuration, phase: .command, server: connection.address.description, purpose: Self.purpose,
                 message: "\(version) has no MySQL GTIDs: this agent watches MySQL")
         }
-        let answer = try await answer(connection, about, known, deadline)
-        var facts = try answer.state(version, connection.address)
+        var answer = try await answer(connection, about, known, deadline)
+        var channels: [ReplicationChannel] = []
         if answer.number(.channels) != 0 {
-            facts.channels = try await connection.query(
+            channels = try await connection.query(
                 Dialect(version: version).status, purpose: "read the replication status", deadline: deadline
             ).rows.map { ReplicationChannel($0) }
+            // Taken away in between, as by a promotion: what is on record may be of before.
+            if channels.isEmpty { answer = try await self.answer(connection, about, known, deadline) }
         }
+        var facts = try answer.state(version, connection.address)
+        facts.channels = channels
         if let locks {
             var quorum = QuorumFacts(answer, filtered: known?.filtered)
             try await readTables(connection, answer, about.members, into: &facts, &quorum, deadline: deadline)

@@ -27,9 +27,8 @@ actor QuorumLoop {
     struct Handover: Sendable {
         /// The end of the lease by which the router is open; nil while it needs none.
         var lease: ContinuousClock.Instant?
-        /// For how long each server had been silent: a configuration that is read again, and again, must not keep this host
-        /// out of a failover.
-        var silences = PerServer<Int64>()
+        /// Of each server: a configuration that is read again, and again, must not keep this host out of a failover.
+        var servers = PerServer<QuorumPolicy.Handover>()
     }
 
     init(configuration: Configuration, logger: Logger, handover: Handover = Handover()) throws(AgentError) {
@@ -53,7 +52,7 @@ actor QuorumLoop {
         let written = try file.read()
         let policy = QuorumPolicy(
             rules: QuorumRules(configuration), configuration: configuration,
-            durable: written.under(ConfigurationDigest(configuration).own), silences: handover.silences)
+            durable: written.under(ConfigurationDigest(configuration).own), handed: handover.servers)
         machine = QuorumMachine(policy: policy, written: written)
     }
 
@@ -84,7 +83,7 @@ actor QuorumLoop {
         watching.cancel()
         await watching.value
         await controller.rest()
-        return await Handover(lease: controller.handedLease, silences: machine.silences)
+        return await Handover(lease: controller.handedLease, servers: machine.handover)
     }
 
     private func clock(_ instant: ContinuousClock.Instant = .now) -> Int64 {

@@ -131,7 +131,9 @@ package struct QuorumMachine: Sendable {
     package var isBusy: Bool { runningStep != nil }
 
     /// What the loop that goes on with another configuration is to know (`QuorumPolicy`).
-    package var silences: PerServer<Int64> { observation.map { policy.silences(at: $0.now) } ?? .init() }
+    package var handover: PerServer<QuorumPolicy.Handover> {
+        observation.map { policy.handover(at: $0.now) } ?? .init()
+    }
 
     package mutating func handle(_ event: Event, at now: Int64) -> [Command] {
         switch event {
@@ -160,9 +162,8 @@ package struct QuorumMachine: Sendable {
         beganAt = now
         hasListened = false
         var commands: [Command] = []
-        for id in ServerID.allCases where asked[id].map({ answers[id] != nil && $0 < stepEndedAt }) ?? true {
+        for id in ServerID.allCases where asked[id] == nil {
             asked[id] = now
-            answers[id] = nil
             commands.append(.probe(id))
         }
         // An answer that was late for the last round is there already.

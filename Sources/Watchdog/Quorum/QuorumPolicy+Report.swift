@@ -54,9 +54,13 @@ extension QuorumPolicy {
 
     /// Whose routers the master of a failover waits for, as the servers have it: what `fenced` makes it wait for.
     private func awaited(_ assessment: Assessment, _ primary: ServerID) -> String? {
-        guard assessment.evidence != nil, let ledger = assessment.ledger, ledger.kind == .failover,
-            ledger.server == primary.other, let master = ledger.master, let quorum = assessment.quorum(ledger.server)
+        // A primary that is silent is seen as lost only after some seconds, which `explain` does not look for.
+        guard assessment.evidence != nil || assessment.facts(primary) == nil, assessment.evidence != .incomplete,
+            let ledger = assessment.ledger, ledger.kind == .failover, ledger.server == primary.other,
+            let master = ledger.master, let new = assessment.facts(ledger.server), let quorum = new.quorum
         else { return nil }
+        // What comes after that wait has begun.
+        guard new.channels.first?.receiver != .off else { return nil }
         var promised = followers(assessment, ledger, master)
         if let index = rules.index(master.agent) { promised.insert(index) }
         let missing = rules.everybody.subtracting(promised.subtracting(rules.everybody.subtracting(quorum.votes)))

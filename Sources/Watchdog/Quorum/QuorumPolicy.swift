@@ -26,7 +26,7 @@ package struct QuorumPolicy: Sendable {
     /// What those who followed this agent's attempt knew to be lost: it does not begin another for nothing.
     var refusal: String?
     private var pressure: (what: Pressure, since: Int64)?
-    private let silences: PerServer<Int64>
+    private let handed: PerServer<Handover>
 
     /// What is going on that makes the agent look often.
     private struct Pressure: Equatable {
@@ -53,17 +53,36 @@ package struct QuorumPolicy: Sendable {
         var answered: Int64?
         /// It was seen to start with super_read_only.
         var startsClosed = false
+
+        init(_ handed: Handover?, now: Int64) {
+            life = now - (handed?.silence ?? 0)
+            guard let handed, let age = handed.markAge else { return }
+            (mark, markAt) = (handed.mark, now - age)
+        }
+
+        func handover(at now: Int64) -> Handover {
+            Handover(silence: max(0, now - life), mark: mark, markAge: markAt == .min ? nil : now - markAt)
+        }
     }
 
-    /// - Parameter silences: for how long servers had been silent already when this policy took over from another; what
-    ///   lies between the two is not among it, for nobody looked.
+    /// What is handed over of a server's life to a policy that goes on with another configuration. Ages in milliseconds:
+    /// what lies between the two is not among them, for nobody looked.
+    package struct Handover: Sendable {
+        /// For how long it has given no proof of life.
+        package var silence: Int64
+        /// The mark of its receiver, and how old it is.
+        package var mark: UInt64 = 0
+        package var markAge: Int64?
+    }
+
+    /// - Parameter handed: what a policy before this one knew of the servers.
     package init(
-        rules: QuorumRules, configuration: Configuration, durable: DurableState, silences: PerServer<Int64> = .init()
+        rules: QuorumRules, configuration: Configuration, durable: DurableState, handed: PerServer<Handover> = .init()
     ) {
         self.rules = rules
         self.configuration = configuration
         self.durable = durable
-        self.silences = silences
+        self.handed = handed
     }
 
     /// What to do after a look.
@@ -160,16 +179,15 @@ package struct QuorumPolicy: Sendable {
         return Stranger.isOne(facts, history: durable.executed.union(seen.facts(id.other)?.executed ?? GTIDSet()))
     }
 
-    /// For how long each server has given no proof of life, as the last look had it.
-    package func silences(at now: Int64) -> PerServer<Int64> {
-        var out = PerServer<Int64>()
-        for id in ServerID.allCases { out[id] = tracks[id].map { max(0, now - $0.life) } }
+    package func handover(at now: Int64) -> PerServer<Handover> {
+        var out = PerServer<Handover>()
+        for id in ServerID.allCases { out[id] = tracks[id]?.handover(at: now) }
         return out
     }
 
     private mutating func track(_ observation: TimedObservation) {
         for id in ServerID.allCases {
-            var track = tracks[id] ?? Track(life: observation.now - (silences[id] ?? 0))
+            var track = tracks[id] ?? Track(handed[id], now: observation.now)
             if let pong = observation.pong(id) { track.life = max(track.life, pong) }
             switch observation.seen[id] {
             case .up(let facts):

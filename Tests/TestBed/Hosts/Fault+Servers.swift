@@ -56,6 +56,21 @@ extension Fault {
             try network.heal()
             context.primary.thaw()
         },
+        Fault("S06c", "SIGSTOP of the primary, SIGCONT in the middle of the promotion", .either) { context in
+            // Somewhere between the announcement and the first write on the other.
+            let row = context.chance() ? "OPER%" : "MAST%"
+            let delay = context.between(.zero, .milliseconds(600))
+            context.begin()
+            context.primary.freeze()
+            defer { context.primary.thaw() }
+            try await eventually("the promotion is under way", within: .seconds(40)) {
+                let found = try? await context.replica.ask(
+                    "SELECT COUNT(*) FROM ongoing_failover.status WHERE event LIKE '\(row)'")
+                return found.map { $0 != [["0"]] } ?? false
+            }
+            await context.wait(delay)
+            context.note("\(row) and \(delay.rounded) s")
+        },
         Fault("S07", "SIGSTOP of the primary for 2 s", .stays) { context in
             context.begin()
             context.primary.freeze()

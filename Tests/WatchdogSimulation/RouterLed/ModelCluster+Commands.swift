@@ -22,6 +22,7 @@ extension ModelCluster {
     private mutating func succeed(_ index: Int, _ step: Step) {
         unlock(index)
         agents[index].step = nil
+        if case .terminate(_, keepClosed: false) = step { keptClosed = false }
         advance(index, .performed(.done, server: agents[index].server))
     }
 

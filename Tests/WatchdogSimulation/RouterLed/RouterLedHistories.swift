@@ -29,7 +29,9 @@ public enum RouterLedHistories {
     private static func end(_ model: ModelCluster, _ result: inout Histories.Result) -> String? {
         if model.isWhole { return nil }
         // Where clients wrote to both servers and their rows conflict, somebody has to decide: every try says so.
-        let says = model.aborts.suffix(3).contains { if case .because(.routers) = $0 { true } else { false } }
+        // One whose answer was lost says so instead.
+        let last = model.aborts.last { if case .because(.stepFailed) = $0 { false } else { true } }
+        let says = if case .because(.routers)? = last { true } else { false }
         if says {
             result.held += 1
             return nil
