@@ -227,7 +227,7 @@ def rules(path):
 
 
 # Targets that have nothing to do with policies and plans: not built in the copy.
-UNNEEDED = ("MySQLWireTests", "MySQLDumpTests", "LiveTests", "TestBed", "chaos", "demo")
+UNNEEDED = ("MySQLWireTests", "MySQLDumpTests", "LiveTests", "TestBed", "chaos", "demo", "serve")
 
 
 def prune(path):

@@ -23,6 +23,7 @@ import Testing
             var durable = DurableState()
             (durable.primary, durable.sync, durable.foreign) = (Fixture.uuidA, sync, foreign)
             durable.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+            durable.promise = .init(epoch: 3, on: .b)
             durable.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
             var scene = Scene(
                 {

@@ -59,6 +59,7 @@ import Testing
                 $0.ledger = rows
                 change(&$0)
             })
+        if let master = rows?.first { scene.policy.durable.promise = .init(epoch: master.epoch, on: .b) }
         return scene
     }
 
@@ -74,6 +75,7 @@ import Testing
                     if server == .b { $0.ledger = rows }
                     if isStranger { $0.gtidMode = false }
                 })
+            scene.policy.durable.promise = server == .b ? .init(epoch: 3, on: .b) : nil
             return scene.look(100, Self.leader(on: server)).step
         }
         #expect(step(on: .a) == .terminate(missing: [], keepClosed: true))
@@ -229,6 +231,7 @@ import Testing
                     $0.ledger = Self.rows(.failover, on: .b)
                     $0.quorum?.switchoverAsked = asked
                 })
+            scene.policy.durable.promise = .init(epoch: 3, on: .b)
             return scene.look(100, Self.leader(on: .b)).step
         }
         #expect(step() == .fence(.a))
@@ -247,6 +250,21 @@ import Testing
         guard case .abort(let doubt) = step({ $0.gtidMode = false }), doubt.code == .withoutGTIDs else {
             Issue.record("\(step({ $0.gtidMode = false }))")
             return
+        }
+    }
+
+    /// A master that has not promised holds its lock on the old primary still: it does not count itself, nor goes on.
+    @Test func aMasterThatHasNotPromisedPromisesFirst() {
+        for kind in [nil, OperationKind.failover] {
+            var scene = Self.lost(Self.rows(kind, on: .b, followers: ["web2"]))
+            for promise in [nil, DurableState.Promise(epoch: 2, on: .b), DurableState.Promise(epoch: 3, on: .a)] {
+                scene.policy.durable.promise = promise
+                let step = scene.look(100, Self.leader(on: .b)).step
+                #expect(step == .wait(.until(.majority(["web2"]))))
+                #expect(scene.policy.durable.promise == .init(epoch: 3, on: .b))
+            }
+            let next = scene.look(100, Self.leader(on: .b)).step
+            #expect(next.reason?.code != .noMajority, "\(next)")
         }
     }
 
@@ -304,6 +322,7 @@ import Testing
                 $0.quorum?.switchoverAsked = true
                 $0.channels[0].applierErrno = 1062
             })
+        scene.policy.durable.promise = .init(epoch: 3, on: .b)
         guard case .abort(let why) = scene.look(100, Self.leader(on: .b)).step, why.code == .applierBroken else {
             Issue.record("a switchover to a replica that cannot apply goes on")
             return

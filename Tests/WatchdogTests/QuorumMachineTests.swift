@@ -341,6 +341,7 @@ struct QuorumMachineTests {
         var durable = DurableState()
         (durable.primary, durable.sync) = (Fixture.uuidA, true)
         durable.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+        durable.promise = .init(epoch: 3, on: .b)
         var host = Host(durable) {
             $0.maxLost = 1_000
             $0.fenceCommand = true
@@ -388,5 +389,41 @@ struct QuorumMachineTests {
         let late = host.follow(host.machine.handle(.answered(.a, .up(QuorumPolicyTests.primary())), at: host.now))
         #expect(!begun(late) && late.contains { if case .rest(let time) = $0 { time <= 60 } else { false } })
         #expect(begun(host.round(after: 20)))
+    }
+
+    @Test("a look that was asked for before the master's row was written does not end its promise")
+    func aPromiseIsNotEndedByALookOfBefore() {
+        var durable = DurableState()
+        (durable.primary, durable.sync) = (Fixture.uuidA, true)
+        durable.uuids = [.a: Fixture.uuidA, .b: Fixture.uuidB]
+        var host = Host(durable)
+        host.a = .downHard("refused")
+        host.pong[.a] = nil
+        let scan = LedgerRow(id: 1, signal: .scan(host: "web1"), agent: "web1", session: 9)
+        let announced = ServerView.up(
+            QuorumPolicyTests.replica(votes: [0, 1], receiver: .off) { $0.ledger = [scan] })
+        host.b = announced
+        host.status = QuorumLeadTests.leader(on: .b)
+        for _ in 0..<6 where host.machine.orders.step != .master(on: .b) {
+            _ = host.machine.handle(.stepEnded(true), at: host.now)
+            _ = host.round(after: 500)
+        }
+        #expect(host.machine.orders.step == .master(on: .b))
+        let promise = host.machine.policy.durable.promise
+        #expect(promise?.on == .b)
+        // While it is written, and after that by an answer to a question of before; the primary answers again meanwhile.
+        host.a = .up(QuorumPolicyTests.primary())
+        _ = host.round(after: 10)
+        #expect(host.machine.policy.durable.promise == promise)
+        _ = host.machine.handle(.begin, at: host.now)
+        _ = host.machine.handle(.answered(.b, announced), at: host.now)
+        host.now += 5
+        _ = host.machine.handle(.stepEnded(true), at: host.now)
+        _ = host.follow(host.machine.handle(.answered(.a, .up(QuorumPolicyTests.primary())), at: host.now))
+        #expect(host.machine.policy.durable.promise == promise && host.machine.orders.locks.seesPrimary == nil)
+        // Asked after it, the same answer says that there is no attempt.
+        host.status = LocalStatus(agent: "web1")
+        _ = host.round(after: 10)
+        #expect(host.machine.policy.durable.promise == nil)
     }
 }

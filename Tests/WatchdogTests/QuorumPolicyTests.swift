@@ -428,7 +428,8 @@ import Testing
 
     /// A promise of an agent with other safety rules is one; an agent that may mean other servers promises nothing here.
     @Test func whoMeansOtherServersHasNotTurnedAway() {
-        let scene = Scene()
+        var scene = Scene()
+        scene.policy.durable.promise = .init(epoch: 7, on: .b)
         let own = ConfigurationDigest(scene.policy.configuration)
         func promised(_ program: String) -> AgentSet {
             let mast = LedgerRow(id: 1, signal: .mast(host: "web1"), agent: "web1", epoch: 7, session: 9)

@@ -201,11 +201,11 @@ package struct QuorumMachine: Sendable {
         let (a, askedA) = take(.a, now)
         let (b, askedB) = take(.b, now)
         let seen = Observation(a: a, b: b, router: local.router)
-        let observation = TimedObservation(
-            seen: seen, askedAt: min(askedA, askedB), now: now, pongA: local.pong[.a], pongB: local.pong[.b],
-            routerClosed: local.routerClosed, stall: stall(seen, local, now))
         decidedBusy = isBusy || local.status == nil
         decidedLate = [(a, askedA), (b, askedB)].contains { $0.facts != nil && $1 < stepEndedAt }
+        let observation = TimedObservation(
+            seen: seen, askedAt: min(askedA, askedB), now: now, pongA: local.pong[.a], pongB: local.pong[.b],
+            routerClosed: local.routerClosed, stall: stall(seen, local, now), isSettled: !decidedBusy && !decidedLate)
         if let status = local.status { lastStatus = status }
         var status = lastStatus
         status.routerFailed = local.routerFailed

@@ -8,6 +8,11 @@ extension QuorumPolicy {
 
     mutating func lead(_ assessment: Assessment, _ local: LocalStatus, _ ledger: Ledger, _ master: LedgerRow) -> Step {
         let (needed, blockedBy) = neededOperation(assessment)
+        if isFailoverAttempt(assessment, ledger.server), !hasPromised(ledger, master) {
+            // Nothing of this goes on before it is on disk again.
+            durable.promise = DurableState.Promise(epoch: master.epoch, on: ledger.server)
+            return .wait(.until(.majority(followers(assessment, ledger, master).names(rules.agents))))
+        }
         if ledger.kind == nil { return announce(assessment, ledger, master, needed, blockedBy) }
         if ledger.kind == .recover { return leadRecover(assessment, ledger, blockedBy) }
         return leadFailover(assessment, local, ledger, master, needed, blockedBy)
@@ -45,8 +50,13 @@ extension QuorumPolicy {
     /// configuration is as good, unless it may mean another server, or something else by a promise.
     func promised(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {
         var set = followers(assessment, ledger, master)
-        set.insert(rules.own)
+        if hasPromised(ledger, master) { set.insert(rules.own) }
         return set
+    }
+
+    /// The master's own promise counts like everybody's: while it is there.
+    private func hasPromised(_ ledger: Ledger, _ master: LedgerRow) -> Bool {
+        durable.promise == DurableState.Promise(epoch: master.epoch, on: ledger.server)
     }
 
     func followers(_ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow) -> AgentSet {

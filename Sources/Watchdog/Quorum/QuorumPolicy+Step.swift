@@ -85,7 +85,7 @@ extension QuorumPolicy {
         return election.takeOver
     }
 
-    private func isFailoverAttempt(_ assessment: Assessment, _ server: ServerID) -> Bool {
+    func isFailoverAttempt(_ assessment: Assessment, _ server: ServerID) -> Bool {
         server != assessment.primary && !assessment.recorded(server)
     }
 

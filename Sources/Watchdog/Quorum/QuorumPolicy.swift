@@ -219,7 +219,10 @@ package struct QuorumPolicy: Sendable {
     private mutating func endPromise(_ observation: TimedObservation) {
         guard let promise = durable.promise else { return }
         if durable.epoch >= promise.epoch { durable.promise = nil }
-        guard let facts = observation.seen.facts(promise.on), facts.rebuilding == nil else { return }
+        // A look that was asked for before this agent's own row was written shows no attempt either.
+        guard observation.isSettled, let facts = observation.seen.facts(promise.on), facts.rebuilding == nil else {
+            return
+        }
         if Ledger.failoverAttempt(facts.ledger, on: promise.on) == nil { durable.promise = nil }
     }
 

@@ -12,13 +12,16 @@ package struct TimedObservation: Sendable {
     package var routerClosed: Bool
     /// The server on which this agent's writes hang, and for how long.
     package var stall: (on: ServerID, time: Int64)?
+    /// No step of this agent was under way when the servers were asked, nor is one: what they do not show has not been done.
+    package var isSettled: Bool
 
     package init(
         seen: Observation, askedAt: Int64, now: Int64, pongA: Int64? = nil, pongB: Int64? = nil,
         routerClosed: Bool = false,
-        stall: (on: ServerID, time: Int64)? = nil
+        stall: (on: ServerID, time: Int64)? = nil, isSettled: Bool = true
     ) {
         self.stall = stall
+        self.isSettled = isSettled
         self.seen = seen
         self.askedAt = askedAt
         self.now = now
