@@ -58,6 +58,12 @@ import Testing
             try await connection.changeUser(
                 TestAccount.application.user, password: Secret(TestAccount.application.password), deadline: soon)
             #expect(try await holds(), "after a change of the user")
+
+            // One that is refused for another reason is not as the caller wants it.
+            options.sessionSettings = { _ in ["transaction_isolation = 'NONE'"] }
+            await #expect(throws: MySQLError.self) {
+                try await MySQLConnection.connect(options, deadline: soon).abort()
+            }
         }
     }
 

@@ -54,7 +54,8 @@ public struct ConnectionOptions: Sendable {
     public var maxResultSize = 256 << 20
 
     /// Further settings of the session, each as SET takes it (`autocommit = 1`): set along with the character set after the
-    /// login and after each reset, for whatever the server's global values are. One that the server refuses stays as it is.
+    /// login and after each reset, for whatever the server's global values are. One that the server does not know is left out; one that it refuses
+    /// otherwise fails the login.
     /// Not quoted: never from outside.
     public var sessionSettings: (@Sendable (ServerVersion) -> [String])?
 

@@ -36,18 +36,21 @@ extension MySQLConnection {
         do throws(MySQLError) {
             try await set(base + settings.map { ", SESSION \($0)" }.joined())
         } catch {
-            guard error.serverError != nil, !settings.isEmpty else { throw error }
-            // One of them is unknown to this server, or not allowed: the others are set all the same.
+            guard error.number == Self.unknownVariable, !settings.isEmpty else { throw error }
+            // Of another version: nobody can have set it on this server either. The others are set all the same.
             try await set(base)
             for setting in settings {
                 do throws(MySQLError) {
                     try await set("SET SESSION \(setting)")
                 } catch {
-                    guard error.serverError != nil else { throw error }
+                    guard error.number == Self.unknownVariable else { throw error }
                 }
             }
         }
     }
+
+    /// ER_UNKNOWN_SYSTEM_VARIABLE.
+    private static let unknownVariable: UInt16 = 1193
 
     /// - Parameter keepsConnection: whether the session goes on after an ERR packet.
     func run(
