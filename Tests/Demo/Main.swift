@@ -33,7 +33,7 @@ let usage = "usage: Scripts/demo [--keep | --stop FOLDER]"
         let (kept, routerLedHolds) = try await withDemoCluster(.routerLed, timeline, keep: keep) { cluster, watcher in
             (cluster, try await RouterLedDemo(cluster: cluster, timeline: timeline, watcher: watcher).run())
         }
-        let (alsoKept, quorumHolds) = try await withDemoCluster(.quorum, timeline, keep: keep) { cluster, watcher in
+        let (alsoLeft, quorumHolds) = try await withDemoCluster(.quorum, timeline, keep: keep) { cluster, watcher in
             (cluster, try await QuorumDemo(cluster: cluster, timeline: timeline, watcher: watcher).run())
         }
         guard routerLedHolds, quorumHolds else {
@@ -42,7 +42,7 @@ let usage = "usage: Scripts/demo [--keep | --stop FOLDER]"
         }
         timeline.line("\nAll of it held, in \(Int(timeline.elapsed / .seconds(1))) seconds.")
         if keep {
-            try Kept([kept, alsoKept]).explain(timeline)
+            try KeepFolder([kept, alsoLeft]).explain(timeline)
             GuardedFolder.keepAll()
         }
         return true

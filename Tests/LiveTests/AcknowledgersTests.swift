@@ -4,7 +4,7 @@ import Testing
 
 @testable import Watchdog
 
-/// Who acknowledges a primary's commits, as the primary says it.
+/// The replicas that acknowledge a primary's commits, as the primary says it.
 @Suite struct AcknowledgersTests {
     @Test func thePrimaryNamesWhoAcknowledges() async throws {
         let options = HostCluster.semiSyncOptions

@@ -48,7 +48,7 @@ import Testing
 
     /// By the book: both passwords hold for a while.
     @Test(arguments: [true, false])
-    func theOldPasswordIsKeptUntilAllHaveTheNewOne(_ hangsUp: Bool) async throws {
+    func theOldPasswordStaysUntilAllHaveTheNewOne(_ hangsUp: Bool) async throws {
         try await withTrial { cluster, trial in
             let primary = try await cluster.settled(trial.writers, hold: .zero)
             try await primary.sql("ALTER USER \(Self.account) IDENTIFIED BY 'second' RETAIN CURRENT PASSWORD")

@@ -251,7 +251,7 @@ import Testing
                 #expect(try await server.sql("SELECT \(majority)", as: .agent) == [["0"]])
             }
 
-            // Who needs one takes it away.
+            // An agent that needs one takes it away.
             let lockSession = try #require(try await LockSession.open(configuration, .a, deadline: deadline))
             await #expect(throws: MySQLError.self) { try await first.query("SELECT 1", deadline: deadline) }
             let second = try await intruder()

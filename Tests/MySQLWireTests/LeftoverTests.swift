@@ -34,7 +34,7 @@ struct LeftoverTests {
     ]
 
     @Test(arguments: stalls.indices)
-    func deadlinesAreKeptAndNothingIsLeft(_ index: Int) async throws {
+    func deadlinesHoldAndNothingIsLeft(_ index: Int) async throws {
         let stall = Self.stalls[index]
         let server = try StallServer(steps: stall.steps)
         defer { server.stop() }
@@ -119,7 +119,7 @@ private struct Crowd: Sendable {
             try await eventually("no timer is left", within: .seconds(5)) { try Self.census().timers == 0 }
         } else {
             // Their deadlines are far away: all but what is kept to be thrown out in one go has gone.
-            #expect(try Self.census().timers <= Reactor.timersKept)
+            #expect(try Self.census().timers <= Reactor.staleTimers)
         }
         try await eventually("the threads are as before", within: .seconds(5)) { Self.threads() <= threads }
         // The reactor's thread closes what a cancelled call leaves, a moment after the call has ended.

@@ -6,7 +6,7 @@ public struct ServerFiles: Sendable {
     public let bin: String
     /// Initialised data directories, `mysql` and `mariadb`.
     public let templates: String
-    /// Kept from one run to the next; holds the locks of the ports in use.
+    /// Stays from one run to the next; holds the locks of the ports in use.
     let ports: String
 
     /// The repository's Scripts folder.

@@ -87,7 +87,7 @@ struct Plan {
         case alone
         /// The primary comes back at once, without what it had.
         case forgets
-        /// Who opens the primary again stands still meanwhile, and another one is made primary.
+        /// The agent that opens the primary again stands still meanwhile, and another one is made primary.
         case lateOpen
         /// The primary stands still, and a router can be neither stopped nor restarted meanwhile.
         case stubborn

@@ -83,8 +83,8 @@ struct PackagingTests {
     }
 
     static let installations: [[String]] = [
-        [], ["repl-watchdog.service.d-unbound.conf"], ["repl-watchdog.service.d-agents.conf"],
-        ["repl-watchdog.service.d-agents.conf", "mysqlrouter.service.d-bound.conf"],
+        [], ["repl-watchdog.service.d-unbound.conf"], ["repl-watchdog.service.d-quorum.conf"],
+        ["repl-watchdog.service.d-quorum.conf", "mysqlrouter.service.d-bound.conf"],
     ]
 
     @Test(arguments: installations)
@@ -99,7 +99,7 @@ struct PackagingTests {
 
     /// Of a circle systemd drops a job at random: once is not enough.
     @Test func everyBootStartsAgentAndBoundRouter() async throws {
-        let units = try Units(["repl-watchdog.service.d-agents.conf", "mysqlrouter.service.d-bound.conf"])
+        let units = try Units(["repl-watchdog.service.d-quorum.conf", "mysqlrouter.service.d-bound.conf"])
         for _ in 1...10 {
             let output = try await units.boot()
             // Where systemd cannot play a boot at all, as in some containers, this says nothing.

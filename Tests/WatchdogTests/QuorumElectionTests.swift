@@ -3,7 +3,7 @@ import Testing
 
 @testable import Watchdog
 
-/// Who begins an operation, who goes on with one whose master is gone, and who stands back.
+/// Which agent begins an operation, which goes on with one whose master is gone, and which stands back.
 @Suite("Quorum mode, the election") struct QuorumElectionTests {
     private typealias Scene = QuorumPolicyTests.Scene
 

@@ -121,7 +121,7 @@ import Testing
         #expect(waits(attempt.with { $0.fenced = false }.step(), for: ["web3"]))
     }
 
-    /// Who goes by another list may be one of whom this list knows nothing.
+    /// An agent that goes by another list may be one that this list does not name.
     @Test func anAgentOfAnotherListIsWaitedForAsWell() {
         func step(_ list: AgentList) -> Step {
             everybody.with { $0.foreign = [list] }.step { scene in

@@ -83,7 +83,7 @@ import Testing
             Issue.record("\(step(on: .b))")
             return
         }
-        // Who is what is not clear: nothing is closed, nothing cleared.
+        // Which server is the primary is not clear: nothing is closed, nothing cleared.
         guard case .abort(let doubt) = step(on: .a, isStranger: true), doubt.code == .withoutGTIDs else {
             Issue.record("\(step(on: .a, isStranger: true))")
             return
@@ -246,7 +246,7 @@ import Testing
             Issue.record("\(step(asked: false))")
             return
         }
-        // Who is what is not clear any more.
+        // Which server is the primary is not clear any more.
         guard case .abort(let doubt) = step({ $0.gtidMode = false }), doubt.code == .withoutGTIDs else {
             Issue.record("\(step({ $0.gtidMode = false }))")
             return

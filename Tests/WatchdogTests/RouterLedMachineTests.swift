@@ -57,7 +57,7 @@ struct RouterLedMachineTests {
     }
 
     @Test("a promotion that the router has followed is kept before anything is chosen")
-    func aFollowedPromotionIsKept() {
+    func aFollowedPromotionIsRemembered() {
         let promotion = Promotion(epoch: 4, primary: Fixture.uuidA)
         var host = Host(seen: Self.seen(router: .a, promotion: promotion))
         #expect(host.round().prefix(3) == [.look, .note(epoch: 4), .describe])

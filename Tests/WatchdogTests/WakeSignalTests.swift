@@ -5,7 +5,7 @@ import Testing
 /// The model runs beside these and keeps every thread busy for seconds: what is heard at once is told from what is not by
 /// a wide margin.
 @Suite struct WakeSignalTests {
-    @Test func aRingEndsThePauseAtOnceAndIsKeptForTheNext() async {
+    @Test func aRingEndsThePauseAtOnceAndServesTheNext() async {
         let wake = WakeSignal()
         wake.raise()
         #expect(await time { await wake.wait(.seconds(300)) } < .seconds(150))

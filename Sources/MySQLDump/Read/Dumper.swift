@@ -38,16 +38,7 @@ struct Dumper {
         for schema in schemas { collations[schema] = try await self.schema(schema) }
         let readOnly = try await Catalog.readOnlySchemas(session).filter { schemas.contains($0) }
 
-        var tables: [Catalog.Table] = []
-        var views: [Catalog.Table] = []
-        for schema in schemas {
-            for table in try await Catalog.tables(session, schema: schema) {
-                if table.isView { views.append(table) } else { tables.append(table) }
-            }
-        }
-        for table in try await SystemHomes.tables(session) {
-            if table.isView { views.append(table) } else { tables.append(table) }
-        }
+        let (tables, views) = try await relations(schemas)
         for table in tables where table.engine.uppercased() != "INNODB" {
             warn(
                 "\(table.quoted) is \(table.engine), not InnoDB: what is written to it during the dump is not held apart from the snapshot"
@@ -85,6 +76,15 @@ struct Dumper {
             gtidExecuted: snapshot.gtidExecuted,
             tables: facts.map { .init(schema: $0.schema, name: $0.name, rows: $0.rows) }, bytes: bytes,
             warnings: warnings + omissions, omissions: omissions)
+    }
+
+    private func relations(_ schemas: [String]) async throws(DumpError) -> (
+        tables: [Catalog.Table], views: [Catalog.Table]
+    ) {
+        var all: [Catalog.Table] = []
+        for schema in schemas { all += try await Catalog.tables(snapshot.session, schema: schema) }
+        all += try await SystemHomes.tables(snapshot.session)
+        return (all.filter { !$0.isView }, all.filter(\.isView))
     }
 
     private func begin(_ needs: [ImportNeed]) async throws(DumpError) {

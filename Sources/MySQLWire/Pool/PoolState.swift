@@ -1,4 +1,4 @@
-/// Who has which connection of a pool and who waits for one. No clock, no input or output: requests go in, what to do
+/// The connections of a pool, lent, idle or being opened, and the requests that wait for one. No clock, no input or output: requests go in, what to do
 /// comes out. At every moment the connections that are lent, being opened or idle are at most `capacity`, and nobody
 /// waits while one of them is free.
 struct PoolState<Connection: Sendable>: ~Copyable {

@@ -37,7 +37,7 @@ final class Reactor: Sendable {
     /// Whether one waits in a system call of its own.
     private let isTaken = Atomic(false)
     /// So many timers of closed connections may stand in the heap until they are due.
-    static let timersKept = 256
+    static let staleTimers = 256
 
     /// How much is registered and scheduled, for tests that look for leftovers.
     var census: (registrations: Int, timers: Int) { state.withLock { ($0.slots.count, $0.timers.count) } }
@@ -110,7 +110,7 @@ final class Reactor: Sendable {
             epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event)
             // Calls that end long before their deadlines must not fill memory until then.
             state.deregistered += 1
-            if state.deregistered > max(Self.timersKept, state.timers.count / 2) {
+            if state.deregistered > max(Self.staleTimers, state.timers.count / 2) {
                 state.timers.removeAll { $0.isDone(withTimer: $1) }
                 state.deregistered = 0
             }

@@ -48,50 +48,68 @@ struct ServerSettingsProbe {
         ('mysql', 'sys', 'information_schema', 'performance_schema', 'ongoing_failover', 'ongoing_rebuild', 'repl_watchdog')
         """
 
+    private struct Asking {
+        let connection: MySQLConnection
+        let deadline: Deadline
+
+        func rows(_ sql: String, _ purpose: String) async throws(MySQLError) -> [Row] {
+            try await connection.query(sql, purpose: purpose, deadline: deadline).rows
+        }
+    }
+
     func read(_ id: ServerID, deadline: Deadline) async throws(MySQLError) -> ServerSettings {
         let connection = try await MySQLConnection.connect(
             configuration.connectionOptions(configuration.servers[id]), deadline: deadline)
         defer { connection.abort() }
-        func rows(_ sql: String, _ purpose: String) async throws(MySQLError) -> [Row] {
-            try await connection.query(sql, purpose: purpose, deadline: deadline).rows
-        }
+        let asking = Asking(connection: connection, deadline: deadline)
         let facts = try await ServerProbe(configuration, configuration.mode == .quorum ? .quorum : .plain)
             .facts(connection, deadline: deadline)
         var settings = ServerSettings(facts: facts)
-        for row in try await rows("SHOW GLOBAL VARIABLES", "read the settings") {
+        for row in try await asking.rows("SHOW GLOBAL VARIABLES", "read the settings") {
             if let name = row.string("Variable_name"), let value = row.string("Value") {
                 settings.variables[name.lowercased()] = value
             }
         }
+        try await readAccounts(&settings, asking)
+        try await readTables(&settings, asking)
+        try await readReplication(&settings, asking)
+        await connection.close()
+        return settings
+    }
+
+    private func readAccounts(_ settings: inout ServerSettings, _ asking: Asking) async throws(MySQLError) {
         settings.privileges = Set(
-            try await rows(
+            try await asking.rows(
                 """
                 SELECT privilege_type AS privilege_type FROM information_schema.user_privileges
                 WHERE grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
                     QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))
                 """, "read the agent's own privileges"
             ).compactMap { $0.string("privilege_type")?.uppercased() })
-        if facts.version.isMySQL(atLeast: 8, 0, 0) {
-            let roles = try await rows("SELECT CURRENT_ROLE() AS roles", "read the agent's own roles")
+        if settings.facts.version.isMySQL(atLeast: 8, 0, 0) {
+            let roles = try await asking.rows("SELECT CURRENT_ROLE() AS roles", "read the agent's own roles")
                 .first?.string("roles")
             settings.hasRoles = roles.map { $0 != "NONE" } ?? false
         }
         if settings.privileges.contains("SELECT") {
-            settings.replicationHosts = try await rows(
+            settings.replicationHosts = try await asking.rows(
                 """
                 SELECT host AS host FROM mysql.user
                 WHERE user = \(SQLText.literal(configuration.replication.user)) AND Repl_slave_priv = 'Y'
                 """, "look for the replication account"
             ).compactMap { $0.string("host") }
         }
+    }
+
+    private func readTables(_ settings: inout ServerSettings, _ asking: Asking) async throws(MySQLError) {
         settings.otherEngines = names(
-            try await rows(
+            try await asking.rows(
                 """
                 SELECT CONCAT(table_schema, '.', table_name, ' (', engine, ')') AS name FROM information_schema.tables
                 WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' AND table_schema NOT IN \(Self.own)
                 """, "look for tables without transactions"))
         settings.keyless = names(
-            try await rows(
+            try await asking.rows(
                 """
                 SELECT CONCAT(t.table_schema, '.', t.table_name) AS name FROM information_schema.tables t
                 LEFT JOIN information_schema.table_constraints c
@@ -99,15 +117,18 @@ struct ServerSettingsProbe {
                         AND c.constraint_type = 'PRIMARY KEY'
                 WHERE t.table_type = 'BASE TABLE' AND c.table_name IS NULL AND t.table_schema NOT IN \(Self.own)
                 """, "look for tables without a primary key"))
+    }
+
+    private func readReplication(_ settings: inout ServerSettings, _ asking: Asking) async throws(MySQLError) {
         // The source's filters are in no variable.
-        let log = try await rows(
-            facts.version.isMySQL(atLeast: 8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
+        let log = try await asking.rows(
+            settings.facts.version.isMySQL(atLeast: 8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
             "read what the binary log leaves out"
         ).first
         settings.logFilter = [("binlog_do_db", "Binlog_Do_DB"), ("binlog_ignore_db", "Binlog_Ignore_DB")].compactMap {
             (name, column) in log?.string(column).flatMap { $0.isEmpty ? nil : "\(name) = \($0)" }
         }.joined(separator: ", ")
-        settings.channels = try await rows(
+        settings.channels = try await asking.rows(
             """
             SELECT auto_position, heartbeat_interval FROM performance_schema.replication_connection_configuration
             WHERE host <> '' AND channel_name NOT IN ('group_replication_applier', 'group_replication_recovery')
@@ -117,8 +138,6 @@ struct ServerSettingsProbe {
                 autoPosition: row.string("auto_position") == "1",
                 heartbeat: row.string("heartbeat_interval").flatMap { Double($0) } ?? 0)
         }
-        await connection.close()
-        return settings
     }
 
     private func names(_ rows: [Row]) -> ServerSettings.Names {

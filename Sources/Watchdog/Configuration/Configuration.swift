@@ -2,7 +2,7 @@ import MySQLWire
 
 /// Everything the agent is told, checked: a value of this type can be acted upon.
 package struct Configuration: Sendable {
-    /// Who decides that the primary is replaced.
+    /// What decides that the primary is replaced.
     package enum Mode: String, Sendable, CaseIterable {
         /// The routers: they have gone to the replica, and the agents follow.
         case routerLed = "router-led"
@@ -162,7 +162,7 @@ extension Configuration {
 /// Which of the two servers, by its place in the configuration.
 package enum ServerID: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     case a, b
-    /// Kept: what the compiler writes makes a new array each time.
+    /// Stored: what the compiler writes makes a new array each time.
     package static let allCases: [ServerID] = [.a, .b]
     package var other: ServerID { self == .a ? .b : .a }
     package var description: String { rawValue }

@@ -1,7 +1,7 @@
 /// One agent's place in the election of an operation master, by the ledger: whose turn it is, who leads, who follows. The
 /// same in both modes; what an operation is for, and when, is the policies' matter.
 ///
-/// Who wants an operation announces itself (SCAN) on the server that the ledger lies on; the oldest announcement that
+/// An agent that wants an operation announces itself (SCAN) on the server that the ledger lies on; the oldest announcement that
 /// lives takes the operation lock and becomes master (MAST); the others follow (FOLO) and confirm (FOOK).
 struct Election {
     let ledger: Ledger

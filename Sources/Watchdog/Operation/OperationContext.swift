@@ -12,7 +12,7 @@ package struct OperationContext: Sendable {
     package var ledger: Ledger?
     package var nextEpoch: UInt64
     package var witness = Witness()
-    /// Who is primary by the record; unknown in router-led mode.
+    /// The primary by the record; unknown in router-led mode.
     package var primary: ServerID?
     /// Other lists of agents: their majorities have to agree as well.
     package var foreign: [AgentList] = []

@@ -2,78 +2,6 @@
 /// has come with what is to be done next, in order; `QuorumLoop` does it, and so does the simulation. Times are
 /// milliseconds of the agent's own clock.
 package struct QuorumMachine: Sendable {
-    package enum Command: Sendable, Hashable {
-        /// Ask a server; its answer may come whenever it likes.
-        case probe(ServerID)
-        /// Say when so many milliseconds are over, unless the answers come before.
-        case listen(Int64)
-        /// Say what this host holds and sees; what the ledger session holds only where that is asked.
-        case describe(asksSession: Bool)
-        /// Where none is open, or being opened.
-        case openLockSession(ServerID)
-        case giveBackLocks
-        /// Write `durable` to disk, synced.
-        case write
-        case takeLocks
-        case lease(until: Int64?)
-        case closeRouter
-        case pointRouter(ServerID, uuid: String)
-        /// Tell what was decided, and whether no step was under way then.
-        case report(isIdle: Bool)
-        /// Carry a step out, beside the loop.
-        case begin(Step)
-        /// Give this agent's part in an operation up.
-        case leave
-        /// Say when the step's failure is so long ago.
-        case coolDown(Int64)
-        /// Begin the next round then, or at once when woken.
-        case rest(Int64)
-        /// The next round should begin at once.
-        case wake
-    }
-
-    package enum Event: Sendable {
-        /// A round's time has come.
-        case begin
-        case answered(ServerID, ServerView)
-        /// What `listen` asked for.
-        case listened
-        case described(LocalView)
-        case gaveBackLocks
-        case written(Bool)
-        case tookLocks
-        case stepEnded(Bool)
-        case cooledDown
-    }
-
-    /// What this host holds and sees.
-    package struct LocalView: Sendable {
-        /// What the ledger session holds; nil where that was not asked.
-        package var status: LocalStatus?
-        /// When the lock session on each server last had an answer; nil while there is none.
-        package var pong: PerServer<Int64>
-        package var router: RouterView
-        package var routerClosed: Bool
-        package var routerFailed: Bool
-        /// The server on which this agent's writes hang, and since when.
-        package var hanging: (on: ServerID, since: Int64)?
-        /// The failover attempt whose fence command was run, and whether it went well.
-        package var fenced: (epoch: UInt64, done: Bool)?
-
-        package init(
-            status: LocalStatus?, pong: PerServer<Int64>, router: RouterView, routerClosed: Bool, routerFailed: Bool,
-            hanging: (on: ServerID, since: Int64)? = nil, fenced: (epoch: UInt64, done: Bool)? = nil
-        ) {
-            self.status = status
-            self.pong = pong
-            self.router = router
-            self.routerClosed = routerClosed
-            self.routerFailed = routerFailed
-            self.hanging = hanging
-            self.fenced = fenced
-        }
-    }
-
     private enum Phase: Sendable, Hashable {
         case resting, listening, describing, givingBack, writing, withdrawing, taking
     }
@@ -86,12 +14,7 @@ package struct QuorumMachine: Sendable {
     package private(set) var observation: TimedObservation?
     private var phase = Phase.resting
     private var beganAt: Int64 = 0
-    /// When each server was asked whose answer is not taken yet, and the answer.
-    private var asked = PerServer<Int64>()
-    private var answers = PerServer<ServerView>()
-    /// What is known of a server that was silent the last time: it is not waited for.
-    private var silent = PerServer<ServerView>()
-    private var hasListened = false
+    private var look = LookRound()
     private var lastStatus: LocalStatus
     /// The step that is under way, and whether it was when this round decided: what is decided without knowing what this
     /// agent holds now is not done, even if the step has ended meanwhile.
@@ -139,11 +62,10 @@ package struct QuorumMachine: Sendable {
         switch event {
         case .begin: return begin(now)
         case .answered(let id, let view):
-            guard asked[id] != nil else { return [] }
-            answers[id] = view
+            guard look.answered(id, view) else { return [] }
             return consider()
         case .listened:
-            hasListened = true
+            look.hasListened = true
             return consider()
         case .described(let local): return phase == .describing ? decide(local, now) : []
         case .gaveBackLocks: return gaveBackLocks(now)
@@ -160,46 +82,23 @@ package struct QuorumMachine: Sendable {
         guard phase == .resting else { return [] }
         phase = .listening
         beganAt = now
-        hasListened = false
-        var commands: [Command] = []
-        for id in ServerID.allCases where asked[id] == nil {
-            asked[id] = now
-            commands.append(.probe(id))
-        }
+        let commands = look.begin(at: now).map { Command.probe($0) }
         // An answer that was late for the last round is there already.
         let next = consider()
         return commands + (next.isEmpty ? [.listen(Self.silentPatience)] : next)
     }
 
-    /// Goes on when every server has answered, or when those that have not are known to be silent: what such a one says
-    /// counts when it comes, from the moment when it was asked, and until then it is silent still.
     private mutating func consider() -> [Command] {
-        guard phase == .listening else { return [] }
-        for id in ServerID.allCases where answers[id] == nil {
-            guard hasListened, silent[id] != nil else { return [] }
-        }
+        guard phase == .listening, look.isComplete else { return [] }
         phase = .describing
         return [.describe(asksSession: !isBusy)]
-    }
-
-    private mutating func take(_ id: ServerID, _ now: Int64) -> (ServerView, Int64) {
-        guard let view = answers[id], let askedAt = asked[id] else {
-            return (silent[id] ?? .downSoft("no answer"), now)
-        }
-        answers[id] = nil
-        asked[id] = nil
-        switch view {
-        case .downSoft, .stalled: silent[id] = view
-        case .up, .refusing, .downHard, .ownFault: silent[id] = nil
-        }
-        return (view, askedAt)
     }
 
     // MARK: Decide
 
     private mutating func decide(_ local: LocalView, _ now: Int64) -> [Command] {
-        let (a, askedA) = take(.a, now)
-        let (b, askedB) = take(.b, now)
+        let (a, askedA) = look.take(.a, at: now)
+        let (b, askedB) = look.take(.b, at: now)
         let seen = Observation(a: a, b: b, router: local.router)
         decidedBusy = isBusy || local.status == nil
         decidedLate = [(a, askedA), (b, askedB)].contains { $0.facts != nil && $1 < stepEndedAt }

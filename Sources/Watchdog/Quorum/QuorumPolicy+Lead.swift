@@ -118,7 +118,7 @@ extension QuorumPolicy {
         // primary is closed. A vote does.
         let votes = assessment.quorum(old.other)?.votes ?? AgentSet()
         let away = promised.subtracting(rules.everybody.subtracting(votes))
-        // Who goes by another list may be one of whom this list knows nothing.
+        // An agent that goes by another list may be one that this list does not name.
         let unknown = Set(durable.foreign.flatMap(\.names)).subtracting(rules.agents).sorted()
         if away == rules.everybody && unknown.isEmpty && durable.foreign.allSatisfy({ !$0.names.isEmpty })
             || assessment.evidence == .incomplete

@@ -1,10 +1,10 @@
 /// One agent's part in quorum mode. Pure: it is given looks and answers with orders; it has no clock, no
 /// socket and no disk. `durable` is what its owner keeps on disk and hands in again after a restart.
 ///
-/// Who may write is decided by three rules. `Scripts/mutate` breaks each in a copy, and the simulation notices:
+/// Three rules decide where clients may write. `Scripts/mutate` breaks each in a copy, and the simulation notices:
 /// 1. A router is open only while its agent holds a lease: it saw a majority of `alive` locks on the primary, or read
 ///    on the replica that nobody leads a failover, a short while ago (`QuorumPolicy+Lease`).
-/// 2. Who follows a failover attempt has turned away from the primary before, and promises on disk not to come back before it
+/// 2. An agent that follows a failover attempt has turned away from the primary before, and promises on disk not to come back before it
 ///    has read how the failover attempt ended (`DurableState.Promise`).
 /// 3. A server is opened by the holder of the operation lock only, when the other one is seen to be closed, or every
 ///    agent has promised, or a majority has and everybody else's lease is over (`QuorumPolicy+Lead`).
@@ -305,7 +305,7 @@ package struct QuorumPolicy: Sendable {
 
     // MARK: Promises
 
-    /// Who becomes operation master of a failover attempt or follows one promises, on disk, before anything is written.
+    /// An agent that leads or follows a failover attempt promises, on disk, before anything is written.
     private mutating func promise(_ step: Step, _ assessment: Assessment) {
         switch step {
         case .master(let server):

@@ -29,7 +29,7 @@ final class WakeSignal: Sendable {
         } onCancel: {
             pause.cancel()
         }
-        // Who rang since the pause was over is heard: what follows a wait is a look.
+        // A signal since the end of the pause is not lost: what follows a wait is a look.
         state.withLock { $0 = State() }
     }
 }

@@ -13,7 +13,7 @@ actor RouterLedLoop {
     private var lastState: ClusterState?
     private var lastStep: Step?
     private var lastError: AgentError?
-    private var eventsKept = Deadline.after(.zero)
+    private var eventsDue = Deadline.after(.zero)
     private let started = ContinuousClock.now
 
     init(configuration: Configuration, logger: Logger) throws(AgentError) {
@@ -140,10 +140,10 @@ actor RouterLedLoop {
 
     /// Every ten seconds at most, while all is well.
     private func keepEvents() async {
-        guard let diagnosis = machine.diagnosis, diagnosis.state == .ok, eventsKept.hasPassed,
+        guard let diagnosis = machine.diagnosis, diagnosis.state == .ok, eventsDue.hasPassed,
             let primary = diagnosis.primary
         else { return }
-        eventsKept = .after(.seconds(10))
+        eventsDue = .after(.seconds(10))
         do {
             try await executor.keepEvents(primary)
         } catch {

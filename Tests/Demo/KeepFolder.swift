@@ -2,7 +2,7 @@ import Foundation
 import TestBed
 
 /// What `--keep` leaves up: one folder with a link to each folder of both clusters, for `Scripts/demo --stop`.
-struct Kept {
+struct KeepFolder {
     private let folder: GuardedFolder
     private let clusters: [HostCluster]
 
