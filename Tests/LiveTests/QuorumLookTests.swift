@@ -105,16 +105,26 @@ import Testing
                 """
                 CREATE DATABASE ongoing_failover; CREATE TABLE ongoing_failover.status (n INT);
                 INSERT INTO ongoing_failover.status VALUES (1); CREATE DATABASE repl_watchdog;
-                CREATE TABLE repl_watchdog.history (n INT); CREATE TABLE repl_watchdog.control (n INT)
+                CREATE TABLE repl_watchdog.history (n INT); CREATE TABLE repl_watchdog.control (n INT);
+                CREATE DATABASE ongoing_rebuild; CREATE TABLE ongoing_rebuild.marker (n INT)
                 """)
+            let plain = await ServerProbe(configuration, .plain).look(
+                configuration.connectionOptions(configuration.servers.a), deadline: .after(.seconds(10)))
+            let seen = try #require(plain.facts, "\(plain.reason)")
+            #expect(seen.ledger == nil && seen.promotion == nil && seen.rebuilding == nil)
             for recorded in [false, true] {
                 let view = await ServerProbe(configuration, .quorum).look(
                     configuration.connectionOptions(configuration.servers.a), .init(recorded: recorded),
                     deadline: .after(.seconds(10)))
                 let facts = try #require(view.facts, "\(view.reason)")
-                #expect(facts.ledger == nil && facts.promotion == nil)
+                #expect(facts.ledger == nil && facts.promotion == nil && facts.rebuilding == nil)
                 #expect(facts.quorum?.misshapen == LedgerSchema.standingTables && facts.quorum?.recorded == false)
             }
+            try await server.sql("INSERT INTO ongoing_rebuild.marker VALUES (1)")
+            let marked = await ServerProbe(configuration, .quorum).look(
+                configuration.connectionOptions(configuration.servers.a), deadline: .after(.seconds(10)))
+            #expect(marked.facts?.quorum?.misshapen.contains("ongoing_rebuild.marker") == true)
+            #expect(marked.facts?.rebuilding == nil)
             // An operation makes its own table all the same, and nothing of the other is lost.
             let session = try #require(
                 try await LedgerSession.open(
@@ -125,6 +135,25 @@ import Testing
             let aside = "ongoing_failover.status_put_aside_\(session.id)"
             #expect(try await server.sql("SELECT * FROM \(aside)") == [["1"]])
             #expect(try await server.sql("SELECT event FROM ongoing_failover.status") == [["SCAN web1"]])
+        }
+    }
+
+    /// Whatever an older or newer version makes of the marker, half a copy is seen to be one.
+    @Test func aMarkerOfAnotherVersionIsOne() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            try await backends.cluster.a.sql(
+                """
+                CREATE DATABASE ongoing_rebuild;
+                CREATE TABLE ongoing_rebuild.marker (began DATETIME, source VARCHAR(36));
+                INSERT INTO ongoing_rebuild.marker VALUES (NOW(), 'x')
+                """)
+            for depth in [ServerProbe.Depth.plain, .quorum] {
+                let view = await ServerProbe(configuration, depth).look(
+                    configuration.connectionOptions(configuration.servers.a), deadline: .after(.seconds(10)))
+                #expect(view.facts?.rebuilding == RebuildMarker(source: "x", epoch: 0, saved: ""), "\(view.reason)")
+            }
         }
     }
 

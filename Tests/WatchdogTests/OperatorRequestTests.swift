@@ -38,6 +38,9 @@ import Testing
                     name: pause + "the primary was restarted", a: closed { $0.quorum?.control.paused = paused },
                     b: replica()),
                 World(name: pause + "the primary is gone", a: .downHard("refused"), b: replica([0, 1, 2])),
+                World(name: pause + "the primary is silent", a: .downSoft("no answer"), b: replica([0, 1, 2])),
+                World(
+                    name: pause + "the primary is silent to the hosts alone", a: .downSoft("no answer"), b: replica()),
                 World(
                     name: pause + "the primary came back without what it had",
                     a: closed {
@@ -68,21 +71,28 @@ import Testing
             if scene.a.facts != nil { scene.a = .up(a) }
             scene.b = .up(b)
         }
-        for _ in 0..<3 { _ = scene.look() }
+        scene.routerClosed = true
+        for _ in 0..<8 {
+            // What one of them comes to, all do.
+            guard scene.look(1_000).locks.vote != nil, case .up(var b) = scene.b else { continue }
+            if b.quorum?.votes.isEmpty != false { b.quorum?.unreachable = AgentSet([0, 1, 2]) }
+            scene.b = .up(b)
+        }
         let observation = TimedObservation(
             seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
             pongB: scene.now, routerClosed: true)
         return scene.policy.neededOperation(Assessment(observation, scene.policy)).needed
     }
 
+    /// As the command sees it, which remembers what lies on disk and looks twice.
     private func situation(_ world: World) -> OperatorRequest.Situation {
-        var scene = Scene()
-        _ = scene.look()
+        var agent = Scene()
+        _ = agent.look()
+        var scene = Scene(durable: agent.policy.durable)
         (scene.a, scene.b) = (world.a, world.b)
-        for _ in 0..<3 { _ = scene.look() }
+        for _ in 0..<2 { _ = scene.look(150) }
         let observation = TimedObservation(
-            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now,
-            pongB: scene.now, routerClosed: true)
+            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now)
         let (diagnosis, conditions) = scene.policy.explanation(observation)
         return .init(diagnosis: diagnosis, seen: observation.seen, conditions: conditions)
     }

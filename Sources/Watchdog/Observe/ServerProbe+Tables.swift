@@ -7,14 +7,18 @@ extension ServerProbe {
         _ connection: MySQLConnection, _ answer: ServerAnswer, into facts: inout ServerFacts, deadline: Deadline
     ) async throws(MySQLError) {
         let tables = answer.tables
+        var misshapen: Set<String> = []
         if tables.contains("ongoing_failover.status"),
-            let rows = try await Self.table(connection, LedgerSchema.read, "read the ledger", deadline)
+            let rows = try await own(
+                "ongoing_failover.status", connection, LedgerSchema.read, "read the ledger", &misshapen, deadline)
         {
             facts.ledger = rows.compactMap(LedgerRow.init)
         }
-        facts.rebuilding = try await marker(connection, tables, deadline)
+        facts.rebuilding = try await marker(connection, tables, &misshapen, deadline)
         if tables.contains("repl_watchdog.history"),
-            let rows = try await Self.table(connection, ServerQuestion.newestPromotions, "read the history", deadline)
+            let rows = try await own(
+                "repl_watchdog.history", connection, ServerQuestion.newestPromotions, "read the history", &misshapen,
+                deadline)
         {
             let found = rows.map {
                 Promotion(
@@ -39,7 +43,7 @@ extension ServerProbe {
         {
             facts.ledger = rows.compactMap(LedgerRow.init).ledger
         }
-        facts.rebuilding = try await marker(connection, tables, deadline)
+        facts.rebuilding = try await marker(connection, tables, &quorum.misshapen, deadline)
         var (history, control) = (answer.text(.history), answer.text(.control))
         if !answer.recorded {
             func read(_ name: String, _ expression: String) async throws(MySQLError) -> String? {
@@ -55,16 +59,21 @@ extension ServerProbe {
         quorum.recorded = tables.isSuperset(of: LedgerSchema.standingTables) && quorum.misshapen.isEmpty
     }
 
+    /// Whatever columns an older or newer version may give it: a row that names a source is a marker.
     private func marker(
-        _ connection: MySQLConnection, _ tables: Set<String>, _ deadline: Deadline
+        _ connection: MySQLConnection, _ tables: Set<String>, _ misshapen: inout Set<String>, _ deadline: Deadline
     ) async throws(MySQLError) -> RebuildMarker? {
-        guard tables.contains("ongoing_rebuild.marker"),
-            let row = try await Self.table(
-                connection, "SELECT source, epoch, saved FROM ongoing_rebuild.marker", "look for a rebuild", deadline)?
-                .first
+        let name = "ongoing_rebuild.marker"
+        guard tables.contains(name),
+            let row = try await own(
+                name, connection, "SELECT * FROM \(name) LIMIT 1", "look for a rebuild", &misshapen, deadline)?.first
         else { return nil }
+        guard let source = row.string("source") else {
+            misshapen.insert(name)
+            return nil
+        }
         return RebuildMarker(
-            source: row.string("source") ?? "", epoch: UInt64(row.string("epoch") ?? "") ?? 0,
+            source: source, epoch: UInt64(row.string("epoch") ?? "") ?? 0,
             saved: row.string("saved") ?? "")
     }
 

@@ -94,15 +94,29 @@ final class LedgerSession: Sendable {
             "give the operation lock back")
     }
 
-    /// Whether `repl_watchdog` has its tables. To make them once more would wait for whoever holds the server for a
-    /// backup, although it changes nothing.
-    func hasRecord() async throws(MySQLError) -> Bool {
+    /// Sees to it that `repl_watchdog` has its tables. To make them once more would wait for whoever holds the server for
+    /// a backup, although it changes nothing; one that is not the agents' own is put aside.
+    func prepareRecord() async throws(MySQLError) {
+        let what = "look for the record of promotions"
+        let tables = [
+            (LedgerSchema.createHistory, "history", "epoch, primary_uuid, old_uuid, agent, reason, executed, at"),
+            (LedgerSchema.createControl, "control", "name, value, until, at"),
+        ]
+        for (creation, name, columns) in tables {
+            do throws(MySQLError) {
+                try await run("SELECT \(columns) FROM repl_watchdog.\(name) LIMIT 0", what)
+            } catch {
+                guard let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
+                if LedgerSchema.otherShape.contains(number) { try await putAside("repl_watchdog.\(name)") }
+                for statement in creation { try await run(statement, "make the record of promotions") }
+            }
+        }
+    }
+
+    /// Nothing is lost of a table that somebody else has made under a name of the agents'.
+    private func putAside(_ table: String) async throws(MySQLError) {
         try await run(
-            """
-            SELECT COUNT(*) AS tables FROM information_schema.tables
-            WHERE table_schema = 'repl_watchdog' AND table_name IN ('history', 'control')
-            """, "look for the record of promotions"
-        ).rows.first?.int("tables") == 2
+            "RENAME TABLE \(table) TO \(table)_put_aside_\(id)", "put a table aside that is not the agents' own")
     }
 
     // MARK: Signals
@@ -134,9 +148,7 @@ final class LedgerSession: Sendable {
             } catch {
                 guard let number = error.number else { throw error }
                 if LedgerSchema.otherShape.contains(number) {
-                    try await run(
-                        "RENAME TABLE ongoing_failover.status TO ongoing_failover.status_put_aside_\(id)",
-                        "put a table aside that is not the agents' own")
+                    try await putAside("ongoing_failover.status")
                 } else if !LedgerSchema.absent.contains(number) {
                     throw error
                 }

@@ -38,11 +38,7 @@ struct PromotionWriter {
 
     /// - Returns: who has followed since the decision was made, if anybody: then nothing is recorded.
     private func record() async throws(MySQLError) -> String? {
-        if try await !ledger.hasRecord() {
-            for statement in LedgerSchema.createHistory + LedgerSchema.createControl {
-                try await ledger.run(statement, Self.what)
-            }
-        }
+        try await ledger.prepareRecord()
         try await ledger.run("START TRANSACTION", Self.what)
         if let late = try await follower() {
             try await ledger.run("ROLLBACK", Self.what)

@@ -104,8 +104,10 @@ package struct Assessment: Sendable {
         case .downHard, .downSoft, .stalled: break
         }
         guard observation.now - track.life >= policy.rules.downAfter else { return nil }
+        // Who asks for the failover of a primary that only its replica reaches does not want the replica's word for it.
+        let isAsked = replica.quorum?.failoverAsked == true
         let heard = policy.tracks[primary.other]?.markAt ?? .min
-        if channel.receiver == .on, observation.now - policy.rules.vouch < heard { return nil }
+        if channel.receiver == .on, !isAsked, observation.now - policy.rules.vouch < heard { return nil }
         return .silent
     }
 

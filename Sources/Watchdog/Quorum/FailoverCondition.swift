@@ -43,7 +43,7 @@ extension QuorumPolicy {
                     code: .replica, holds: false, text: "\(replica) \(assessment.observation.seen[replica].reason)")
             ]
         }
-        var conditions = [lost(assessment, primary), votes(quorum, primary)]
+        var conditions = [lost(assessment, primary, quorum), votes(quorum, primary)]
         if let condition = listsCondition(quorum) { conditions.append(condition) }
         conditions.append(
             FailoverCondition(
@@ -73,16 +73,24 @@ extension QuorumPolicy {
         return conditions
     }
 
-    private func lost(_ assessment: Assessment, _ primary: ServerID) -> FailoverCondition {
+    private func lost(_ assessment: Assessment, _ primary: ServerID, _ quorum: QuorumFacts) -> FailoverCondition {
+        // A look or two, as `explain` takes them, cannot tell that a server has been silent for long: agents that vote have
+        // waited for it.
+        let isMissed = assessment.facts(primary) == nil && rules.isMajority(quorum.votes)
+        let speaks = assessment.facts(primary.other)?.channels.first?.receiver == .on && !quorum.failoverAsked
         let text =
             switch assessment.evidence {
             case .dead: "\(primary) refuses connections, and its replica has lost it"
             case .silent: "\(primary) has been silent for \(rules.downAfter) ms, and its replica does not hear from it"
             case .stalled: "writes on \(primary) have hung for \(assessment.observation.stall(primary) / 1000) s"
             case .incomplete: "\(primary) came back without transactions that it had"
-            case nil: "\(primary): \(assessment.observation.seen[primary].reason)"
+            case nil where isMissed: "\(primary) does not answer this agent, and a majority of the agents has lost it"
+            case nil:
+                "\(primary): \(assessment.observation.seen[primary].reason)"
+                    + (assessment.facts(primary) == nil && speaks
+                        ? "; \(primary.other) is connected to it (failover goes in spite of it)" : "")
             }
-        return FailoverCondition(code: .lost, holds: assessment.evidence != nil, text: text)
+        return FailoverCondition(code: .lost, holds: assessment.evidence != nil || isMissed, text: text)
     }
 
     private func votes(_ quorum: QuorumFacts, _ primary: ServerID) -> FailoverCondition {

@@ -12,7 +12,9 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
         var facts: ServerFacts? { primary.flatMap { seen.facts($0) } }
         var isOpen: Bool { facts.map { !$0.readOnly && !$0.superReadOnly } ?? false }
         var isPaused: Bool { facts?.quorum?.control.paused == true }
-        var isLost: Bool { conditions.first { $0.code == .lost }?.holds == true }
+        func holds(_ code: FailoverCondition.Code) -> Bool { conditions.contains { $0.code == code && $0.holds } }
+        /// Whether it is lost is for a majority of the agents to say: this is one look, of one host.
+        var mayBeLost: Bool { facts == nil || holds(.lost) || holds(.quorum) }
     }
 
     /// How it is carried out.
@@ -34,7 +36,11 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
             if now.isOpen { return .note }
             return now.facts != nil && now.isPaused ? .askThenNote(on: primary) : .refused(Self.closed(now))
         case .failover:
-            guard now.isLost else {
+            guard now.seen.facts(primary.other) != nil else {
+                return .refused("\(primary.other) \(now.seen[primary.other].reason): it cannot become the primary")
+            }
+            guard now.diagnosis.state != .ambiguous else { return .refused(now.diagnosis.summary) }
+            guard now.mayBeLost else {
                 let closed = now.facts != nil && !now.isOpen && now.isPaused
                 return .refused(
                     "\(primary) is not lost: \(now.diagnosis.summary). "

@@ -268,7 +268,8 @@ package struct QuorumPolicy: Sendable {
             quorum.semiSync.clients == 0
                 || quorum.semiSync.waiting > 0 && !hears(assessment, primary.other, within: rules.asyncAfter)
                 || isLeaving(assessment, primary),
-            durable.promise == nil
+            // One that may not be opened acknowledges nothing, and needs no leave.
+            durable.promise == nil, assessment.evidence != .incomplete
         else {
             waitingSince = nil
             return
