@@ -19,7 +19,8 @@ struct ReplWatchdog: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, StatusCommand.self, CheckCommand.self, ExplainCommand.self, QueryCommand.self,
             ProbeCommand.self, DumpCommand.self, ImportCommand.self, CopyCommand.self, VerifyCommand.self,
-            ConfigCommand.self, SwitchoverCommand.self, FailoverCommand.self, PauseCommand.self, ResumeCommand.self,
+            ConfigCommand.self, SwitchoverCommand.self, FailoverCommand.self, TrustCommand.self, PauseCommand.self,
+            ResumeCommand.self,
             AckCommand.self,
         ])
 

@@ -81,6 +81,27 @@ struct FailoverCommand: AsyncParsableCommand {
     }
 }
 
+struct TrustCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trust",
+        abstract: "Let agents whose memory was lost go by this server, although the other one does not answer.",
+        discussion: """
+            An agent that finds no state file gives no vote before both servers have answered it: the one that is silent \
+            may have been made the primary meanwhile. Say this only where that server is gone for good, or was surely \
+            not promoted: what it alone holds is given up.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Argument(help: "The server that answers, a or b.")
+    var server: ServerID
+
+    func run() async throws {
+        let server = server
+        try await ask(common) { agent throws(AgentError) in try await agent.trust(server) }
+    }
+}
+
 struct PauseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause", abstract: "Hold automatic operations of all agents back.")

@@ -9,6 +9,8 @@ extension ServerAddress: ExpressibleByArgument {
 
 extension TLSMode: ExpressibleByArgument {}
 
+extension ServerID: ExpressibleByArgument {}
+
 extension Duration: @retroactive ExpressibleByArgument {
     public init?(argument: String) {
         guard let duration = DurationText.parse(argument), duration > .zero else { return nil }

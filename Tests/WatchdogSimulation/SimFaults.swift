@@ -47,6 +47,10 @@ extension SimWorld {
             agents[agent].router.isStubborn = plan.semiSync && !plan.bound
         case .fullDisk(let agent): agents[agent].diskIsFull = true
         case .reload(let agent): reload(agent)
+        case .lostDisk(let agent):
+            kill(agent)
+            agents[agent].disk = DurableState()
+            if plan.bound { agenda.add(now, .supervisor(agent, life: agents[agent].life)) }
         case .errant:
             for server in servers.indices where servers[server].channel != nil && servers[server].running {
                 let tx = Tx(mark: nil, gtid: servers[server].nextGTID())
@@ -78,7 +82,7 @@ extension SimWorld {
             }
         case .partition(let side): cut(side, false)
         case .oneWay(let from, let to): links.set(from, to, cut: false)
-        case .killAgent(let agent): revive(agent)
+        case .killAgent(let agent), .lostDisk(let agent): revive(agent)
         case .freezeAgent(let agent):
             agents[agent].freezesInLook = false
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }

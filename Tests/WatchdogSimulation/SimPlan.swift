@@ -35,6 +35,8 @@ struct Fault {
         case fullDisk(Int)
         /// The agent's loop begins anew with its configuration read again.
         case reload(Int)
+        /// The agent ends, and comes back without what it had on disk.
+        case lostDisk(Int)
     }
     var kind: Kind
     var at: Int64
@@ -91,6 +93,8 @@ struct Plan {
         case lateOpen
         /// The primary stands still, and a router can be neither stopped nor restarted meanwhile.
         case stubborn
+        /// Two sides; an agent comes back on the other one, without what it knew.
+        case movesOver
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -105,7 +109,7 @@ struct Plan {
             case 94..<96: self = .alone
             case 96: self = .forgets
             case 97: self = .lateOpen
-            case 98: self = .stubborn
+            case 98: self = dice.chance(50) ? .stubborn : .movesOver
             default: self = .late
             }
         }
@@ -117,6 +121,7 @@ struct Plan {
             case .alone: plan.semiSync = true
             case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
             case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
+            case .movesOver: plan.agents = 3
             default: break
             }
         }
@@ -191,6 +196,14 @@ struct Plan {
             let lasts = dice.within(4_500...9_000)
             add(.freeze(.a), at, lasts)
             add(.stubbornRouter(dice.pick(agents)), at - dice.within(0...500), lasts + dice.within(500...3_000))
+        case .movesOver:
+            // Most reach the replica, and replace the primary; then one of them reaches the old one alone.
+            let stays = dice.pick(agents)
+            let moves = (stays + 1 + dice.pick(agents - 1)) % agents
+            let before = dice.within(9_000...18_000)
+            add(.partition([0, 2 + stays]), at, before)
+            add(.lostDisk(moves), at + before - dice.within(50...2_500), dice.within(100...4_000))
+            add(.partition([0, 2 + stays, 2 + moves]), at + before, dice.within(8_000...16_000))
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))
@@ -224,7 +237,8 @@ struct Plan {
         case 57: return .stubbornRouter(dice.pick(agents))
         case 58: return .fullDisk(dice.pick(agents))
         case 59: return .reload(dice.pick(agents))
-        case 60..<69: return .killAgent(dice.pick(agents))
+        case 60: return .lostDisk(dice.pick(agents))
+        case 61..<69: return .killAgent(dice.pick(agents))
         case 69..<78: return .freezeAgent(dice.pick(agents))
         case 78..<82: return .lossy(10 + dice.pick(40))
         case 82..<85: return .slowApplier

@@ -202,7 +202,7 @@ import Testing
     /// web2 leads, this agent follows.
     private func follower(
         _ kind: OperationKind?, on server: ServerID, _ signals: [Signal] = [], follows: Bool = true,
-        promoted: Bool = false, routed: String = Fixture.uuidA, closed: Bool = false
+        promoted: Bool = false, routed: String = Fixture.uuidA, closed: Bool = false, epoch: UInt64 = 3
     ) -> Step {
         var scene = QuorumLeadTests.scene()
         var rows = QuorumLeadTests.rows(kind, on: server, followers: []).map { row in
@@ -212,7 +212,7 @@ import Testing
             return row
         }
         if follows {
-            rows.append(LedgerRow(id: 30, signal: .folo(host: "web1"), agent: "web1", epoch: 3, session: 9))
+            rows.append(LedgerRow(id: 30, signal: .folo(host: "web1"), agent: "web1", epoch: epoch, session: 9))
         }
         for (index, signal) in signals.enumerated() {
             rows.append(LedgerRow(id: 31 + UInt64(index), signal: signal, agent: "web1", epoch: 3, session: 9))
@@ -243,6 +243,9 @@ import Testing
         #expect(follower(nil, on: .b) == .wait(.until(.master("web2", .leads))))
         #expect(follower(.failover, on: .b, promoted: true) == .wait(.until(.routerTurned)))
         #expect(follower(.failover, on: .b, promoted: true, routed: Fixture.uuidB) == .confirmFollower)
+        // A master that is gone was followed: before the promotion is on record its successor has to be followed anew.
+        #expect(follower(.failover, on: .b, promoted: true, routed: Fixture.uuidB, epoch: 2) == .confirmFollower)
+        #expect(follower(.failover, on: .b, epoch: 2) == .follow(on: .b))
         #expect(
             follower(.failover, on: .b, promoted: true, routed: Fixture.uuidB, closed: true)
                 == .wait(.until(.routerTurned)))

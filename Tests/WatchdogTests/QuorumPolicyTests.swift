@@ -17,7 +17,12 @@ import Testing
         var pongA: Int64?
         var routerClosed = false
 
-        init(_ change: (inout QuorumRules) -> Void = { _ in }, durable: DurableState = DurableState()) {
+        /// - Parameter knows: both servers have answered this agent before.
+        init(
+            _ change: (inout QuorumRules) -> Void = { _ in }, durable: DurableState = DurableState(), knows: Bool = true
+        ) {
+            var durable = durable
+            durable.isInformed = knows
             var rules = QuorumRules(agents: agents, own: 0)
             change(&rules)
             var configuration = Fixture.configuration()

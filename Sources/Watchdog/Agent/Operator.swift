@@ -126,6 +126,43 @@ extension Agent {
             locks, on: server, until: server, deadline: deadline, "the agents have not promoted \(server)")
     }
 
+    /// How long agents are given to see that an operator trusts a server.
+    private static let trustTime = Duration.seconds(10)
+
+    /// Lets agents whose memory was lost go by this server although the other one does not answer: what the other one may
+    /// know is given up.
+    package func trust(_ id: ServerID) async throws(AgentError) -> String {
+        let (before, _) = await explain()
+        guard let facts = before.seen.facts(id) else {
+            throw AgentError(.refused, "trust: \(id) \(before.seen[id].reason)")
+        }
+        if let other = before.seen.facts(id.other), before.diagnosis.code != .stranger {
+            throw AgentError(
+                .refused, "trust: \(id.other) answers as well (\(other.uuid)): agents need nothing but to reach both")
+        }
+        let session = try await open(id, .after(.seconds(8)))
+        defer { session.abort() }
+        do {
+            let taken = try await AgentLock.take(QuorumLocks.trust(configuration.cluster)) {
+                sql, what async throws(MySQLError) in
+                try await session.query(sql, purpose: what, deadline: .after(.seconds(5)))
+            }
+            guard taken else { throw AgentError(.refused, "somebody else asks for the same at this moment") }
+            try? await Task.sleep(for: Self.trustTime)
+            try await session.ping(deadline: .after(.seconds(5)))
+        } catch let error as MySQLError {
+            throw AgentError(.server(error), "tell the agents to trust \(id)")
+        } catch let error as AgentError {
+            throw error
+        } catch {
+            throw AgentError(.refused, "trust: \(error)")
+        }
+        let (now, _) = await explain()
+        let names = now.seen.facts(id)?.quorum?.seesPrimary.names(configuration.agents) ?? []
+        return "agents go by \(id) (\(facts.uuid)); at work there: "
+            + (names.isEmpty ? "none, see 'explain'" : names.joined(separator: ", "))
+    }
+
     /// How a request is carried out as things are.
     private func path(of request: OperatorRequest) async throws(AgentError) -> OperatorRequest.Path {
         let (status, conditions) = await explain()

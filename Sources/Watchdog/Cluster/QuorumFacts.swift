@@ -34,6 +34,8 @@ package struct QuorumFacts: Sendable, Hashable {
     package var lossAccepted = false
     /// An operator waits here for this server, the primary, to be opened in spite of a pause, which is to end.
     package var resumeAsked = false
+    /// An operator says that this server is to be gone by although the other one does not answer.
+    package var trustAsked = false
 
     /// Why the same GTIDs need not mean the same data here: filters, errors that are skipped. Empty where they do.
     package var filtered = ""

@@ -52,6 +52,7 @@ struct QuorumLocks: Sendable {
     static func switchover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:switchover") }
     static func failover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:failover") }
     static func resume(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:resume") }
+    static func trust(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:trust") }
     static func loss(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:accept-loss") }
 
     /// An expression with a digit for every agent: 1 where the lock is held.

@@ -27,6 +27,9 @@ package struct Observation: Sendable {
         ServerID.allCases.first { facts($0)?.uuid == uuid }
     }
 
+    /// The one server that does not answer while the other one does.
+    package var silent: ServerID? { ServerID.allCases.first { facts($0) == nil && facts($0.other) != nil } }
+
     /// The server that the local router leads to, if it is one of the two.
     package var routed: ServerID? {
         if case .leadsTo(let uuid) = router { server(uuid: uuid) } else { nil }

@@ -45,6 +45,7 @@ extension QuorumFacts {
         failoverAsked = asked & 1 != 0
         lossAccepted = asked & 2 != 0
         resumeAsked = asked & 4 != 0
+        trustAsked = asked & 8 != 0
         semiSync = SemiSync(
             variables: answer.text(.variables), status: answer.text(.semiSync),
             acknowledgers: answer.text(.acknowledgers))

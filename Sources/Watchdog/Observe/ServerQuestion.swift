@@ -56,6 +56,7 @@ struct ServerQuestion {
             """
             \(AgentLock.held(QuorumLocks.failover(cluster))) + 2 * \(AgentLock.held(QuorumLocks.loss(cluster)))
                 + 4 * \(AgentLock.held(QuorumLocks.resume(cluster)))
+                + 8 * \(AgentLock.held(QuorumLocks.trust(cluster)))
             """
         case .variables: known?.variables ?? Self.variables
         case .semiSync:

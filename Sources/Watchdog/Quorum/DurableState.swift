@@ -16,6 +16,11 @@ package struct DurableState: Sendable, Hashable {
     /// Semi-synchronous without fallback when the primary of `epoch` was last seen.
     package var sync = false
 
+    /// Both servers have answered since this memory began, or an operator has said which one to go by: then nothing can
+    /// have been decided, by this agent in a former life or by others, that it does not know of. An agent whose memory was
+    /// lost gives no vote and no lease before.
+    package var isInformed = false
+
     /// The list of agents that this one goes by, and lists of others that it has seen and not seen to be gone.
     package var list = AgentList(digest: "", names: [])
     package var foreign: [AgentList] = []
@@ -35,6 +40,6 @@ package struct DurableState: Sendable, Hashable {
     /// Whether the difference to `other` must be on disk before this agent acts on.
     package func differsInPromises(from other: DurableState) -> Bool {
         epoch != other.epoch || primary != other.primary || promise != other.promise || sync != other.sync
-            || uuids != other.uuids || list != other.list || foreign != other.foreign
+            || uuids != other.uuids || isInformed != other.isInformed || list != other.list || foreign != other.foreign
     }
 }

@@ -48,7 +48,8 @@ struct DurableStateFile: Sendable {
         let remedy =
             mode == .quorum
             ? "what this agent has promised is not known. Stop the agent for a minute, see with 'status' on another host "
-                + "that no operation is under way, and remove the file"
+                + "that no operation is under way, and remove the file: without one it gives no vote before both servers have "
+                + "answered it"
             : "which promotion this host's router has followed is not known. See where the router leads, and remove the file"
         throw AgentError(.workingDirectory, "\(path) is damaged: \(remedy)")
     }
@@ -66,7 +67,7 @@ struct DurableStateFile: Sendable {
         var lines = ["epoch=\(durable.epoch)", "primary=\(durable.primary)", "executed=\(durable.executed)"]
         lines += ServerID.allCases.map { "uuid_\($0)=\(durable.uuids[$0] ?? "")" }
         lines += [
-            "operation=\(durable.operation)", "sync=\(durable.sync ? 1 : 0)",
+            "informed=\(durable.isInformed ? 1 : 0)", "operation=\(durable.operation)", "sync=\(durable.sync ? 1 : 0)",
             "list=\(durable.list.text)", "foreign=" + durable.foreign.map(\.text).joined(separator: ";"),
             "promise=" + (durable.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end",
         ]
@@ -100,6 +101,8 @@ struct DurableStateFile: Sendable {
         durable.primary = primary
         durable.executed = executed
         durable.sync = fields["sync"] == "1"
+        // Those who wrote no such line began to vote at once.
+        durable.isInformed = fields["informed"] ?? "1" == "1"
         durable.operation = fields["operation"].flatMap { UInt64($0) } ?? 0
         durable.list = fields["list"].flatMap { AgentList(text: $0[...]) } ?? durable.list
         for text in (fields["foreign"] ?? "").split(separator: ";") {

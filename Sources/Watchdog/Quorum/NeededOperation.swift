@@ -20,6 +20,10 @@ enum NeededOperation: Sendable, Hashable {
 extension QuorumPolicy {
     /// The operation that is needed and allowed; with nil, `blockedBy` says what stands in the way of one, if anything.
     func neededOperation(_ assessment: Assessment) -> (needed: NeededOperation?, blockedBy: Reason?) {
+        let silent = assessment.observation.seen.silent
+        if !durable.isInformed, silent != nil || assessment.ambiguity == nil {
+            return (nil, .held(.withoutMemory(silent: silent)))
+        }
         if let ambiguity = assessment.ambiguity { return (nil, .ambiguous(ambiguity)) }
         guard let primary = assessment.primary, let replica = assessment.replica else { return (nil, nil) }
         if let facts = assessment.facts(replica), let quorum = facts.quorum,

@@ -22,7 +22,7 @@ extension QuorumPolicy {
         guard durable.promise == nil, assessment.evidence == nil else { return }
         // Its agents' locks are about to come. Without this an agent that meets the announcement and the record in one
         // look would close its router and open it seconds after all others.
-        if freshlyPromoted == primary, assessment.isComplete {
+        if freshlyPromoted == primary, assessment.isComplete, durable.isInformed {
             grant(primary, asked)
             return
         }
@@ -35,8 +35,9 @@ extension QuorumPolicy {
             grant(primary, asked)
             return
         }
-        guard let facts = assessment.facts(primary), let quorum = facts.quorum, assessment.isComplete,
-            rules.isMajority(quorum.seesPrimary)
+        // What a majority sees on a server that is alone may be over: this agent may be the one who knew.
+        guard durable.isInformed, let facts = assessment.facts(primary), let quorum = facts.quorum,
+            assessment.isComplete, rules.isMajority(quorum.seesPrimary)
         else { return }
         // Somebody leads a failover: what others hold here may be about to go.
         let attempt = Ledger.failoverAttempt(

@@ -2,7 +2,7 @@
 extension QuorumPolicy {
     func locks(_ assessment: Assessment) -> Orders.Locks {
         var locks = Orders.Locks()
-        guard let primary = assessment.primary else { return locks }
+        guard durable.isInformed, let primary = assessment.primary else { return locks }
         if let facts = assessment.facts(primary), assessment.isComplete, assessment.evidence == nil,
             durable.promise == nil,
             facts.channels.isEmpty

@@ -32,7 +32,11 @@ extension QuorumPolicy {
     package func diagnosis(_ observation: TimedObservation) -> Diagnosis {
         let assessment = Assessment(observation, self)
         if let ambiguity = assessment.ambiguity {
-            return Diagnosis(.ambiguous, primary: assessment.primary, [ambiguity.text], code: ambiguity.code)
+            let hold = durable.isInformed ? nil : neededOperation(assessment).blockedBy
+            return Diagnosis(
+                .ambiguous, primary: assessment.primary,
+                [ambiguity.text] + (hold?.code == .withoutMemory ? ["\(hold?.description ?? "")"] : []),
+                code: ambiguity.code)
         }
         guard let primary = assessment.primary else {
             return Diagnosis(.unknown, ["the primary is not known"], code: .primaryUnknown)

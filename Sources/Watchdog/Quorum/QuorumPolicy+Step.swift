@@ -1,6 +1,7 @@
 /// The next step of the operation, or the beginning of one.
 extension QuorumPolicy {
     mutating func step(_ assessment: Assessment, _ local: LocalStatus) -> Step {
+        guard durable.isInformed else { return notInformed(assessment, local) }
         guard let ledger = assessment.ledger else { return begin(assessment, local) }
         let election = Election(ledger: ledger, local: local)
         switch election.role {
@@ -9,6 +10,11 @@ extension QuorumPolicy {
         case .follower(let master)?: return follow(assessment, election, master)
         case .orphan?: return takeOver(assessment, election)
         }
+    }
+
+    private func notInformed(_ assessment: Assessment, _ local: LocalStatus) -> Step {
+        let why = neededOperation(assessment).blockedBy ?? .nothingToDo
+        return local.server == nil ? .none(why) : .withdraw(why)
     }
 
     // MARK: Before an operation

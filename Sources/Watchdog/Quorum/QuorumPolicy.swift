@@ -48,7 +48,7 @@ package struct QuorumPolicy: Sendable {
         /// Since when every look has been refused.
         var refusedSince: Int64?
         var mark: UInt64 = 0
-        var markAt: Int64 = .min
+        var markAt: Int64?
         /// When the last look that had an answer was asked for.
         var answered: Int64?
         /// It was seen to start with super_read_only.
@@ -61,7 +61,7 @@ package struct QuorumPolicy: Sendable {
         }
 
         func handover(at now: Int64) -> Handover {
-            Handover(silence: max(0, now - life), mark: mark, markAge: markAt == .min ? nil : now - markAt)
+            Handover(silence: max(0, now - life), mark: mark, markAge: markAt.map { now - $0 })
         }
     }
 
@@ -135,6 +135,9 @@ package struct QuorumPolicy: Sendable {
     // MARK: What a look teaches
 
     private mutating func learn(_ observation: TimedObservation) {
+        let isNew = !durable.isInformed
+        if isNew { forget() }
+        defer { if isNew { inform(observation) } }
         durable.operation = max(durable.operation, observation.seen.highestEpoch)
         freshlyPromoted = nil
         for id in ServerID.allCases {
@@ -171,8 +174,52 @@ package struct QuorumPolicy: Sendable {
         }
     }
 
+    /// What an agent that is not informed has seen counts for that look: a server that is alone may tell it anything.
+    private mutating func forget() {
+        var new = DurableState()
+        (new.list, new.foreign, new.promise) = (durable.list, durable.foreign, durable.promise)
+        (new.operation, new.executed) = (durable.operation, durable.executed)
+        durable = new
+    }
+
+    private mutating func inform(_ observation: TimedObservation) {
+        let seen = observation.seen
+        for id in ServerID.allCases {
+            guard let facts = seen.facts(id), facts.uuid != durable.primary else { continue }
+            recallPromise(id, facts)
+        }
+        let both = ServerID.allCases.allSatisfy { seen.facts($0) != nil && !isStranger($0, seen) }
+        let isTold = ServerID.allCases.contains { seen.facts($0)?.quorum?.trustAsked == true }
+        for id in ServerID.allCases where durable.primary.isEmpty {
+            // No promotion is on record, and no replica says whose it is.
+            guard let facts = seen.facts(id), facts.quorum?.trustAsked == true, facts.channels.isEmpty,
+                facts.rebuilding == nil
+            else { continue }
+            (durable.primary, durable.uuids[id]) = (facts.uuid, facts.uuid)
+        }
+        durable.isInformed = both || isTold
+    }
+
+    /// Rows of its own in a failover attempt say that it has promised, and what was on disk is gone.
+    private mutating func recallPromise(_ id: ServerID, _ facts: ServerFacts) {
+        guard Ledger.failoverAttempt(facts.ledger, on: id, after: durable.epoch) != nil else { return }
+        let own = rules.agents[rules.own]
+        let epochs = (facts.ledger ?? []).filter { row in
+            switch row.signal {
+            case .mast, .folo: row.agent == own && row.epoch > durable.epoch
+            case .scan, .maok, .fook, .targ, .oper: false
+            }
+        }.map(\.epoch)
+        guard let epoch = epochs.max(), epoch > durable.promise?.epoch ?? 0 else { return }
+        durable.promise = DurableState.Promise(epoch: epoch, on: id)
+    }
+
     /// Whether another server has been given this address.
     func isStranger(_ id: ServerID, _ seen: Observation) -> Bool {
+        if !durable.isInformed, let one = seen.facts(id), let other = seen.facts(id.other) {
+            // Nobody knows which of them it is, unless an operator has said it.
+            return one.quorum?.trustAsked != true && Stranger.isOne(one, history: other.executed) && Stranger.isOne(other, history: one.executed)
+        }
         guard let facts = seen.facts(id), facts.uuid != durable.uuids[id], facts.uuid != durable.primary,
             !durable.primary.isEmpty
         else { return false }
@@ -195,9 +242,9 @@ package struct QuorumPolicy: Sendable {
                 track.refusals = 0
                 track.answered = observation.askedAt
                 track.startsClosed = facts.quorum?.bootsClosed ?? true
-                if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == .min {
+                if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == nil {
                     // The first mark of a life says nothing about when it was made.
-                    track.markAt = track.markAt == .min ? observation.now - rules.vouch : observation.now
+                    track.markAt = observation.now - (track.markAt == nil ? rules.vouch : 0)
                     track.mark = mark
                 }
             case .refusing:
@@ -295,7 +342,7 @@ package struct QuorumPolicy: Sendable {
         guard assessment.facts(replica)?.channels.first?.receiver == .on, let track = tracks[replica] else {
             return false
         }
-        return assessment.now - time < track.markAt
+        return track.markAt.map { assessment.now - time < $0 } ?? false
     }
 
     /// Whether this agent has put on disk that the primary may go on without its replica.

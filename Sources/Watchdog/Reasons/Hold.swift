@@ -10,6 +10,8 @@ package enum Hold: Sendable, Hashable {
     case closedAndPaused(ServerID)
     case votesAgainst(ServerID)
     case failoverUnderWay(on: ServerID)
+    /// This agent's memory was lost, or is new, and a server does not answer.
+    case withoutMemory(silent: ServerID?)
     /// The other server may hold votes that cannot be seen.
     case majorityNotLasting(silent: ServerID)
     case openReplica(ServerID, primary: ServerID)
@@ -29,6 +31,7 @@ extension Hold {
         case .closedAndPaused: .closedAndPaused
         case .votesAgainst: .votesAgainst
         case .failoverUnderWay: .failoverUnderWay
+        case .withoutMemory: .withoutMemory
         case .majorityNotLasting: .majorityNotLasting
         case .openReplica: .openReplica
         case .paused: .paused
@@ -47,6 +50,9 @@ extension Hold {
         case .closedAndPaused(let id): "\(id) is closed, and the agents are paused by an operator: resume opens it"
         case .votesAgainst(let id): "some agents still vote against \(id)"
         case .failoverUnderWay(let id): "an operation on \(id) is under way"
+        case .withoutMemory(let silent):
+            "this agent remembers nothing, so it gives no vote before both servers have answered it"
+                + (silent.map { ": \($0) does not; if it will not come back, 'trust \($0.other)'" } ?? "")
         case .majorityNotLasting(let id):
             "\(id) cannot be asked: waiting for a lasting majority on \(id.other)"
         case .openReplica(let id, let primary): "\(id) is not closed, and no majority of agents sees \(primary)"

@@ -39,6 +39,7 @@ extension Reason {
         case votesAgainst = "votes-against"
         case failoverUnderWay = "failover-under-way"
         case majorityNotLasting = "majority-not-lasting"
+        case withoutMemory = "without-memory"
         case openReplica = "open-replica"
         case sourceUnreachable = "source-unreachable"
         case rebuiltTooOften = "rebuilt-too-often"

@@ -42,6 +42,11 @@ public final class Backend: Sendable {
         agent.withLock { $0 = process }
     }
 
+    /// What the agent has on disk is gone, as with a new disk.
+    func loseMemory() throws {
+        try FileManager.default.removeItem(atPath: workingDirectory + "/repl-watchdog.quorum")
+    }
+
     public func killAgent() async { await agent.withLock { $0 }?.kill() }
     public func stopAgent() async { await agent.withLock { $0 }?.stop() }
     public func signalAgent(_ number: Int32) { agent.withLock { $0 }?.signal(number) }

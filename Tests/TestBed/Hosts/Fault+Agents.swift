@@ -110,6 +110,18 @@ extension Fault {
                 }
             }
         },
+        Fault("S70c", "paused, the primary stands still; failover goes in spite of it", .failover) { context in
+            let backend = context.anyBackend()
+            try await context.command(backend, ["pause"])
+            context.begin()
+            context.primary.freeze()
+            await context.nothingPromoted(for: .seconds(12))
+            let (status, said) = try await backend.command(["failover"])
+            if status != 0 { context.violation("failover ended with \(status): \(said)") }
+            try await context.failedOver()
+            context.primary.thaw()
+            try await context.command(backend, ["resume"])
+        },
         Fault("S70b", "paused, the primary is restarted, resumed", .stays) { context in
             let backend = context.anyBackend()
             try await context.command(backend, ["pause"])

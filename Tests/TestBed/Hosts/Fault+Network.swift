@@ -2,7 +2,7 @@
 extension Fault {
     public static let all =
         servers + commits + data + disks + network + proxies + agents + misfits + operators + backups + rebuilds
-        + identity
+        + identity + memory
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in
@@ -55,6 +55,18 @@ extension Fault {
             try network.cut([.init(from: nil, to: context.primary.name)])
             try await context.failedOver()
             await context.wait(context.between(.zero, .seconds(5)))
+            try network.heal()
+        },
+        Fault("S22d", "the primary is cut off from every host, not from its replica; failover", .failover, network: true)
+        { context in
+            let network = try context.network()
+            try network.cut([context.primary.name], from: context.cluster.backends.map(\.name))
+            await context.nothingPromoted(for: .seconds(12))
+            context.begin()
+            let backend = context.anyBackend()
+            try await context.explained(["is connected to it", "failover goes in spite of it"], on: backend)
+            try await context.command(backend, ["failover"])
+            try await context.failedOver()
             try network.heal()
         },
         Fault("S22b", "packets vanish on the way from the primary", .failover, network: true) { context in
