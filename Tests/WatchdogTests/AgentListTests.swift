@@ -78,14 +78,92 @@ import Testing
         _ = scene.look(2_000)
         #expect(scene.policy.durable.foreign.isEmpty)
         // Where every agent of the own list is seen to go by it, the other has no majority left.
-        asked([Self.old], here: [0, 1, 2])
+        let other = AgentList(digest: "22222222", names: ["web1", "web2", "web4"])
+        asked([other], here: [0, 1, 2])
         _ = scene.look(100)
         scene.b = .downHard("refused")
         scene.a = .up(QuorumPolicyTests.primary { say(&$0, [], [0, 1, 2]) })
         _ = scene.look(9_000)
-        #expect(scene.policy.durable.foreign == [Self.old])
+        #expect(scene.policy.durable.foreign == [other])
         _ = scene.look(1_100)
         #expect(scene.policy.durable.foreign.isEmpty)
+    }
+
+    /// The primary's side of a partition is given a shorter list, in which it is a majority; the other side has promoted
+    /// by the former one.
+    @Test func aMajorityOfTheOwnListAloneOpensNoRouter() {
+        func router(sees: Int) -> Orders.Router {
+            var durable = DurableState()
+            durable.foreign = [Self.old]
+            var scene = QuorumPolicyTests.Scene({ $0.bound = true }, durable: durable)
+            scene.a = .up(
+                QuorumPolicyTests.primary {
+                    $0.promotion = Promotion(epoch: 4, primary: Fixture.uuidA)
+                    $0.quorum?.listCounts = [Self.old.digest: ListCount(sees: sees)]
+                })
+            scene.b = .downSoft("silent")
+            for _ in 0..<20 { _ = scene.look(1_000) }
+            return scene.look(1_000).router
+        }
+        #expect(router(sees: 1) == .close)
+        #expect(router(sees: 2) == .point(to: .a))
+    }
+
+    @Test func aClosedPrimaryIsOpenedByBothMajorities() {
+        func step(sees: Int) -> Step {
+            var durable = DurableState()
+            durable.foreign = [Self.old]
+            var scene = QuorumPolicyTests.Scene(durable: durable)
+            scene.a = .up(
+                QuorumPolicyTests.primary {
+                    ($0.readOnly, $0.superReadOnly) = (true, true)
+                    $0.quorum?.listCounts = [Self.old.digest: ListCount(sees: sees)]
+                })
+            return scene.look().step
+        }
+        #expect(step(sees: 1) == .none(.held(.closedUnseen(.a))))
+        #expect(step(sees: 2) == .scan(on: .a))
+    }
+
+    /// A vote may be taken back; a promise is on disk.
+    @Test func aMajorityOfEachListHasPromised() {
+        func step(followers: [String]) -> Step {
+            var scene = QuorumLeadTests.lost(QuorumLeadTests.rows(nil, on: .b, followers: followers))
+            scene.policy.durable.foreign = [Self.old]
+            guard case .up(var facts) = scene.b else { return .none(.nothingToDo) }
+            facts.quorum?.listCounts = [Self.old.digest: ListCount(votes: 3)]
+            scene.b = .up(facts)
+            var step = Step.none(.nothingToDo)
+            for _ in 0..<3 { step = scene.look(100, QuorumLeadTests.leader(on: .b)).step }
+            return step
+        }
+        #expect(step(followers: ["web2"]) == .wait(.until(.majority(["web1", "web2"]))))
+        #expect(step(followers: ["web2", "web4"]) == .announce(.failover, target: .b))
+    }
+
+    /// {1, 2, 3} becomes {3, 4, 5}: those of the former list who are not in the new one are a majority of it.
+    @Test func aListThatHasAMajorityElsewhereIsNotForgottenEarly() {
+        var durable = DurableState()
+        let other = AgentList(digest: "2", names: ["web3", "web8", "web9"])
+        durable.foreign = [other]
+        var scene = QuorumPolicyTests.Scene(durable: durable)
+        scene.b = .downHard("refused")
+        scene.a = .up(
+            QuorumPolicyTests.primary {
+                $0.quorum?.lists = []
+                $0.quorum?.here = AgentSet([0, 1, 2])
+            })
+        for _ in 0..<60 { _ = scene.look(1_000) }
+        #expect(scene.policy.durable.foreign == [other])
+    }
+
+    @Test func aListThatWasCutShortTellsNoNames() throws {
+        var configuration = Fixture.configuration()
+        configuration.mode = .quorum
+        configuration.agents = ["web1", "web2", "web3"]
+        let program = configuration.programName
+        #expect(AgentList(program: program)?.names == configuration.agents)
+        #expect(AgentList(program: String(program.dropLast(5)))?.names == [])
     }
 
     @Test func agentsTellTheirList() throws {

@@ -49,7 +49,7 @@ import Testing
     }
 
     /// a is gone, and two of three have voted.
-    private static func lost(_ rows: [LedgerRow]?, _ change: (inout ServerFacts) -> Void = { _ in }) -> Scene {
+    static func lost(_ rows: [LedgerRow]?, _ change: (inout ServerFacts) -> Void = { _ in }) -> Scene {
         var scene = scene()
         scene.a = .downHard("refused")
         scene.b = .up(QuorumPolicyTests.replica(votes: [0, 1], receiver: .connecting))

@@ -14,14 +14,15 @@ package struct AgentList: Sendable, Hashable {
 
     var majority: Int { names.count / 2 + 1 }
 
-    /// Reads what an agent of quorum mode calls itself.
+    /// Reads what an agent of quorum mode calls itself. Names that are not those which its digest was made of tell nothing:
+    /// a server may have cut them short.
     init?(program: String) {
         let words = program.split(separator: " ").map(String.init)
         guard words.first == "repl-watchdog", words.count >= 5, words[1].hasPrefix("protocol=") else { return nil }
         digest = ConfigurationDigest.hash(words[1...4].joined(separator: " "))
         let list = words.dropFirst(5).first { $0.hasPrefix("list=") }?.dropFirst(5) ?? ""
         names = list.split(separator: ",").map(String.init)
-        if names.count > AgentSet.limit { names = [] }
+        if names.count > AgentSet.limit || words[2] != "agents=\(ConfigurationDigest.agents(names))" { names = [] }
     }
 
     /// As it is kept on disk: `digest:name,name`.
@@ -39,10 +40,12 @@ package struct AgentList: Sendable, Hashable {
 package struct ListCount: Sendable, Hashable {
     package var votes = 0
     package var async = 0
+    package var sees = 0
 
-    package init(votes: Int = 0, async: Int = 0) {
+    package init(votes: Int = 0, async: Int = 0, sees: Int = 0) {
         self.votes = votes
         self.async = async
+        self.sees = sees
     }
 }
 
@@ -58,7 +61,8 @@ struct ListWatch: Sendable {
     private static let fullHouse: Int64 = 10_000
 
     /// The lists that still count after a look.
-    mutating func after(_ observation: TimedObservation, _ foreign: [AgentList], everybody: AgentSet) -> [AgentList] {
+    mutating func after(_ observation: TimedObservation, _ foreign: [AgentList], own: [String]) -> [AgentList] {
+        let everybody = AgentSet(own.indices)
         var lists = foreign
         var present: Set<String> = []
         var complete: [ServerID] = []
@@ -82,7 +86,9 @@ struct ListWatch: Sendable {
             let last = seen[list.digest] ?? observation.now
             seen[list.digest] = last
             let absent = observation.now - last
-            return !(both && absent >= Self.absence || !complete.isEmpty && absent >= Self.fullHouse)
+            // Those who go by the own list now have left it no majority.
+            let isOutvoted = !list.names.isEmpty && list.names.count { !own.contains($0) } < list.majority
+            return !(both && absent >= Self.absence || isOutvoted && !complete.isEmpty && absent >= Self.fullHouse)
         }
     }
 }
@@ -117,6 +123,25 @@ extension QuorumPolicy {
             return list.names.isEmpty
                 ? "a list that cannot be told"
                 : "\(list.names.joined(separator: ", ")) (\(count) of \(list.names.count))"
+        }
+    }
+
+    /// A majority sees the server that is asked as the primary: of the own list, and of every other one that agents go by.
+    /// On the other side of a partition the other list may have a majority of its own, and promote.
+    func isSeenByMajority(_ quorum: QuorumFacts) -> Bool {
+        rules.isMajority(quorum.seesPrimary) && dissenting(quorum, \.sees).isEmpty
+    }
+
+    /// A majority has promised to have turned away, of the own list and of every other one. A vote may be taken back at any
+    /// time.
+    func isMajorityPromised(_ promised: AgentSet, _ ledger: Ledger, _ master: LedgerRow) -> Bool {
+        guard rules.isMajority(promised) else { return false }
+        var names = Set(promised.names(rules.agents))
+        for row in ledger.rows where row.epoch == master.epoch {
+            if case .folo(let host) = row.signal { names.insert(host) }
+        }
+        return durable.foreign.allSatisfy { list in
+            !list.names.isEmpty && list.names.count { names.contains($0) } >= list.majority
         }
     }
 

@@ -13,9 +13,9 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
     let list: String
 
     init(_ configuration: Configuration) {
-        agents = Self.hash(configuration.agents.joined(separator: "\n"))
+        agents = Self.agents(configuration.agents)
         let names = configuration.agents.joined(separator: ",")
-        let plain = configuration.agents.allSatisfy { !$0.contains(where: { ",: \n".contains($0) }) }
+        let plain = configuration.agents.allSatisfy { !$0.contains(where: { ",;: \n".contains($0) }) }
         list = plain && names.utf8.count <= 250 ? names : ""
         servers = Self.hash("\(configuration.servers.a)\n\(configuration.servers.b)")
         safety = Self.hash("\(configuration.safety.maxLostTransactions) \(configuration.router.bound)")
@@ -44,6 +44,8 @@ struct ConfigurationDigest: Sendable, Hashable, CustomStringConvertible {
         let theirs = Set(program.split(separator: " ").map(String.init))
         return theirs.isSuperset(of: ["protocol=\(Self.protocolVersion)", "servers=\(servers)"])
     }
+
+    static func agents(_ names: [String]) -> String { hash(names.joined(separator: "\n")) }
 
     static func hash(_ text: String) -> String {
         let hash = StableHash.of(text)

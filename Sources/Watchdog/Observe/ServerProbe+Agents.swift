@@ -24,6 +24,7 @@ extension ServerProbe {
             [
                 "\(locks.count([.unreachable, .dead], of: list, among: about.foreign)) AS votes\(place)",
                 "\(locks.count([.async], of: list, among: about.foreign)) AS async\(place)",
+                "\(locks.count([.seesPrimary], of: list, among: about.foreign)) AS sees\(place)",
             ]
         }
         let row = try await connection.query(
@@ -32,7 +33,8 @@ extension ServerProbe {
         ).rows.first
         for (place, list) in about.foreign.enumerated() {
             quorum.listCounts[list.digest] = ListCount(
-                votes: Int(row?.int("votes\(place)") ?? 0), async: Int(row?.int("async\(place)") ?? 0))
+                votes: Int(row?.int("votes\(place)") ?? 0), async: Int(row?.int("async\(place)") ?? 0),
+                sees: Int(row?.int("sees\(place)") ?? 0))
         }
     }
 

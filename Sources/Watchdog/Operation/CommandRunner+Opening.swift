@@ -21,7 +21,7 @@ extension CommandRunner {
     }
 
     func requireMajority(_ id: ServerID) async throws(AgentError) {
-        let sql = "SELECT \(QuorumLocks(configuration).majority(.seesPrimary)) AS sees"
+        let sql = "SELECT \(QuorumLocks(configuration).majority(.seesPrimary, foreign: context.foreign)) AS sees"
         let answer = try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await ledger.run(sql, "count the agents that see the primary")
         }

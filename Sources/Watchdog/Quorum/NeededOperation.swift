@@ -41,7 +41,7 @@ extension QuorumPolicy {
             if facts.rebuilding != nil { return (nil, .held(.halfMadeCopy(primary))) }
             return (nil, .held(.incompletePrimary(primary)))
         }
-        let majority = rules.isMajority(quorum.seesPrimary)
+        let majority = isSeenByMajority(quorum)
         if facts.superReadOnly || facts.readOnly {
             return majority
                 ? reopen(assessment, primary) : (nil, .held(.closedUnseen(primary)))

@@ -31,7 +31,7 @@ extension QuorumPolicy {
         switch needed {
         case .failover(let target):
             let promised = promised(assessment, ledger, master)
-            guard rules.isMajority(promised) else {
+            guard isMajorityPromised(promised, ledger, master) else {
                 return .wait(.until(.majority(promised.names(rules.agents))))
             }
             return .announce(.failover, target: target)
@@ -91,7 +91,7 @@ extension QuorumPolicy {
             return .abort(blockedBy ?? .because(.notLost(target.other)))
         }
         let promised = promised(assessment, ledger, master)
-        guard rules.isMajority(promised) else {
+        guard isMajorityPromised(promised, ledger, master) else {
             return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if let step = fenced(assessment, local, master, promised, target.other) { return step }
@@ -186,7 +186,7 @@ extension QuorumPolicy {
         // A majority must know of it as well: those who cannot see the new primary would otherwise open the old one again,
         // which is closed and lacks nothing that they have seen.
         let promised = promised(assessment, ledger, master)
-        guard rules.isMajority(promised) else {
+        guard isMajorityPromised(promised, ledger, master) else {
             return .wait(.until(.majority(promised.names(rules.agents))))
         }
         if !old.superReadOnly { return .fence(target.other) }
@@ -223,7 +223,7 @@ extension QuorumPolicy {
             return .terminate(missing: ledger.unfinished, keepClosed: true)
         }
         if master.epoch == assessment.facts(target)?.promotion?.epoch { return .open(target) }
-        if rules.isMajority(assessment.quorum(target)?.seesPrimary ?? AgentSet()) { return .open(target) }
+        if assessment.quorum(target).map(isSeenByMajority) == true { return .open(target) }
         return timers.opening.elapsed(in: master.epoch, now: assessment.now) < Self.confirmGrace
             ? .wait(.until(.majoritySees(target)))
             : .terminate(missing: ledger.unfinished, keepClosed: true)

@@ -37,7 +37,7 @@ extension QuorumPolicy {
         }
         // What a majority sees on a server that is alone may be over: this agent may be the one who knew.
         guard durable.isInformed, let facts = assessment.facts(primary), let quorum = facts.quorum,
-            assessment.isComplete, rules.isMajority(quorum.seesPrimary)
+            assessment.isComplete, isSeenByMajority(quorum)
         else { return }
         // Somebody leads a failover: what others hold here may be about to go.
         let attempt = Ledger.failoverAttempt(
@@ -54,7 +54,7 @@ extension QuorumPolicy {
     }
 
     private mutating func noteMajority(_ assessment: Assessment, _ primary: ServerID) {
-        let seen = assessment.quorum(primary).map { rules.isMajority($0.seesPrimary) } ?? false
+        let seen = assessment.quorum(primary).map(isSeenByMajority) ?? false
         // From the answer on, not from the question: a server that stood still answers an old question with locks that it
         // has not ended yet.
         lease.noteMajority(seen, at: assessment.now)

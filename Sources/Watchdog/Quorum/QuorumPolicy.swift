@@ -89,7 +89,7 @@ package struct QuorumPolicy: Sendable {
     package mutating func decide(_ observation: TimedObservation, _ local: LocalStatus) -> Orders {
         learn(observation)
         copied.note(observation.seen, primary: durable.primary, uuids: durable.uuids)
-        durable.foreign = lists.after(observation, durable.foreign, everybody: rules.everybody)
+        durable.foreign = lists.after(observation, durable.foreign, own: rules.agents)
         track(observation)
         endPromise(observation)
         let assessment = Assessment(observation, self)
