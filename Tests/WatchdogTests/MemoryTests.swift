@@ -20,7 +20,9 @@ import Testing
             for _ in 0..<20 {
                 let orders = scene.look(1_000)
                 #expect(orders.locks == Orders.Locks() && Self.waits(orders))
-                if gone == .b { #expect(orders.router == .close || scene.now <= scene.policy.rules.unseenLease + 1_000) }
+                if gone == .b {
+                    #expect(orders.router == .close || scene.now <= scene.policy.rules.unseenLease + 1_000)
+                }
             }
             #expect(!scene.policy.durable.isInformed)
             scene.a = .up(QuorumPolicyTests.primary())

@@ -130,7 +130,7 @@ import Testing
                 scene.b = .up(facts)
             }
         }
-        #expect(waits(step(AgentList(digest: "x", names: ["web1", "web9"])), for: ["web9"]))
+        #expect(waits(step(AgentList(digest: "x", names: ["web1", "web2", "web9"])), for: ["web9"]))
         #expect(promotes(step(AgentList(digest: "x", names: ["web1", "web2"]))))
         // One whose names cannot be told never agrees.
         #expect(step(AgentList(digest: "x", names: [])).reason?.code == .listsDisagree)

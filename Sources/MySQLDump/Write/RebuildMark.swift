@@ -21,12 +21,13 @@ enum RebuildMark {
 
     static let clear = "DROP DATABASE IF EXISTS ongoing_rebuild"
 
-    /// Nothing, or the uuid of the server whose data an unfinished copy was to hold.
+    /// Nothing, or the uuid of the server whose data an unfinished copy was to hold. A table of that name without this
+    /// column is somebody else's.
     static func source(_ session: Session) async throws(DumpError) -> String? {
         let found = try await session.value(
             """
-            SELECT COUNT(*) FROM information_schema.TABLES \
-            WHERE TABLE_SCHEMA = 'ongoing_rebuild' AND TABLE_NAME = 'marker'
+            SELECT COUNT(*) FROM information_schema.COLUMNS \
+            WHERE TABLE_SCHEMA = 'ongoing_rebuild' AND TABLE_NAME = 'marker' AND COLUMN_NAME = 'source'
             """, "look whether the server is an unfinished copy")
         guard found == "1" else { return nil }
         return try await session.value(

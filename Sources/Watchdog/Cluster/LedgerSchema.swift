@@ -67,6 +67,10 @@ enum LedgerSchema {
         """,
     ]
 
+    static let rebuildTables = [
+        ("ongoing_rebuild.marker", "source, epoch, saved"), ("ongoing_rebuild.saved", "number, executed"),
+    ]
+
     /// What the server had executed when its data was saved.
     static let readSaved = "SELECT executed FROM ongoing_rebuild.saved WHERE number = 1"
     /// When the GTID history is gone: of what comes after that, the record would say nothing.

@@ -28,7 +28,10 @@ extension Configuration {
         return .routerLed
     }
 
-    static func readAgent(_ reader: inout TOMLReader, agents: [String], hostName: String?) -> Agent? {
+    /// With the second for which an answer is waited, half a second less than a lease.
+    private static let longestQuorumInterval = Duration.milliseconds(1_500)
+
+    static func readAgent(_ reader: inout TOMLReader, mode: Mode?, agents: [String], hostName: String?) -> Agent? {
         for (index, name) in agents.enumerated() {
             if name.isEmpty { reader.report("agents", "'agents' holds an empty name") }
             if agents[..<index].contains(name) { reader.report("agents", "'agents' names '\(name)' more than once") }
@@ -57,6 +60,12 @@ extension Configuration {
         let timeout = defaulted(
             &reader, "agent.probe_timeout", .seconds(2)
         ) { $0.duration($1, in: .milliseconds(50) ... .seconds(60)) }
+        if mode == .quorum, let interval, interval > longestQuorumInterval {
+            reader.report(
+                "agent.interval",
+                "'agent.interval' is \(DurationText.format(interval)); with mode = \"quorum\" a router's lease is 3 s and must "
+                    + "outlive a look that is answered late: \(DurationText.format(longestQuorumInterval)) at most")
+        }
         guard let name, let interval, let timeout else { return nil }
         return Agent(name: name, interval: interval, probeTimeout: timeout)
     }

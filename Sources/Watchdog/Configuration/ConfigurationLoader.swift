@@ -126,7 +126,7 @@ extension Configuration {
             "the directory for dumps and state, with room for two dumps")
         if let workingDirectory { requireAbsolute(workingDirectory, "working_directory", &reader) }
 
-        let agent = readAgent(&reader, agents: agents, hostName: surroundings.hostName)
+        let agent = readAgent(&reader, mode: mode, agents: agents, hostName: surroundings.hostName)
         let servers = readServers(&reader)
         let credentials = readCredentials(&reader, surroundings)
         let replication = readReplication(&reader, surroundings)

@@ -3,8 +3,17 @@ import MySQLWire
 
 /// The commands that open a primary.
 extension CommandRunner {
+    /// A server that refuses this, for want of a privilege or of room on its disk, is opened all the same: that it may
+    /// start open is seen in every look, and its next death counts as silence.
     func persistClosed(_ id: ServerID) async throws(AgentError) {
-        try await run("SET PERSIST_ONLY super_read_only = ON", on: id, "persist super_read_only on \(name(id))")
+        do throws(AgentError) {
+            try await run("SET PERSIST_ONLY super_read_only = ON", on: id, "persist super_read_only on \(name(id))")
+        } catch {
+            guard case .server(let cause) = error.cause, cause.serverError != nil, try connection(id).isOpen else {
+                throw error
+            }
+            logger.log(.mayStartOpen, ["server": "\(name(id))", "error": "\(error)"])
+        }
     }
 
     func requireNoFailover(to id: ServerID, since epoch: UInt64) async throws(AgentError) {

@@ -95,28 +95,19 @@ final class LedgerSession: Sendable {
     }
 
     /// Sees to it that `repl_watchdog` has its tables. To make them once more would wait for whoever holds the server for
-    /// a backup, although it changes nothing; one that is not the agents' own is put aside.
+    /// a backup, although it changes nothing.
     func prepareRecord() async throws(MySQLError) {
-        let what = "look for the record of promotions"
         let tables = [
             (LedgerSchema.createHistory, "history", "epoch, primary_uuid, old_uuid, agent, reason, executed, at"),
             (LedgerSchema.createControl, "control", "name, value, until, at"),
         ]
         for (creation, name, columns) in tables {
-            do throws(MySQLError) {
-                try await run("SELECT \(columns) FROM repl_watchdog.\(name) LIMIT 0", what)
-            } catch {
-                guard let number = error.number, LedgerSchema.unreadable.contains(number) else { throw error }
-                if LedgerSchema.otherShape.contains(number) { try await putAside("repl_watchdog.\(name)") }
-                for statement in creation { try await run(statement, "make the record of promotions") }
-            }
+            let isUsable = try await OwnTable.isUsable(
+                "repl_watchdog.\(name)", columns: columns, connection: connection
+            ) { sql, what async throws(MySQLError) in try await run(sql, what) }
+            if isUsable { continue }
+            for statement in creation { try await run(statement, "make the record of promotions") }
         }
-    }
-
-    /// Nothing is lost of a table that somebody else has made under a name of the agents'.
-    private func putAside(_ table: String) async throws(MySQLError) {
-        try await run(
-            "RENAME TABLE \(table) TO \(table)_put_aside_\(id)", "put a table aside that is not the agents' own")
     }
 
     // MARK: Signals
@@ -148,7 +139,9 @@ final class LedgerSession: Sendable {
             } catch {
                 guard let number = error.number else { throw error }
                 if LedgerSchema.otherShape.contains(number) {
-                    try await putAside("ongoing_failover.status")
+                    try await OwnTable.putAside("ongoing_failover.status", connection) {
+                        sql, what async throws(MySQLError) in try await run(sql, what)
+                    }
                 } else if !LedgerSchema.absent.contains(number) {
                     throw error
                 }

@@ -32,8 +32,6 @@ package struct QuorumMachine: Sendable {
     /// When a server was last told to start closed.
     private var startClosedAt = Int64.min / 2
 
-    /// How long a server that was silent the last time is waited for.
-    private static let silentPatience: Int64 = 40
     /// Rounds follow each other this closely while something is under way.
     private static let quick: Int64 = 60
     private static let shortestRest: Int64 = 10
@@ -65,8 +63,10 @@ package struct QuorumMachine: Sendable {
             guard look.answered(id, view) else { return [] }
             return consider()
         case .listened:
-            look.hasListened = true
-            return consider()
+            guard phase == .listening else { return [] }
+            look.listened()
+            let next = consider()
+            return next.isEmpty ? [.listen(look.wait)] : next
         case .described(let local): return phase == .describing ? decide(local, now) : []
         case .gaveBackLocks: return gaveBackLocks(now)
         case .written(let fine): return phase == .writing ? wrote(fine, now) : []
@@ -85,7 +85,7 @@ package struct QuorumMachine: Sendable {
         let commands = look.begin(at: now).map { Command.probe($0) }
         // An answer that was late for the last round is there already.
         let next = consider()
-        return commands + (next.isEmpty ? [.listen(Self.silentPatience)] : next)
+        return commands + (next.isEmpty ? [.listen(look.wait)] : next)
     }
 
     private mutating func consider() -> [Command] {

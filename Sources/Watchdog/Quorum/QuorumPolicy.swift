@@ -218,7 +218,8 @@ package struct QuorumPolicy: Sendable {
     func isStranger(_ id: ServerID, _ seen: Observation) -> Bool {
         if !durable.isInformed, let one = seen.facts(id), let other = seen.facts(id.other) {
             // Nobody knows which of them it is, unless an operator has said it.
-            return one.quorum?.trustAsked != true && Stranger.isOne(one, history: other.executed) && Stranger.isOne(other, history: one.executed)
+            return one.quorum?.trustAsked != true && Stranger.isOne(one, history: other.executed)
+                && Stranger.isOne(other, history: one.executed)
         }
         guard let facts = seen.facts(id), facts.uuid != durable.uuids[id], facts.uuid != durable.primary,
             !durable.primary.isEmpty

@@ -14,6 +14,11 @@ extension CommandRunner {
         try await executor.onServer(purpose) { () async throws(MySQLError) in
             try await session.run(session.persistReadOnly, purpose)
             try await session.run("SET GLOBAL super_read_only = OFF", purpose)
+            for (table, columns) in LedgerSchema.rebuildTables {
+                _ = try await OwnTable.isUsable(table, columns: columns, connection: session.connection) {
+                    sql, what async throws(MySQLError) in try await session.run(sql, what)
+                }
+            }
             for statement in LedgerSchema.createMarker { try await session.run(statement, "mark the rebuild") }
             // First: a mark without it says nothing of what was saved.
             if let saved = rebuild.saved { try await session.run(LedgerSchema.writeSaved(saved), "mark the rebuild") }

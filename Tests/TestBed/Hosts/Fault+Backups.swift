@@ -135,7 +135,7 @@ extension Fault.Context {
         return session
     }
 
-    fileprivate func record() async throws {
+    func record() async throws {
         try await eventually("the agents' tables are on both servers", within: .seconds(20)) {
             for server in [primary, replica] {
                 let tables = try await server.ask(

@@ -13,7 +13,10 @@ extension Fault {
             await context.wait(.seconds(3))
             try await context.dies()
         },
-        Fault("S79b", "an agent comes back without its memory, on the side of the primary that was replaced", .failover, network: true) {
+        Fault(
+            "S79b", "an agent comes back without its memory, on the side of the primary that was replaced", .failover,
+            network: true
+        ) {
             context in
             let network = try context.network()
             let hosts = context.backendsAtRandom()
@@ -37,7 +40,8 @@ extension Fault {
             if stale > 0 { context.violation("\(stale) rows were acknowledged by the primary that was replaced") }
             try network.heal()
         },
-        Fault("S79c", "all agents lose their memory while the replica is away; an operator trusts the primary", .stays) {
+        Fault("S79c", "all agents lose their memory while the replica is away; an operator trusts the primary", .stays)
+        {
             context in
             context.begin()
             await context.replica.kill()

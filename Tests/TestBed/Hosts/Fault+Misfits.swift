@@ -73,6 +73,41 @@ extension Fault {
                 }
             }
         },
+        Fault(
+            "S78b", "those on the replaced primary's side of a partition are given a shorter list", .failover,
+            network: true, hosts: 5, replication: .semiSynchronous
+        ) { context in
+            let (few, most) = (context.cluster.backends[..<2], context.cluster.backends[2...])
+            let network = try context.network()
+            for host in context.cluster.backends {
+                try await eventually("\(host.name) knows of one list", within: .seconds(60)) {
+                    try await !host.command(["explain"]).output.contains("another list as well")
+                }
+            }
+            context.begin()
+            do {
+                try network.cut(
+                    [context.primary.name] + few.map(\.name), from: [context.replica.name] + most.map(\.name))
+                try await context.failedOver()
+                // Two of three, by the new list.
+                for host in few {
+                    try await context.reconfigure(host) { $0.replacing(", \"web4\", \"web5\"]", with: "]") }
+                }
+                await context.wait(.seconds(14))
+                for host in few where (try? await host.serverBehindRouter()) == context.primary.savedUUID {
+                    context.violation("\(host.name)'s router leads to the primary that was replaced")
+                }
+                for host in few {
+                    try await context.reconfigure(host) {
+                        $0.replacing("\"web3\"]", with: "\"web3\", \"web4\", \"web5\"]")
+                    }
+                }
+                try network.heal()
+            } catch {
+                try? network.heal()
+                throw error
+            }
+        },
         Fault("S59", "a router does not start again while the primary is replaced", .failover) { context in
             let backend = context.anyBackend()
             let settings = backend.router.folder.read("router.settings")

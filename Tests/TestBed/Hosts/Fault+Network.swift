@@ -57,8 +57,9 @@ extension Fault {
             await context.wait(context.between(.zero, .seconds(5)))
             try network.heal()
         },
-        Fault("S22d", "the primary is cut off from every host, not from its replica; failover", .failover, network: true)
-        { context in
+        Fault(
+            "S22d", "the primary is cut off from every host, not from its replica; failover", .failover, network: true
+        ) { context in
             let network = try context.network()
             try network.cut([context.primary.name], from: context.cluster.backends.map(\.name))
             await context.nothingPromoted(for: .seconds(12))
