@@ -47,6 +47,14 @@ extension SimWorld {
             agents[agent].router.isStubborn = plan.semiSync && !plan.bound
         case .fullDisk(let agent): agents[agent].diskIsFull = true
         case .reload(let agent): reload(agent)
+        case .relayLost(let id):
+            guard servers[index(id)].up else { return }
+            servers[index(id)].crash()
+            // What both lose is beyond every promise.
+            guard !servers[1 - index(id)].forgetful else { return }
+            servers[index(id)].hasLostRelay = true
+            servers[index(id)].channel?.relay = []
+            servers[index(id)].channel?.retrieved = GTIDSet()
         case .lostDisk(let agent):
             kill(agent)
             agents[agent].disk = DurableState()
@@ -67,7 +75,7 @@ extension SimWorld {
         case .powerLoss(let id):
             cut([index(id)], false)
             mend(Fault(kind: .crash(id), at: 0, lasts: 0))
-        case .crash(let id), .amnesia(let id, _):
+        case .crash(let id), .amnesia(let id, _), .relayLost(let id):
             if !servers[index(id)].up {
                 servers[index(id)].restart(semiSyncAtBoot: plan.semiSync && plan.semiSyncAtBoot)
             }
@@ -136,7 +144,7 @@ extension SimWorld {
         let primary = servers[server].channel == nil
         servers[server].crash()
         // A replica that loses what it has acknowledged, or both servers at once, is beyond every promise.
-        guard primary, servers[1 - server].running else { return }
+        guard primary, servers[1 - server].running, !servers[1 - server].hasLostRelay else { return }
         let count = servers[server].binlog.reversed().prefix(count).prefix { $0.mark != nil }.count
         let lost = servers[server].binlog.suffix(count)
         let left = servers[server].binlog.dropLast(count)

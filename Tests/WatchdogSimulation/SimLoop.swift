@@ -218,6 +218,7 @@ extension SimWorld {
         quorum.failoverAsked = servers[server].failoverAsked
         quorum.lossAccepted = servers[server].lossAccepted
         quorum.control.paused = servers[server].paused
+        quorum.started = servers[server].started
         quorum.receiverMark = servers[server].channel?.mark ?? 0
         return quorum
     }

@@ -35,6 +35,8 @@ struct Fault {
         case fullDisk(Int)
         /// The agent's loop begins anew with its configuration read again.
         case reload(Int)
+        /// The replica ends, and comes back without what it had received and not applied.
+        case relayLost(ServerID)
         /// The agent ends, and comes back without what it had on disk.
         case lostDisk(Int)
     }
@@ -95,6 +97,8 @@ struct Plan {
         case stubborn
         /// Two sides; an agent comes back on the other one, without what it knew.
         case movesOver
+        /// The replica loses what it has acknowledged, and the primary goes before it has that again.
+        case twoCrashes
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -110,7 +114,7 @@ struct Plan {
             case 96: self = .forgets
             case 97: self = .lateOpen
             case 98: self = dice.chance(50) ? .stubborn : .movesOver
-            default: self = .late
+            default: self = dice.chance(50) ? .late : .twoCrashes
             }
         }
 
@@ -122,6 +126,7 @@ struct Plan {
             case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
             case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
             case .movesOver: plan.agents = 3
+            case .twoCrashes: (plan.semiSync, plan.maxLost) = (true, 0)
             default: break
             }
         }
@@ -129,7 +134,7 @@ struct Plan {
 
     private static func faults(_ dice: inout Dice, _ agents: Int, _ style: Style) -> [Fault] {
         var faults: [Fault] = []
-        let at = dice.within(1_200...2_500)
+        let at = dice.within(3_700...5_000)
         func add(_ kind: Fault.Kind, _ from: Int64, _ lasts: Int64) {
             faults.append(Fault(kind: kind, at: from, lasts: lasts))
         }
@@ -204,6 +209,11 @@ struct Plan {
             add(.partition([0, 2 + stays]), at, before)
             add(.lostDisk(moves), at + before - dice.within(50...2_500), dice.within(100...4_000))
             add(.partition([0, 2 + stays, 2 + moves]), at + before, dice.within(8_000...16_000))
+        case .twoCrashes:
+            add(.slowApplier, at - 1_500, dice.within(1_500...5_000))
+            let crash = at + dice.within(-1_200...1_500)
+            add(dice.chance(70) ? .crash(.a) : .powerLoss(.a), at, dice.within(3_000...14_000))
+            add(.relayLost(.b), crash, dice.within(100...900))
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))
@@ -227,7 +237,8 @@ struct Plan {
         switch dice.pick(100) {
         case 0..<14: return .crash(server)
         case 14..<18: return .powerLoss(server)
-        case 18..<21: return .amnesia(server, 1 + dice.pick(6))
+        case 18: return .relayLost(server)
+        case 19..<21: return .amnesia(server, 1 + dice.pick(6))
         case 21..<33: return .freeze(server)
         case 33..<53:
             var side = [server == .a ? 0 : 1]

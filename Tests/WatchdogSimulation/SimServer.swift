@@ -57,6 +57,10 @@ final class SimServer {
     /// Its disk has lost what it had promised to keep.
     var forgetful = false
     var failoverAsked = false
+    /// What it had received and not applied went with a crash.
+    var hasLostRelay = false
+    /// Another one for each process.
+    var started: Int64 = 0
     var seats: [Seat]
     var sessions = Sessions()
     var switchoverAsked = false
@@ -186,6 +190,7 @@ final class SimServer {
     /// Closed, as the agents have persisted.
     func restart(semiSyncAtBoot: Bool) {
         up = true
+        started = 1_000 * Int64(process)
         superReadOnly = true
         readOnly = true
         semiSync = semiSyncAtBoot

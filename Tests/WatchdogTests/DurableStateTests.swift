@@ -3,6 +3,12 @@ import Testing
 @testable import Watchdog
 
 @Suite struct DurableStateTests {
+    static var informed: DurableState {
+        var durable = DurableState()
+        durable.isInformed = true
+        return durable
+    }
+
     /// What an agent acts on must be on disk before; how far the primary was seen may wait.
     @Test func whatIsActedOnIsWrittenBefore() {
         let changes: [(inout DurableState) -> Void] = [

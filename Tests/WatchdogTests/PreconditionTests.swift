@@ -55,7 +55,9 @@ import Testing
 
     /// What was promised holds while nobody acknowledges: commits wait.
     @Test func thePromiseIsTakenBackAtOnceAndMadeAgain() {
-        var scene = QuorumPolicyTests.Scene()
+        var durable = DurableState()
+        durable.operation = 1
+        var scene = QuorumPolicyTests.Scene(durable: durable)
         func look(_ acknowledgers: [String]) -> Bool {
             scene.a = .up(
                 QuorumPolicyTests.primary {
@@ -66,14 +68,57 @@ import Testing
             return scene.policy.durable.sync
         }
         #expect(!look([]))
+        #expect(!look([Fixture.uuidB]))
         #expect(look([Fixture.uuidB]))
         #expect(look([]))
         #expect(!look([Fixture.uuidB, StrangerTests.uuid]))
         #expect(!look([]))
+        #expect(!look([Fixture.uuidB]))
         #expect(look([Fixture.uuidB]))
         // Whatever the replica answers or does not.
         scene.b = .downSoft("it stands still")
         #expect(look([Fixture.uuidB]))
+    }
+
+    private static func replica(started: Int64, keeps: Bool = false, executed: Int = 10) -> ServerView {
+        .up(
+            QuorumPolicyTests.replica(votes: [0, 1, 2], receiver: .connecting) {
+                $0.executed = GTIDSet("\(Fixture.uuidA):1-\(executed)") ?? GTIDSet()
+                $0.quorum?.started = started
+                $0.quorum?.keepsReceived = keeps
+            })
+    }
+
+    /// What it had received and not applied went with its process, and the primary that has it is gone.
+    @Test func aReplicaThatWasStartedAnewMayLackWhatItHasAcknowledged() {
+        func loss(started: Int64, keeps: Bool = false) -> Bool? {
+            var scene = QuorumPolicyTests.Scene()
+            _ = scene.look()
+            scene.a = .downHard("refused")
+            scene.b = Self.replica(started: started, keeps: keeps)
+            for _ in 0..<3 { _ = scene.look() }
+            return scene.explain()[.loss]?.holds
+        }
+        #expect(loss(started: 100) == true)
+        // Two clocks' seconds.
+        #expect(loss(started: 98) == true && loss(started: 102) == true)
+        #expect(loss(started: 103) == false)
+        #expect(loss(started: 103, keeps: true) == true)
+    }
+
+    /// It has to be seen to have what the primary had after its new process was seen.
+    @Test func aReplicaThatWasStartedAnewHasToCatchUp() {
+        var scene = QuorumPolicyTests.Scene()
+        _ = scene.look()
+        func look(executed: Int) -> Int64? {
+            scene.b = Self.replica(started: 200, executed: executed)
+            _ = scene.look()
+            return scene.policy.durable.replicaStarted
+        }
+        #expect(look(executed: 10) == 100)
+        #expect(look(executed: 8) == 100)
+        #expect(look(executed: 9) == 100)
+        #expect(look(executed: 10) == 200)
     }
 
     @Test func aFilteredReplicaIsNotPromoted() {

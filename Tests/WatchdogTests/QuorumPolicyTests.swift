@@ -23,6 +23,8 @@ import Testing
         ) {
             var durable = durable
             durable.isInformed = knows
+            // The replica of `replica` was seen to have everything.
+            if durable == DurableStateTests.informed { (durable.sync, durable.replicaStarted) = (true, 100) }
             var rules = QuorumRules(agents: agents, own: 0)
             change(&rules)
             var configuration = Fixture.configuration()
@@ -71,6 +73,7 @@ import Testing
     ) -> ServerFacts {
         var quorum = QuorumFacts()
         quorum.dead = AgentSet(votes)
+        quorum.started = 100
         return Fixture.facts(.b) {
             $0.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
             $0.readOnly = true

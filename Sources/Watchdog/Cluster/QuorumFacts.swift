@@ -34,6 +34,10 @@ package struct QuorumFacts: Sendable, Hashable {
     package var lossAccepted = false
     /// An operator waits here for this server, the primary, to be opened in spite of a pause, which is to end.
     package var resumeAsked = false
+    /// When the server's process was started, in seconds by its own clock, give or take one.
+    package var started: Int64?
+    /// What it has received as a replica survives a crash.
+    package var keepsReceived = false
     /// An operator says that this server is to be gone by although the other one does not answer.
     package var trustAsked = false
 

@@ -51,7 +51,16 @@ extension QuorumFacts {
             acknowledgers: answer.text(.acknowledgers))
         bootsClosed = answer.text(.startsClosed) == "ON"
         receiverMark = StableHash.of(answer.text(.receiver) ?? "")
+        started = answer.number(.started)
+        keepsReceived = Self.keepsReceived(SemiSync.pairs(answer.text(.variables)))
         self.filtered = filtered ?? Self.filters(answer)
+    }
+
+    /// What the replica has received, and acknowledged, is there after a crash of its host.
+    /// https://dev.mysql.com/doc/refman/8.4/en/replication-solutions-unexpected-replica-halt.html
+    private static func keepsReceived(_ set: [String: String]) -> Bool {
+        set["relay_log_recovery"] == "OFF"
+            && ["sync_relay_log", "sync_binlog", "innodb_flush_log_at_trx_commit"].allSatisfy { set[$0] == "1" }
     }
 
     /// What makes a replica's data differ although it lacks no GTID.

@@ -16,7 +16,7 @@ struct ServerQuestion {
     enum Column: String, CaseIterable {
         case seesPrimary, unreachable, dead, async, here, present, switchover, request, operation
         case uuid, flags, executed, purged, variables, semiSync, acknowledgers, startsClosed, receiver, tables, history
-        case control, channels, ledgerRows, filters
+        case control, channels, ledgerRows, filters, started
 
         static let plain: [Column] = [.operation, .uuid, .flags, .executed, .purged, .tables, .channels]
     }
@@ -72,6 +72,11 @@ struct ServerQuestion {
             (SELECT GROUP_CONCAT(CONCAT(count_received_heartbeats, last_heartbeat_timestamp,
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
                 FROM performance_schema.replication_connection_status)
+            """
+        case .started:
+            """
+            UNIX_TIMESTAMP() - (SELECT CAST(variable_value AS SIGNED) FROM performance_schema.global_status
+                WHERE variable_name = 'Uptime')
             """
         case .history: recorded ? Self.history(members) : "NULL"
         case .control: recorded ? Self.control : "NULL"
@@ -129,7 +134,8 @@ struct ServerQuestion {
     private static let variables = """
         (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value))
             FROM performance_schema.global_variables WHERE variable_name LIKE 'rpl\\_semi\\_sync\\_source\\_%'
-                OR variable_name IN ('replica_skip_errors', 'slave_skip_errors', 'replica_exec_mode', 'slave_exec_mode'))
+                OR variable_name IN ('replica_skip_errors', 'slave_skip_errors', 'replica_exec_mode', 'slave_exec_mode',
+                    'relay_log_recovery', 'sync_relay_log', 'sync_binlog', 'innodb_flush_log_at_trx_commit'))
         """
     private static let persisted = """
         (SELECT variable_value FROM performance_schema.persisted_variables WHERE variable_name = 'super_read_only'

@@ -21,6 +21,9 @@ package struct DurableState: Sendable, Hashable {
     /// lost gives no vote and no lease before.
     package var isInformed = false
 
+    /// `QuorumFacts.started` of the replica by whose acknowledgements `sync` holds; nil where that is not known.
+    package var replicaStarted: Int64?
+
     /// The list of agents that this one goes by, and lists of others that it has seen and not seen to be gone.
     package var list = AgentList(digest: "", names: [])
     package var foreign: [AgentList] = []
@@ -40,6 +43,7 @@ package struct DurableState: Sendable, Hashable {
     /// Whether the difference to `other` must be on disk before this agent acts on.
     package func differsInPromises(from other: DurableState) -> Bool {
         epoch != other.epoch || primary != other.primary || promise != other.promise || sync != other.sync
+            || replicaStarted != other.replicaStarted
             || uuids != other.uuids || isInformed != other.isInformed || list != other.list || foreign != other.foreign
     }
 }

@@ -120,7 +120,7 @@ extension QuorumPolicy {
     private func loss(_ assessment: Assessment, _ replica: ServerFacts) -> FailoverCondition {
         let arrived = replica.channels.reduce(replica.executed) { $0.union($1.retrieved) }
         return loss(
-            missing: durable.executed.subtracting(arrived), sync: durable.sync,
+            missing: durable.executed.subtracting(arrived), sync: isSynced(replica),
             accepted: replica.quorum?.lossAccepted == true)
     }
 

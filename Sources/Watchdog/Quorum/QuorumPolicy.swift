@@ -20,6 +20,8 @@ package struct QuorumPolicy: Sendable {
     package private(set) var copied = CopiedTransactions()
     var timers = OperationTimers()
     private var lists = ListWatch()
+    /// A process of the replica that has been seen, and what the primary had executed after that.
+    private var catchingUp: (started: Int64, wanted: GTIDSet?)?
     /// The server whose promotion this look has found on record there, and the look before had not.
     var freshlyPromoted: ServerID?
     var waitingSince: Int64?
@@ -284,9 +286,36 @@ package struct QuorumPolicy: Sendable {
         case _ where !quorum.semiSync.guarantees: durable.sync = false
         case .elsewhere?, .unnamed?: durable.sync = false
         // Only after this agent's leave for the primary to go on alone is seen to be taken back.
-        case .replica? where !quorum.async.contains(rules.own): durable.sync = true
+        case .replica? where !quorum.async.contains(rules.own): noteReplicaLife(assessment, primary, new)
         case .replica?, nil: break
         }
+    }
+
+    /// What a replica has acknowledged may be lost with its process: what it received and had not applied, or not synced.
+    /// `sync` holds for the process that has been seen, after it was, to have all that the primary had.
+    private mutating func noteReplicaLife(_ assessment: Assessment, _ primary: ServerID, _ executed: GTIDSet) {
+        guard let replica = assessment.facts(primary.other), let started = replica.quorum?.started else { return }
+        if durable.sync, durable.replicaStarted.map({ Self.isSameStart($0, started) }) == true { return }
+        if catchingUp.map({ Self.isSameStart($0.started, started) }) != true {
+            catchingUp = (started, nil)
+            return
+        }
+        let arrived = replica.channels.reduce(replica.executed) { $0.union($1.retrieved) }
+        let wanted = catchingUp?.wanted ?? executed
+        catchingUp?.wanted = wanted
+        guard wanted.isSubset(of: arrived) else { return }
+        (durable.sync, durable.replicaStarted, catchingUp) = (true, started, nil)
+    }
+
+    /// Reckoned from two clocks' seconds.
+    private static func isSameStart(_ one: Int64, _ other: Int64) -> Bool { one.distance(to: other).magnitude <= 2 }
+
+    /// Nothing acknowledged is lost on this replica, as this agent knows.
+    func isSynced(_ replica: ServerFacts) -> Bool {
+        guard durable.sync, let then = durable.replicaStarted, let now = replica.quorum?.started else {
+            return durable.sync
+        }
+        return Self.isSameStart(then, now) || replica.quorum?.keepsReceived == true
     }
 
     /// Whose acknowledgement the primary's commits have.

@@ -93,14 +93,14 @@ extension Fault {
                 RENAME TABLE ongoing_failover.status_before TO ongoing_failover.status
                 """)
             try await context.dies()
-            let aside = try await context.replica.ask(
+            let left = try await context.replica.ask(
                 """
                 SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables
                 WHERE table_schema IN ('ongoing_failover', 'repl_watchdog') AND table_name LIKE '%put\\_aside%'
                 """
             ).compactMap { $0.first ?? nil }
-            if aside.count < 3 { context.violation("put aside: \(aside)") }
-            try await context.replica.sql("DROP TABLE IF EXISTS \(aside.joined(separator: ", "))")
+            if left.count < 3 { context.violation("put aside: \(left)") }
+            try await context.replica.sql("DROP TABLE IF EXISTS \(left.joined(separator: ", "))")
             try await context.replica.sql(
                 """
                 DROP DATABASE ongoing_rebuild; DROP TABLE IF EXISTS ongoing_failover.status_before, repl_watchdog.control_before;
