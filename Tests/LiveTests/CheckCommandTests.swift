@@ -37,6 +37,34 @@ import Testing
                 """)
             try await replica.catchUp(with: primary)
 
+            // What a failover rests on; `status` ends with the same.
+            func status(_ words: [String], _ expected: Int32) async throws {
+                let (status, said) = try await host.command(["status"])
+                #expect(status == expected && words.allSatisfy { said.contains($0) }, "\(said)")
+            }
+            try await replica.sql("SET GLOBAL offline_mode = ON")
+            try await complaints(["[replica-offline]", "0 critical, 1 warning"], status: 1)
+            try await status(["[replica-offline]", "replica, super_read_only, offline_mode"], 1)
+            let (refused, why) = try await host.command(["switchover", "--timeout", "5s"])
+            #expect(refused != 0 && why.contains("\(replica.name) is in offline_mode"), "\(why)")
+            try await replica.sql(
+                """
+                SET GLOBAL offline_mode = OFF; STOP REPLICA SQL_THREAD;
+                CHANGE REPLICATION FILTER REPLICATE_IGNORE_DB = (elsewhere); START REPLICA SQL_THREAD;
+                """)
+            try await complaints(["may lack rows whose GTIDs it has (replication filters)", "1 critical"], status: 2)
+            try await status(["(replica-filtered)"], 2)
+            try await replica.sql(
+                """
+                STOP REPLICA SQL_THREAD; CHANGE REPLICATION FILTER REPLICATE_IGNORE_DB = (); START REPLICA SQL_THREAD;
+                """)
+            try await primary.sql("SET GLOBAL offline_mode = ON")
+            // The replica's receiver is no administrator either.
+            try await complaints(["[primary-offline]", "server is currently in offline mode"], status: 2)
+            try await status(["(primary-offline)"], 2)
+            try await primary.sql("SET GLOBAL offline_mode = OFF")
+            try await complaints(["0 critical, 0 warning", "no failover loses an acknowledged commit"], status: 0)
+
             // Without a trace in the history, as on a server that was set up differently.
             let agent = "'\(TestAccount.agent.user)'@'%'"
             try await replica.sql(

@@ -45,6 +45,11 @@ import Testing
                     + "SET GLOBAL replica_exec_mode = 'IDEMPOTENT'; START REPLICA;")
             let found = try #require(try await filtered())
             #expect(found.hasPrefix("replication filters, replica_exec_mode = IDEMPOTENT"), "\(found)")
+            // The server keeps a row for a filter that was taken away.
+            try await backends.cluster.b.sql(
+                "STOP REPLICA; CHANGE REPLICATION FILTER REPLICATE_IGNORE_DB = (); "
+                    + "SET GLOBAL replica_exec_mode = 'STRICT'; START REPLICA;")
+            #expect(try await filtered() == "")
 
             // A channel that does nothing is one; a server that was promoted has none.
             try await backends.cluster.b.sql("STOP REPLICA")
@@ -54,6 +59,33 @@ import Testing
             let (gone, promoted) = try await look(backends.cluster.b, .b)
             #expect(gone.isEmpty)
             #expect(promoted == 3)
+        }
+    }
+
+    /// Agents are let in where nobody else is.
+    @Test func aServerThatLetsNobodyInButAdministratorsSaysSo() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web1", "web2", "web3"]
+            let options = configuration.connectionOptions(configuration.servers.a)
+            for mode in ["ON", "OFF"] {
+                try await backends.cluster.a.sql("SET GLOBAL offline_mode = \(mode)")
+                for depth in [ServerProbe.Depth.plain, .quorum] {
+                    let view = await ServerProbe(configuration, depth).look(options, deadline: .after(.seconds(10)))
+                    let facts = try #require(view.facts, "\(view.reason)")
+                    #expect(facts.isOffline == (mode == "ON") && facts.performanceSchema, "\(depth)")
+                }
+                let status = await backends.agent(0).status()
+                #expect(
+                    status.diagnosis.unmet.map(\.precondition) == (mode == "ON" ? [.primaryOffline] : []),
+                    "\(status.text())")
+            }
+            // In router-led mode as well.
+            try await backends.cluster.b.sql("SET GLOBAL offline_mode = ON")
+            try await eventually("b replicates again, in offline_mode") {
+                let status = await backends.agent(0).status()
+                return status.state == .ok && status.exitStatus == 1 && status.text().contains("[replica-offline]")
+            }
         }
     }
 

@@ -12,6 +12,7 @@ extension Histories {
         // What the model does not have. Each is tried on real servers.
         ([.endReadLocks, .endBackups], "the model has no read locks of clients (S84 has them)"),
         ([.liftDelay], "the model has no SOURCE_DELAY (S88 has one)"),
+        ([.liftOfflineMode], "the model has no offline_mode (S96 has one)"),
         ([.wakeEvents], "the model has no events (S87 has them)"),
         ([.requireRoom, .requireCopyable], "the model's copies always fit (RecoverTests, RefusalTests)"),
         ([.persistClosed, .persistClosedIfAllowed], "the model's servers always start closed"),

@@ -55,7 +55,8 @@ extension SimWorld {
     private func overLedger(_ command: Command, _ agent: Int, _ home: Int, _ session: Int, sameLife: Bool) -> Bool {
         let server = servers[home]
         switch command {
-        case .endReadLocks, .endBackups, .liftDelay, .wakeEvents, .persistClosed, .awaitRelayLog: return true
+        case .endReadLocks, .endBackups, .liftDelay, .wakeEvents, .persistClosed, .liftOfflineMode, .awaitRelayLog:
+            return true
         case .allowLedgerWrites:
             if sameLife { agents[agent].found.openedForLedger = server.superReadOnly }
             server.superReadOnly = false

@@ -130,6 +130,21 @@ import Testing
         #expect(names(.b, .failover, other: true) == [.persistClosed, .liftSuperReadOnly, .liftReadOnly])
     }
 
+    @Test func aNewPrimaryLetsInWhomTheOldOneLetIn() {
+        func lifts(_ kind: OperationKind, isOffline: Bool, oldAdmitted: Bool?) -> Bool {
+            var context = context(.quorum, kind) { $0.b = .up(Fixture.facts(.b) { $0.isOffline = isOffline }) }
+            context.admitted[.a] = oldAdmitted
+            context.admitted[.b] = true
+            let names = OperationPlan(.open(.b), context).commands.map(\.name)
+            return names.contains(.liftOfflineMode) && names.last == .liftReadOnly
+        }
+        #expect(lifts(.failover, isOffline: true, oldAdmitted: true))
+        #expect(!lifts(.failover, isOffline: false, oldAdmitted: true))
+        #expect(!lifts(.failover, isOffline: true, oldAdmitted: false))
+        #expect(!lifts(.failover, isOffline: true, oldAdmitted: nil))
+        #expect(!lifts(.recover, isOffline: true, oldAdmitted: true))
+    }
+
     @Test func nothingIsRolledBackBehindAPromotion() {
         let plan = OperationPlan(.abort(.nothingToDo), context(.quorum))
         #expect(plan.commands.first?.name == .requireNotPromoted)
@@ -242,6 +257,9 @@ import Testing
                 })
         }
         names.formUnion(OperationPlan(.scan(on: .b), lost).commands.map(\.name))
+        var offline = context(.quorum) { $0.b = .up(Fixture.facts(.b) { $0.isOffline = true }) }
+        offline.admitted[.a] = true
+        names.formUnion(OperationPlan(.open(.b), offline).commands.map(\.name))
         #expect(Set(Command.Name.allCases).subtracting(names) == [])
     }
 }

@@ -131,6 +131,26 @@ import Testing
         }
     }
 
+    @Test func aServerThatLetsNobodyInIsNoTarget() {
+        func path(_ isOffline: Bool) -> OperatorRequest.Path {
+            var scene = Scene()
+            _ = scene.look()
+            scene.b = .up(QuorumPolicyTests.replica { $0.isOffline = isOffline })
+            _ = scene.look()
+            let observation = TimedObservation(
+                seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now)
+            let (diagnosis, conditions) = scene.policy.explanation(observation)
+            return OperatorRequest.switchover.path(
+                .init(diagnosis: diagnosis, seen: observation.seen, conditions: conditions))
+        }
+        #expect(path(false) == .ask(on: .b))
+        guard case .refused(let why) = path(true) else {
+            Issue.record("it is asked for")
+            return
+        }
+        #expect(why.hasPrefix("b is in offline_mode"))
+    }
+
     @Test func tablesAreMadeInQuietTimesOnly() {
         var scene = Scene()
         _ = scene.look()

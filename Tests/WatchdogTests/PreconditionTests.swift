@@ -1,3 +1,4 @@
+import Foundation
 import MySQLWire
 import Testing
 
@@ -17,6 +18,106 @@ import Testing
         let diagnosis = scene.policy.diagnosis(TimedObservation(seen: seen, askedAt: scene.now, now: scene.now))
         let conditions = scene.explain()
         return (conditions[.loss]?.holds, conditions[.data]?.holds, diagnosis.summary)
+    }
+
+    /// What `status` says of two servers that are well otherwise.
+    private func status(
+        lossAllowed: Bool = false, primary: (inout ServerFacts) -> Void = { _ in },
+        replica: (inout ServerFacts) -> Void = { _ in }
+    ) -> StatusReport {
+        var scene = QuorumPolicyTests.Scene { $0.maxLost = lossAllowed ? 100 : 0 }
+        scene.a = .up(QuorumPolicyTests.primary(primary))
+        scene.b = .up(QuorumPolicyTests.replica(replica))
+        _ = scene.look()
+        _ = scene.look()
+        let seen = Observation(a: scene.a, b: scene.b, router: .leadsTo(uuid: Fixture.uuidA))
+        let diagnosis = scene.policy.diagnosis(TimedObservation(seen: seen, askedAt: scene.now, now: scene.now))
+        return StatusReport(
+            state: diagnosis.state, exitStatus: diagnosis.exitStatus, cluster: "shop", agent: "web1",
+            diagnosis: diagnosis, seen: seen, ledger: nil, addresses: Fixture.configuration().servers, router: "",
+            next: .none(.nothingToDo))
+    }
+
+    /// One fault on one of two servers that are well otherwise.
+    struct Fault: Sendable, CustomStringConvertible {
+        var what: Precondition
+        var server: ServerID
+        var make: @Sendable (inout ServerFacts) -> Void
+        var description: String { "\(what) on \(server)" }
+
+        init(_ what: Precondition, _ server: ServerID, _ make: @escaping @Sendable (inout ServerFacts) -> Void) {
+            (self.what, self.server, self.make) = (what, server, make)
+        }
+    }
+
+    static let faults = [
+        Fault(.notSemiSynchronous, .a) { $0.quorum?.semiSync = SemiSync() },
+        Fault(.notSemiSynchronous, .a) { $0.quorum?.semiSync.withoutFallback = false },
+        Fault(.thirdAcknowledger, .a) { $0.quorum?.semiSync.acknowledgers = [StrangerTests.uuid] },
+        Fault(.unnamedAcknowledger, .a) { $0.quorum?.semiSync.acknowledgers = [] },
+        Fault(.severalAcknowledgements, .a) { $0.quorum?.semiSync.wanted = 2 },
+        Fault(.severalAcknowledgements, .b) { $0.quorum?.semiSync.wanted = 3 },
+        Fault(.replicaFiltered, .b) { $0.quorum?.filtered = "replication filters" },
+        Fault(.primaryFiltered, .a) { $0.quorum?.filtered = "replication filters" },
+        Fault(.mayStartOpen, .a) { $0.quorum?.bootsClosed = false },
+        Fault(.replicaDelayed, .b) { $0.channels[0].delay = 600 },
+        Fault(.performanceSchemaOff, .a) {
+            $0.performanceSchema = false
+            $0.quorum?.semiSync.acknowledgers = []
+        },
+        Fault(.performanceSchemaOff, .b) { $0.performanceSchema = false },
+        Fault(.primaryOffline, .a) { $0.isOffline = true },
+        Fault(.replicaOffline, .b) { $0.isOffline = true },
+    ]
+
+    @Test(arguments: faults) func whatDoesNotHoldIsSaidByItsCode(_ fault: Fault) {
+        let well = status()
+        #expect(well.exitStatus == 0 && well.json().contains("\"unmet_preconditions\":[]"), "\(well.text())")
+        let report =
+            fault.server == .a ? status(primary: fault.make) : status(replica: fault.make)
+        #expect(report.diagnosis.unmet.map(\.precondition) == [fault.what], "\(report.text())")
+        #expect(report.diagnosis.unmet.map(\.server) == [fault.server], "\(report.text())")
+        #expect(report.state == .ok && report.exitStatus == (fault.what.isCritical ? 2 : 1), "\(report.text())")
+        #expect(report.text().contains("[\(fault.what.rawValue)]"), "\(report.text())")
+        #expect(report.json().contains("{\"code\":\"\(fault.what.rawValue)\",\"server\":\"\(fault.server)\""))
+        #expect(report.diagnosis.reason == fault.what.reason ?? .nothingToDo, "\(report.text())")
+        #expect(fault.what.isCritical == (fault.what.reason != nil))
+    }
+
+    @Test func everyPreconditionIsTried() {
+        #expect(Set(Self.faults.map(\.what)) == Set(Precondition.allCases))
+    }
+
+    @Test func aLossThatIsAllowedIsNoFault() {
+        let report = status(lossAllowed: true, primary: { $0.quorum?.semiSync = SemiSync() })
+        #expect(report.exitStatus == 0, "\(report.text())")
+    }
+
+    /// The table of Guarantees.md, as it is to be.
+    @Test func thePageHasTheTable() throws {
+        let page = try String(contentsOf: Documentation.page("Guarantees.md"), encoding: .utf8)
+        let heading = "| code | what is seen | it takes | `status` | what to do |"
+        let table = page.components(separatedBy: heading + "\n").dropFirst().first ?? ""
+        let rows = table.split(separator: "\n").dropFirst().prefix { $0.hasPrefix("| ") }.map(String.init)
+        let wanted = Precondition.allCases.map { one in
+            let (server, other) =
+                switch one {
+                case .severalAcknowledgements, .performanceSchemaOff: ("a server", "the other")
+                case .replicaFiltered, .replicaDelayed, .replicaOffline: ("the replica", "the primary")
+                default: ("the primary", "the replica")
+                }
+            let detail =
+                switch one {
+                case .notSemiSynchronous: "is not semi-synchronous at this moment"
+                case .severalAcknowledgements: "2"
+                case .replicaDelayed: "600"
+                case .replicaFiltered, .primaryFiltered: "filters, skipped errors, replica_exec_mode"
+                default: ""
+                }
+            return "| `\(one.rawValue)` | \(one.sentence(server, beside: other, detail)) | \(one.takes.rawValue) | "
+                + "\(one.isCritical ? 2 : 1) | \(one.remedy) |"
+        }
+        #expect(rows == wanted, "\(([heading, "|---|---|---|---|---|"] + wanted).joined(separator: "\n"))")
     }
 
     @Test func theReplicaAloneAcknowledges() {
@@ -119,6 +220,30 @@ import Testing
         #expect(look(executed: 8) == 100)
         #expect(look(executed: 9) == 100)
         #expect(look(executed: 10) == 200)
+    }
+
+    /// Where each commit waits for two servers and there is one replica, nothing would ever end that.
+    @Test func aPrimaryThatWaitsForMoreServersThanThereAreGoesOnAlone() {
+        var scene = QuorumPolicyTests.Scene()
+        func look(_ change: (inout SemiSync) -> Void) -> Orders {
+            scene.a = .up(
+                QuorumPolicyTests.primary {
+                    $0.quorum?.semiSync.wanted = 2
+                    if var quorum = $0.quorum { change(&quorum.semiSync); $0.quorum = quorum }
+                    $0.quorum?.async = scene.policy.durable.sync ? AgentSet() : AgentSet([0, 1, 2])
+                })
+            scene.b = .up(QuorumPolicyTests.replica { $0.quorum?.receiverMark = UInt64(scene.now) })
+            return scene.look(1_000)
+        }
+        var orders = look { _ in }
+        for _ in 0..<6 { orders = look { _ in } }
+        #expect(!scene.policy.durable.sync && orders.locks.async == .a, "\(orders)")
+        #expect(look { _ in }.step == .disableSemiSync(.a))
+        // It is not switched on again for the one replica that is there.
+        for _ in 0..<3 { orders = look { ($0.enabled, $0.active) = (false, false) } }
+        #expect(orders.step == .none(.nothingToDo) && orders.locks.async == nil, "\(orders)")
+        for _ in 0..<3 { orders = look { ($0.enabled, $0.active, $0.wanted) = (false, false, 1) } }
+        #expect(orders.step == .enableSemiSync(.a), "\(orders)")
     }
 
     @Test func aFilteredReplicaIsNotPromoted() {

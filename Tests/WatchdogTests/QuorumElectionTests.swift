@@ -118,6 +118,7 @@ import Testing
                 })
             return scene.look().step
         }
+        #expect(step { $0.isOffline = true } == .none(.switchoverBlocked(.offline(.b), also: nil)))
         #expect(step { _ in } == .none(.switchoverBlocked(.behind(.b, transactions: 19_990), also: nil)))
         #expect(step { $0.executed = GTIDSet("\(Fixture.uuidA):1-19000") ?? GTIDSet() } == .scan(on: .b))
         // Repair goes on meanwhile: it may be what the request waits for.

@@ -49,6 +49,9 @@ package struct Agent: Sendable {
         let seen = await Observer(configuration: configuration, router: LocalRouter(configuration: configuration))
             .look()
         var diagnosis = Diagnoser(configuration).diagnose(seen)
+        if let primary = diagnosis.primary, let facts = seen.facts(primary), let other = seen.facts(primary.other) {
+            diagnosis.note(UnmetPrecondition.all(primary: primary, facts, replica: other, lossAllowed: true))
+        }
         let policy = RouterLedPolicy(configuration)
         var epoch: UInt64 = 0
         do throws(AgentError) {

@@ -26,11 +26,11 @@ extension Diagnosis {
         switch state {
         case .ok:
             if routerProblem != nil || stalled || incomplete || exposed || !errant.isEmpty
-                || closed.contains(where: { $0 == primary })
+                || closed.contains(where: { $0 == primary }) || unmet.contains(where: \.precondition.isCritical)
             {
                 2
             } else {
-                closed.isEmpty ? 0 : 1
+                closed.isEmpty && unmet.isEmpty ? 0 : 1
             }
         case .unknown: 3
         default: 2
@@ -81,7 +81,8 @@ package struct StatusReport: Sendable {
         guard let facts = seen.facts(id) else { return ["server \(id) \(addresses[id]): \(seen[id].reason)"] }
         let role = diagnosis.primary.map { $0 == id ? "primary" : "replica" } ?? "role unknown"
         let access = facts.superReadOnly ? "super_read_only" : facts.readOnly ? "read_only" : "writable"
-        var lines = ["server \(id) \(addresses[id]): \(facts.version), \(role), \(access), \(facts.uuid)"]
+        let mode = facts.isOffline ? ", offline_mode" : ""
+        var lines = ["server \(id) \(addresses[id]): \(facts.version), \(role), \(access)\(mode), \(facts.uuid)"]
         lines.append("  executed: \(facts.executed)")
         for channel in facts.channels {
             let health =
@@ -108,10 +109,19 @@ package struct StatusReport: Sendable {
             ("primary", diagnosis.primary.map { .string($0.rawValue) } ?? .null),
             ("reason", diagnosis.reason.map { .string($0.rawValue) } ?? .null),
             ("evidence", .array(diagnosis.evidence.map { .string($0) })),
+            ("unmet_preconditions", .array(diagnosis.unmet.map(json(unmet:)))),
             ("servers", .object(ServerID.allCases.map { ($0.rawValue, jsonServer($0)) })),
             ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next.description)),
             ("next_reason", next.reason.map { .string($0.code.rawValue) } ?? .null),
         ]).description
+    }
+
+    private func json(unmet: UnmetPrecondition) -> JSON {
+        .object([
+            ("code", .string(unmet.precondition.rawValue)), ("server", .string(unmet.server.rawValue)),
+            ("takes", .string(unmet.precondition.takes.rawValue)), ("critical", .bool(unmet.precondition.isCritical)),
+            ("text", .string(unmet.text)), ("remedy", .string(unmet.precondition.remedy)),
+        ])
     }
 
     private func jsonServer(_ id: ServerID) -> JSON {
@@ -124,7 +134,8 @@ package struct StatusReport: Sendable {
         return .object([
             ("address", .string(addresses[id].description)), ("up", .bool(true)), ("uuid", .string(facts.uuid)),
             ("version", .string(facts.version.description)), ("read_only", .bool(facts.readOnly)),
-            ("super_read_only", .bool(facts.superReadOnly)), ("gtid_executed", .string(facts.executed.description)),
+            ("super_read_only", .bool(facts.superReadOnly)), ("offline_mode", .bool(facts.isOffline)),
+            ("gtid_executed", .string(facts.executed.description)),
             ("rebuilding", .bool(facts.rebuilding != nil)),
             (
                 "replication",

@@ -24,6 +24,7 @@ extension Agent {
         }
         if let a = servers[.a], let b = servers[.b] {
             findings += CheckPair(configuration: configuration, a: a, b: b).findings()
+            findings += CheckPreconditions(configuration: configuration, servers: [.a: a, .b: b]).findings()
         }
         let host = await HostSettingsProbe(configuration: configuration).read(servers: Set(servers.keys))
         findings += CheckHost(configuration: configuration, host: host, servers: servers).findings()

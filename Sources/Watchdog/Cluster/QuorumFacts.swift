@@ -67,6 +67,8 @@ package struct SemiSync: Sendable, Hashable {
     package var acknowledgers: [String] = []
     /// Sessions that wait for a replica's acknowledgement at this moment.
     package var waiting = 0
+    /// How many acknowledgements each commit waits for (rpl_semi_sync_source_wait_for_replica_count).
+    package var wanted = 1
     /// AFTER_SYNC, a timeout of an hour or more, and wait_no_replica: nothing is acknowledged that no replica has.
     package var withoutFallback = false
 
@@ -76,8 +78,30 @@ package struct SemiSync: Sendable, Hashable {
     /// patience.
     static let longTimeout = 3_600_000
 
+    /// Whether a commit gets as many acknowledgements as it waits for, by the connections that there are.
+    var hasEnoughClients: Bool { clients >= max(1, wanted) }
+
     /// Whether every commit that a client is told of is on a replica that acknowledges.
     package var guarantees: Bool { active && withoutFallback }
+
+    /// Whose acknowledgement a primary's commits have.
+    enum Acknowledgement {
+        /// The replica's, and nobody else's.
+        case replica
+        /// A third server's word may do, and it says nothing of what the replica has.
+        case elsewhere
+        /// The server cannot say whose.
+        case unnamed
+    }
+
+    /// By the primary's word alone, of one moment: what the replica says of itself would be of another.
+    /// - Parameter replica: the server_uuid of the other server.
+    /// - Returns: nil where nobody acknowledges.
+    func acknowledgement(of replica: String?) -> Acknowledgement? {
+        guard clients > 0 else { return nil }
+        if acknowledgers.contains(where: { $0 != replica }) { return .elsewhere }
+        return acknowledgers.count < clients ? .unnamed : .replica
+    }
 }
 
 /// What operators and earlier operations left in `repl_watchdog`, the same on both servers.

@@ -9,6 +9,10 @@ package struct ServerFacts: Sendable {
     package var readOnly: Bool
     /// The server is closed to everybody, and nothing that began before is still to come.
     package var superReadOnly: Bool
+    /// offline_mode: nobody is let in but administrators, of whom the agents are.
+    package var isOffline = false
+    /// performance_schema is on: the server can say whose a session, a lock or an acknowledgement is.
+    package var performanceSchema = true
     package var executed: GTIDSet
     package var purged: GTIDSet
     package var channels: [ReplicationChannel]

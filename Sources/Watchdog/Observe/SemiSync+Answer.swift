@@ -37,10 +37,11 @@ extension SemiSync {
         waiting = Int(now["rpl_semi_sync_source_wait_sessions"] ?? "") ?? 0
         clients = Int(now["rpl_semi_sync_source_clients"] ?? "") ?? 0
         self.acknowledgers = (acknowledgers ?? "").lowercased().split(separator: ",").map(String.init)
+        wanted = Int(set["rpl_semi_sync_source_wait_for_replica_count"] ?? "") ?? 0
         withoutFallback =
             set["rpl_semi_sync_source_wait_point"] == "AFTER_SYNC"
             && set["rpl_semi_sync_source_wait_no_replica"] == "ON"
             && (Int(set["rpl_semi_sync_source_timeout"] ?? "") ?? 0) >= Self.longTimeout
-            && (Int(set["rpl_semi_sync_source_wait_for_replica_count"] ?? "") ?? 0) >= 1
+            && wanted >= 1
     }
 }

@@ -20,13 +20,16 @@ struct ServerAnswer {
 
     func state(_ version: ServerVersion, _ address: ServerAddress) throws(MySQLError) -> ServerFacts {
         let words = text(.flags)?.split(separator: " ") ?? []
-        guard let uuid = text(.uuid), words.count == 4, let id = UInt64(words[0]),
+        guard let uuid = text(.uuid), words.count == 6, let id = UInt64(words[0]),
             let executed = GTIDSet(text(.executed) ?? ""), let purged = GTIDSet(text(.purged) ?? "")
         else { throw Self.unreadable(address) }
-        return ServerFacts(
+        var facts = ServerFacts(
             uuid: uuid.lowercased(), serverID: id, version: version, gtidMode: words[1] == "ON",
             readOnly: words[2] == "1", superReadOnly: words[3] == "1", executed: executed, purged: purged,
             operationLocked: number(.operation) == 1)
+        facts.isOffline = words[4] == "1"
+        facts.performanceSchema = words[5] == "1"
+        return facts
     }
 }
 

@@ -34,7 +34,10 @@ struct ServerQuestion {
         case .operation: AgentLock.held(LedgerSchema.operationLock(cluster))
         case .uuid: "@@server_uuid"
         case .flags:
-            "CONCAT(@@server_id, ' ', @@gtid_mode, ' ', @@global.read_only, ' ', @@global.super_read_only)"
+            """
+            CONCAT_WS(' ', @@server_id, @@gtid_mode, @@global.read_only, @@global.super_read_only,
+                @@global.offline_mode, @@global.performance_schema)
+            """
         case .executed: "@@global.gtid_executed"
         case .purged: "@@global.gtid_purged"
         case .tables: known?.tables ?? Self.tables
@@ -82,9 +85,10 @@ struct ServerQuestion {
         case .control: recorded ? Self.control : "NULL"
         case .ledgerRows: recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"
         case .filters:
+            // One that was taken away leaves a row without a rule.
             """
-            (SELECT COUNT(*) FROM performance_schema.replication_applier_filters)
-                + (SELECT COUNT(*) FROM performance_schema.replication_applier_global_filters)
+            (SELECT COUNT(*) FROM performance_schema.replication_applier_filters WHERE filter_rule <> '')
+                + (SELECT COUNT(*) FROM performance_schema.replication_applier_global_filters WHERE filter_rule <> '')
             """
         case .operation, .uuid, .flags, .executed, .purged, .tables, .channels: "NULL"
         }

@@ -7,7 +7,8 @@ extension Command {
         case liftDelay, stopReceiver, startApplier, awaitRelayLog, catchUp, allowRecord, endBackups, stopReplication
         case resumeReplication, requireFenced, requireDrained, requireApplied, wakeEvents, recordPromotion, resetChannel
         case requireNotPromoted
-        case persistClosed, enableSemiSync, requireNoFailover, requireMajority, liftSuperReadOnly, liftReadOnly
+        case persistClosed, enableSemiSync, requireNoFailover, requireMajority, liftOfflineMode
+        case liftSuperReadOnly, liftReadOnly
         case requireNothingErrant, nameSource, disableSemiSync, startReplication, requireRoom, requireCopyable
         case disableSemiSyncWhenAgreed, requireRebuildable, saveData, markForRebuild, copyData, removeMarker
         case noteRebuild, reopenUnmarked
@@ -52,6 +53,7 @@ extension Command {
         case .enableSemiSync: .enableSemiSync
         case .requireNoFailover: .requireNoFailover
         case .requireMajority: .requireMajority
+        case .liftOfflineMode: .liftOfflineMode
         case .liftSuperReadOnly: .liftSuperReadOnly
         case .liftReadOnly: .liftReadOnly
         case .requireNothingErrant: .requireNothingErrant

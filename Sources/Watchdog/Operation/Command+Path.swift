@@ -25,7 +25,7 @@ extension Command {
             .enableSemiSync, .requireMajority, .disableSemiSyncWhenAgreed:
             return .ledger
         case .closeServer(let id), .stopReplication(let id), .resetChannel(let id), .disableSemiSync(let id),
-            .persistClosed(let id), .liftSuperReadOnly(let id), .liftReadOnly(let id):
+            .persistClosed(let id), .liftOfflineMode(let id), .liftSuperReadOnly(let id), .liftReadOnly(let id):
             return on(id)
         case .fenceWrites(let id), .clearStaleLedger(let id), .requireNoFailover(let id, _),
             .requireNothingErrant(let id, _), .nameSource(let id, _), .startReplication(let id, _),

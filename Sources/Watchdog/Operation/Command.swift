@@ -72,6 +72,8 @@ package enum Command: Sendable, Hashable {
     case requireNoFailover(to: ServerID, since: UInt64)
     /// A majority of the agents sees this primary at this moment.
     case requireMajority(ServerID)
+    /// Let clients in again, who were let in to the old primary.
+    case liftOfflineMode(ServerID)
     case liftSuperReadOnly(ServerID)
     case liftReadOnly(ServerID)
 

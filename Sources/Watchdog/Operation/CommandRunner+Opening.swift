@@ -39,6 +39,16 @@ extension CommandRunner {
         }
     }
 
+    /// A primary that serves administrators only is better than none: opening it goes on.
+    func liftOfflineMode(_ id: ServerID) async {
+        do throws(AgentError) {
+            try await run("SET GLOBAL offline_mode = OFF", on: id, "let clients in to \(name(id))")
+            logger.log(.offlineModeEnded, ["server": "\(name(id))"])
+        } catch {
+            logger.log(.offlineModeStays, ["server": "\(name(id))", "error": "\(error)"])
+        }
+    }
+
     func liftReadOnly(_ id: ServerID) async throws(AgentError) {
         try await run("SET GLOBAL read_only = OFF", on: id, "open \(name(id))")
         logger.log(.opened, ["server": "\(name(id))"])

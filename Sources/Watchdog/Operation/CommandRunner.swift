@@ -134,6 +134,7 @@ actor CommandRunner {
         case .enableSemiSync: try await executor.enableSemiSyncBeforeOpening(ledger)
         case .requireNoFailover(let id, let epoch): try await requireNoFailover(to: id, since: epoch)
         case .requireMajority(let id): try await requireMajority(id)
+        case .liftOfflineMode(let id): await liftOfflineMode(id)
         case .liftSuperReadOnly(let id): try await run("SET GLOBAL super_read_only = OFF", on: id, "open \(name(id))")
         case .liftReadOnly(let id): try await liftReadOnly(id)
         case .requireNothingErrant(let id, let source): try await requireNothingErrant(id, from: source)

@@ -16,6 +16,8 @@ package struct OperationContext: Sendable {
     package var primary: ServerID?
     /// Other lists of agents: their majorities have to agree as well.
     package var foreign: [AgentList] = []
+    /// Whether a server let clients in when this agent saw it last, or was in offline_mode; nil where it saw nothing.
+    package var admitted: PerServer<Bool> = .init()
     /// The server on which this agent holds a ledger session.
     package var joined: ServerID?
 

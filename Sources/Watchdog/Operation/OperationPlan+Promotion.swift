@@ -45,8 +45,13 @@ extension OperationPlan {
     static func opening(_ id: ServerID, _ context: OperationContext) -> OperationPlan {
         let open: [Command] = [.liftSuperReadOnly(id), .liftReadOnly(id)]
         guard context.rules != nil else { return OperationPlan(open) }
-        // Whatever happens to it, it starts closed.
-        if context.ledger?.kind == .failover { return OperationPlan([.persistClosed(id)] + open, isLong: true) }
+        // Whatever happens to it, it starts closed. A new primary lets in whom the old one let in: offline_mode is somebody's
+        // will only where it was that of the primary.
+        if context.ledger?.kind == .failover {
+            let admits = context.seen.facts(id)?.isOffline == true && context.admitted[id.other] == true
+            return OperationPlan(
+                [.persistClosed(id)] + (admits ? [.liftOfflineMode(id)] : []) + open, isLong: true)
+        }
         // A primary that is opened again may be taken for synchronous by the agents: it must be so before its first
         // commit. After a promotion none takes it for that (`DurableState.sync`), and it has no replica yet.
         let prepare: [Command] = [.persistClosed(id), .enableSemiSync(id)]

@@ -122,6 +122,7 @@ extension QuorumPolicy {
         guard let source = assessment.facts(primary), let facts = assessment.facts(primary.other) else {
             return .notAsked
         }
+        guard !facts.isOffline else { return .offline(primary.other) }
         guard facts.rebuilding == nil, let channel = facts.channels.first, channel.health == .running else {
             return .replicationStopped(primary.other)
         }

@@ -65,6 +65,7 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
         guard let replica = now.seen.facts(primary.other) else {
             return "\(primary.other) \(now.seen[primary.other].reason): it cannot become the primary"
         }
+        if replica.isOffline { return SwitchoverObstacle.offline(primary.other).text }
         if now.isPaused, replica.rebuilding != nil || replica.channels.first?.health != .running {
             return
                 "replication on \(primary.other) does not run, and the agents are paused, so that they do not repair it: "

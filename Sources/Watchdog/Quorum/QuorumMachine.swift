@@ -247,6 +247,7 @@ package struct QuorumMachine: Sendable {
         context.witness = Witness(executed: policy.durable.executed, sync: policy.durable.sync)
         context.primary = policy.primary
         context.foreign = policy.durable.foreign
+        for id in ServerID.allCases { context.admitted[id] = policy.tracks[id]?.admits }
     }
 
     package var nextEpochForMaster: UInt64 { observation.map { policy.nextEpochForMaster($0.seen) } ?? 0 }

@@ -174,40 +174,18 @@ extension QuorumPolicy {
             }
         }
         diagnosis.stalled = assessment.observation.stall(primary) > 0
+        diagnosis.note(
+            UnmetPrecondition.all(
+                primary: primary, facts, replica: other, isSynchronous: durable.sync, lossAllowed: rules.maxLost > 0))
+        // Its replica is not let in either, and what is said of that has this cause.
+        if facts.isOffline { diagnosis.code = .primaryOffline }
         diagnosis.evidence += advice(assessment, primary)
     }
 
-    /// What makes a failover impossible or lossy while all is well.
+    /// What else is to be known while all is well.
     private func advice(_ assessment: Assessment, _ primary: ServerID) -> [String] {
         guard let quorum = assessment.quorum(primary) else { return [] }
         var out: [String] = []
-        if !durable.sync, rules.maxLost == 0 {
-            out.append(
-                quorum.semiSync.installed
-                    ? "replication is not semi-synchronous at this moment: a failover would stop and ask"
-                    : "replication is asynchronous and max_lost_transactions is 0: a failover would stop and ask")
-        }
-        switch acknowledgement(primary, quorum.semiSync) {
-        case .elsewhere?:
-            out.append(
-                "a server that is not \(primary.other) acknowledges to \(primary): what it has acknowledged need not be on "
-                    + "\(primary.other), so replication does not count as semi-synchronous; set "
-                    + "rpl_semi_sync_replica_enabled = OFF on the others and restart their receivers")
-        case .unnamed?:
-            out.append(
-                "\(primary) does not say who acknowledges its commits, so replication does not count as semi-synchronous: "
-                    + "set performance_schema = ON, and performance_schema_max_thread_instances = -1, and restart it")
-        case .replica?, nil: break
-        }
-        if let filtered = assessment.quorum(primary.other)?.filtered, !filtered.isEmpty {
-            out.append(
-                "\(primary.other) may lack rows whose GTIDs it has (\(filtered)): it is not promoted without --accept-loss"
-            )
-        }
-        if !quorum.bootsClosed {
-            out.append(
-                "\(primary) may start open: its next death counts as silence (SET PERSIST_ONLY super_read_only = ON)")
-        }
         if quorum.control.paused { out.append("paused by an operator") }
         if assessment.observation.stall(primary) > 0 {
             out.append(

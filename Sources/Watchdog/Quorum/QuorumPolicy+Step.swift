@@ -62,7 +62,7 @@ extension QuorumPolicy {
             if rules.isMajority(quorum.async), dissenting(quorum, \.async).isEmpty { return .disableSemiSync(primary) }
         }
         if assessment.ambiguity == nil, !quorum.semiSync.enabled, let replica = assessment.facts(primary.other),
-            quorum.semiSync.clients > 0,
+            quorum.semiSync.hasEnoughClients,
             replica.rebuilding == nil, replica.channels.first?.health == .running,
             hears(assessment, primary.other, within: rules.vouch),
             facts.executed.subtracting(replica.executed).count < 1_000

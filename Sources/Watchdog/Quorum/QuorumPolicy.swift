@@ -55,6 +55,8 @@ package struct QuorumPolicy: Sendable {
         var answered: Int64?
         /// It was seen to start with super_read_only.
         var startsClosed = false
+        /// Whether it let clients in, or was in offline_mode; nil where no look had an answer.
+        var admits: Bool?
 
         init(_ handed: Handover?, now: Int64) {
             life = now - (handed?.silence ?? 0)
@@ -244,6 +246,7 @@ package struct QuorumPolicy: Sendable {
                 track.life = observation.now
                 track.refusals = 0
                 track.answered = observation.askedAt
+                track.admits = !facts.isOffline
                 track.startsClosed = facts.quorum?.bootsClosed ?? true
                 if let mark = facts.quorum?.receiverMark, mark != track.mark || track.markAt == nil {
                     // The first mark of a life says nothing about when it was made.
@@ -282,7 +285,7 @@ package struct QuorumPolicy: Sendable {
         else { return }
         let new = facts.executed
         if durable.executed != new, assessment.isComplete { durable.executed = new }
-        switch acknowledgement(primary, quorum.semiSync) {
+        switch quorum.semiSync.acknowledgement(of: durable.uuids[primary.other]) {
         case _ where !quorum.semiSync.guarantees: durable.sync = false
         case .elsewhere?, .unnamed?: durable.sync = false
         // Only after this agent's leave for the primary to go on alone is seen to be taken back.
@@ -318,31 +321,13 @@ package struct QuorumPolicy: Sendable {
         return Self.isSameStart(then, now) || replica.quorum?.keepsReceived == true
     }
 
-    /// Whose acknowledgement the primary's commits have.
-    enum Acknowledgement {
-        /// The other server's, and nobody else's.
-        case replica
-        /// A third server's word may do, and it says nothing of what the replica has.
-        case elsewhere
-        /// The server cannot say whose.
-        case unnamed
-    }
-
-    /// By the primary's word alone, of one moment: what the replica says of itself would be of another.
-    /// - Returns: nil where nobody acknowledges.
-    func acknowledgement(_ primary: ServerID, _ semiSync: SemiSync) -> Acknowledgement? {
-        guard semiSync.clients > 0 else { return nil }
-        if semiSync.acknowledgers.contains(where: { $0 != durable.uuids[primary.other] }) { return .elsewhere }
-        return semiSync.acknowledgers.count < semiSync.clients ? .unnamed : .replica
-    }
-
-    /// How long the primary has been without a replica that acknowledges. After a while this agent puts on disk
-    /// that the primary may go on without it; when a majority has, it may.
+    /// How long the primary has been without a replica that acknowledges, or without as many as its commits wait for.
+    /// After a while this agent puts on disk that the primary may go on without it; when a majority has, it may.
     private mutating func noteWaiting(_ assessment: Assessment) {
         // A replica whose path is cut is still counted as a client for a while: then commits that wait, and a receiver
         // that hears nothing, tell.
         guard let primary = assessment.primary, let quorum = assessment.facts(primary)?.quorum, quorum.semiSync.enabled,
-            quorum.semiSync.clients == 0
+            !quorum.semiSync.hasEnoughClients
                 || quorum.semiSync.waiting > 0 && !hears(assessment, primary.other, within: rules.asyncAfter)
                 || isLeaving(assessment, primary),
             // One that may not be opened acknowledges nothing, and needs no leave.

@@ -29,6 +29,7 @@ extension Reason {
         case listsDisagree = "lists-disagree"
         case applierBroken = "applier-broken"
         case replicaFiltered = "replica-filtered"
+        case primaryFiltered = "primary-filtered"
         case paused
         case blockPeriod = "block-period"
         case lossNotAccepted = "loss-not-accepted"
@@ -41,12 +42,14 @@ extension Reason {
         case majorityNotLasting = "majority-not-lasting"
         case withoutMemory = "without-memory"
         case openReplica = "open-replica"
+        case primaryOffline = "primary-offline"
         case sourceUnreachable = "source-unreachable"
         case rebuiltTooOften = "rebuilt-too-often"
 
         // What a switchover waits for
         case replicationStopped = "replication-stopped"
         case replicaBehind = "replica-behind"
+        case replicaOffline = "replica-offline"
 
         // Waiting in an operation
         case followersAwaited = "followers-awaited"

@@ -2,6 +2,7 @@
 package enum SwitchoverObstacle: Sendable, Hashable {
     case notAsked
     case replicationStopped(ServerID)
+    case offline(ServerID)
     case behind(ServerID, transactions: UInt64)
     case listsDisagree
     case noMajority(ServerID)
@@ -16,6 +17,7 @@ package enum SwitchoverObstacle: Sendable, Hashable {
         switch self {
         case .notAsked: .notNeeded
         case .replicationStopped: .replicationStopped
+        case .offline: .replicaOffline
         case .behind: .replicaBehind
         case .listsDisagree: .listsDisagree
         case .noMajority: .noMajority
@@ -26,6 +28,8 @@ package enum SwitchoverObstacle: Sendable, Hashable {
         switch self {
         case .notAsked: "not asked for"
         case .replicationStopped(let id): "replication on \(id) does not run"
+        case .offline(let id):
+            "\(id) is in offline_mode and would let nobody in but administrators: SET GLOBAL offline_mode = OFF there first"
         case .behind(let id, let count): "\(id) is \(count) transactions behind"
         case .listsDisagree: "agents go by two lists, give every agent the same"
         case .noMajority(let id): "no majority of agents sees \(id)"

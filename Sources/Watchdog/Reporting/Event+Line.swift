@@ -65,6 +65,8 @@ extension Event {
         .fenceCommandSucceeded: Line(.notice, "fence command succeeded", "server"),
         .fenceCommandFailed: Line(.error, "fence command failed", "server", "error"),
         .receiverStopped: Line(.notice, "receiver stopped", "server"),
+        .offlineModeEnded: Line(.notice, "the new primary lets clients in, as the old one did", "server"),
+        .offlineModeStays: Line(.error, "the new primary stays in offline_mode", "server", "error"),
         .delayLifted: Line(.notice, "the delay of the replica is taken off", "seconds", "why"),
         .linkNotRecorded: Line(.warning, "the settings of the former channel are not on record", "error"),
         .eventsStayOff: Line(

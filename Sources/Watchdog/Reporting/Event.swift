@@ -45,6 +45,8 @@ package enum Event: String, Sendable, CaseIterable {
     case fenceCommandFailed = "fence-command-failed"
     case receiverStopped = "receiver-stopped"
     case delayLifted = "delay-lifted"
+    case offlineModeEnded = "offline-mode-ended"
+    case offlineModeStays = "offline-mode-stays"
     case linkNotRecorded = "link-not-recorded"
     case eventsStayOff = "events-stay-off"
     case eventsStayDisabled = "events-stay-disabled"

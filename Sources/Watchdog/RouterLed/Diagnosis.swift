@@ -36,6 +36,8 @@ package struct Diagnosis: Sendable {
     package var incomplete = false
     /// In quorum mode: the replica takes clients' writes.
     package var exposed = false
+    /// What a failover rests on and does not hold.
+    package private(set) var unmet: [UnmetPrecondition] = []
 
     package init(
         _ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil,
@@ -48,6 +50,12 @@ package struct Diagnosis: Sendable {
         self.routerProblem = routerProblem
     }
 
+    /// Says them as well.
+    mutating func note(_ unmet: [UnmetPrecondition]) {
+        self.unmet += unmet
+        evidence += unmet.map(\.line)
+    }
+
     /// The code of what is to be said first; nil where there is none.
     package var reason: Reason.Code? {
         if let code { return code }
@@ -55,6 +63,7 @@ package struct Diagnosis: Sendable {
         if stalled { return .primaryStalled }
         if exposed { return .openReplica }
         if !errant.isEmpty { return .errantTransactions }
+        if let reason = unmet.lazy.compactMap(\.precondition.reason).first { return reason }
         if routerProblem != nil { return .routerSilent }
         return switch state {
         case .ok: .nothingToDo

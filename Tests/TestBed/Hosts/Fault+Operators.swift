@@ -108,6 +108,11 @@ extension Fault {
                 DROP TABLE repl_watchdog.history_before
                 """)
         },
+        Fault("S96", "the replica is in offline_mode, then the primary dies", .failover) { context in
+            try await context.replica.sql("SET GLOBAL offline_mode = ON")
+            await context.wait(.seconds(3))
+            try await context.dies()
+        },
         Fault("S54", "the agents' schema is dropped, then the primary dies", .failover) { context in
             try await context.dropSchema()
             await context.wait(context.between(.zero, .seconds(3)))
