@@ -25,7 +25,7 @@ import Testing
                 """)
             if isWritten { try await b.sql("INSERT INTO shop.t VALUES (2, 'written since')") }
             try await b.sql("SET GLOBAL super_read_only = ON")
-            try await backends.carryOut(.rebuild(.b, from: .a, why: .replicationBroken("test")), .quorum, over: master)
+            try await backends.carryOut(.rebuild(.b, from: .a, why: .unfinishedCopy(source: "")), .quorum, over: master)
             await master.close()
             #expect(try await b.gtidExecuted() == a.gtidExecuted())
             #expect(try await b.sql("SELECT COUNT(*) FROM shop.t") == [["0"]])
@@ -152,12 +152,39 @@ import Testing
             try await a.sql(LedgerSchema.createControl.joined(separator: ";"))
             let master = try await backends.operationMaster(on: a)
             for _ in 0..<2 {
-                let note = Command.noteRebuild(.b, on: .a, epoch: 1)
+                let note = Command.noteRebuild(.b, on: .a, epoch: 1, cause: "b.purged-transactions.7")
                 try await backends.runner(.quorum, over: master).run(OperationPlan([note, note]))
             }
             await master.close()
             #expect(
                 try await a.sql("SELECT COUNT(*) FROM repl_watchdog.control WHERE name LIKE 'rebuilt:1:%'") == [["2"]])
+        }
+    }
+
+    /// A copy that fails counts as one that ended: the count is on record before anything is wiped.
+    @Test func aCopyThatFailsCountsToo() async throws {
+        try await withBackends(1) { backends in
+            let (a, b) = (backends.cluster.a, backends.cluster.b)
+            try await a.sql(LedgerSchema.createControl.joined(separator: ";"))
+            try await a.sql("CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            try await b.catchUp(with: a)
+            try await b.sql("STOP REPLICA; SET GLOBAL super_read_only = ON")
+            let master = try await backends.operationMaster(on: a)
+            let runner = backends.runner(.quorum, over: master)
+            let plan = await OperationPlan.rebuild(.b, from: .a, why: .unfinishedCopy(source: ""), runner.context)
+            let commands = plan.commands.filter { $0.name != .disableSemiSyncWhenAgreed }.map { command in
+                // Nothing is copied from a server that is the target itself.
+                if case .copyData(let id, _, let epoch) = command {
+                    Command.copyData(id, from: id, epoch: epoch)
+                } else {
+                    command
+                }
+            }
+            await #expect(throws: AgentError.self) { try await runner.run(OperationPlan(commands)) }
+            await master.close()
+            #expect(
+                try await a.sql("SELECT value FROM repl_watchdog.control WHERE name LIKE 'rebuilt:%'")
+                    == [["b.unfinished-copy"]])
         }
     }
 }

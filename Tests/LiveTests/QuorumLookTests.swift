@@ -258,19 +258,22 @@ import Testing
                     (3, @@server_uuid, '', 'x', 'primary-dead: switchover: is in the sentence only', ''),
                     (4, @@server_uuid, '', 'x', 'failover', ''), (1000, 'another one', '', 'x', 'failover', ''),
                     (18446744073709551615, @@server_uuid, '', 'x', 'failover', '');
-                INSERT INTO repl_watchdog.control (name, value) VALUES ('rebuilt:1', 'b'), ('rebuilt:2', 'b');
+                INSERT INTO repl_watchdog.control (name, value) VALUES ('rebuilt:1', 'b.purged-transactions.4'),
+                    ('rebuilt:2', 'b.purged-transactions.4'), ('rebuilt:3', 'b (of an older agent)');
                 INSERT INTO repl_watchdog.control (name, value, at) VALUES ('rebuilt:0', 'b', NOW() - INTERVAL 2 DAY);
                 """)
             let both = try await look([uuid, "the other one"])
             #expect(both.promotion == Promotion(epoch: 4, primary: uuid))
             #expect(both.quorum?.foreignRecord == .ignored("another_one"))
-            #expect(both.quorum?.control.failoversToday == 2 && both.quorum?.control.rebuildsToday == 2)
+            #expect(both.quorum?.control.failoversToday == 2 && both.quorum?.control.rebuildsToday == 3)
+            #expect(both.quorum?.control.rebuildCauses == ["b.purged-transactions.4": 2])
             let one = try await look([uuid])
             #expect(one.promotion == nil && one.quorum?.foreignRecord == .unclear("another_one"))
             #expect(one.ownPromotion == Promotion(epoch: 4, primary: uuid))
             try await server.sql(
                 "INSERT INTO repl_watchdog.control (name, value, at) VALUES ('ack', '4', NOW(6) + INTERVAL 1 SECOND)")
             let acknowledged = try await look([uuid])
+            #expect(acknowledged.quorum?.control.rebuildCauses == [:])
             #expect(acknowledged.quorum?.control.rebuildsToday == 0 && acknowledged.quorum?.control.acknowledged == 4)
         }
     }

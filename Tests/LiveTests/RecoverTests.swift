@@ -109,7 +109,7 @@ import Testing
             let before = try await b.gtidExecuted()
             let refused = await #expect(throws: AgentError.self) {
                 try await backends.carryOut(
-                    .rebuild(.b, from: .a, why: .replicationBroken("test")), .quorum, over: master)
+                    .rebuild(.b, from: .a, why: .unfinishedCopy(source: "")), .quorum, over: master)
             }
             #expect("\(try #require(refused))".contains("it was promoted in epoch 7"))
             #expect(try await b.gtidExecuted() == before)

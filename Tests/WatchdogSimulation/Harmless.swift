@@ -16,6 +16,7 @@ extension Histories {
         ([.wakeEvents], "the model has no events (S87 has them)"),
         ([.requireRoom, .requireCopyable], "the model's copies always fit (RecoverTests, RefusalTests)"),
         ([.persistClosed, .persistClosedIfAllowed], "the model's servers always start closed"),
+        ([.requireBroken], "the model's appliers stop at the same again (ChannelTests)"),
         ([.noteRebuild], "the model does not count rebuilds (QuorumPolicyTests do)"),
         ([.reopenUnmarked], "of router-led mode, whose own model misses it"),
         ([.runFenceCommand], "a router that is not proven closed is waited for instead"),

@@ -362,6 +362,7 @@ extension SimWorld {
         case .startReplication: resume(server)
         case .removeMarker: (server.rebuilding, server.readOnly) = (nil, true)
         case .reopenUnmarked: return true
+        case .requireBroken: return server.channel?.applierBroken == true
         case .requireRebuildable, .saveData, .markForRebuild, .copyData:
             return rebuild(command, agent, home, away, sameLife: sameLife)
         default: return unknown(command)

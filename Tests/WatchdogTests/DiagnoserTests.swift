@@ -134,7 +134,7 @@ import Testing
     }
 
     /// A killed worker, a lock, a full disk: nothing is wrong with the data.
-    @Test(arguments: [1317, 1756, 1205, 1213, 1114, 1021])
+    @Test(arguments: [1317, 1756, 1205, 1213, 1114, 1021, 1026, 1030, 3, 3572, 3750, 13121])
     func whatPassesIsStartedAgainAndNotRebuilt(_ errno: Int) {
         let seen = Fixture.healthy {
             $0.b = .up(
@@ -150,6 +150,33 @@ import Testing
         #expect(diagnoser.diagnose(seen).state == .recover)
         let ledger = Ledger(server: .a, rows: [])
         #expect(RouterLedPolicy.bringBack(seen, ledger, primary: .a) == .resume(.b, from: .a))
+    }
+
+    @Test func onlyWhatIsMissingAndPurgedIsCopiedForARefusal() {
+        func step(_ change: (inout ServerFacts) -> Void) -> Step? {
+            let seen = Fixture.healthy {
+                $0.a = .up(
+                    Fixture.facts(.a) {
+                        $0.executed = GTIDSet("\(Fixture.uuidA):1-10") ?? GTIDSet()
+                        $0.purged = GTIDSet("\(Fixture.uuidA):1-5") ?? GTIDSet()
+                    })
+                $0.b = .up(
+                    Fixture.facts(.b) {
+                        $0.channels = [Fixture.channel(from: .a) { ($0.receiver, $0.receiverErrno) = (.off, 13114) }]
+                        change(&$0)
+                    })
+            }
+            return RouterLedPolicy.bringBack(seen, Ledger(server: .a, rows: []), primary: .a)
+        }
+        func set(_ numbers: String) -> GTIDSet { GTIDSet("\(Fixture.uuidA):\(numbers)") ?? GTIDSet() }
+        #expect(step { $0.executed = set("1-5") }?.reason?.code == .sourceUnreachable)
+        #expect(step { $0.executed = set("1-4") } == .rebuild(.b, from: .a, why: .purged(set("5"), primary: .a)))
+        // Received, and not applied yet.
+        #expect(
+            step {
+                $0.executed = set("1-4")
+                $0.channels[0].retrieved = set("5")
+            }?.reason?.code == .sourceUnreachable)
     }
 
     // MARK: What a user reads

@@ -262,4 +262,18 @@ import Testing
         names.formUnion(OperationPlan(.open(.b), offline).commands.map(\.name))
         #expect(Set(Command.Name.allCases).subtracting(names) == [])
     }
+
+    /// Before the server becomes half a copy, and by the name that the policy counts.
+    @Test func aRebuildIsOnRecordBeforeItBegins() throws {
+        let plan = OperationPlan(
+            .rebuild(.b, from: .a, why: .replicationBroken("")),
+            context(.quorum, .recover, ledger: .a) {
+                $0.a = .up(Fixture.facts(.a) { $0.promotion = Promotion(epoch: 7, primary: Fixture.uuidA) })
+                $0.b = .up(Fixture.facts(.b) { $0.channels = [Fixture.channel(from: .a) { $0.applierErrno = 1062 }] })
+            })
+        let names = plan.commands.map(\.name)
+        let note = try #require(plan.commands.first { $0.name == .noteRebuild })
+        #expect(note == .noteRebuild(.b, on: .a, epoch: 3, cause: "b.replication-broken.1062.7"))
+        #expect(try #require(names.firstIndex(of: .noteRebuild)) < #require(names.firstIndex(of: .markForRebuild)))
+    }
 }

@@ -134,8 +134,10 @@ import Testing
 
     /// A lying disk: what the primary made is on its replica alone now. A rebuild would end it.
     @Test func aReplicaThatHoldsWhatThePrimaryLostIsLeftToAnOperator() {
-        for (executed, wanted) in [("1-10", true), ("1-11", false)] {
+        for (executed, wanted) in [("1-10", Reason.Code.sourceRefuses), ("1-8", nil), ("1-11", .lostByPrimary)] {
             var scene = Scene()
+            scene.a = .up(
+                QuorumPolicyTests.primary { $0.purged = GTIDSet("\(Fixture.uuidA):1-9") ?? GTIDSet() })
             _ = scene.look()
             scene.b = .up(
                 QuorumPolicyTests.replica(receiver: .off) {
@@ -143,17 +145,14 @@ import Testing
                     $0.executed = GTIDSet("\(Fixture.uuidA):\(executed)") ?? GTIDSet()
                 })
             _ = scene.look()
-            let orders = scene.look()
-            if wanted {
-                #expect(orders.step == .scan(on: .a), "\(orders.step)")
-            } else {
-                guard case .none(let why) = orders.step else {
-                    Issue.record("\(orders.step)")
-                    continue
-                }
-                #expect(why.code == .lostByPrimary)
-                #expect("\(why)".contains("holds \(Fixture.uuidA):11, which a made and has lost"), "\(why)")
+            let step = scene.look().step
+            guard let wanted else {
+                #expect(step == .scan(on: .a), "\(step)")
+                continue
             }
+            #expect(step.reason?.code == wanted, "\(step)")
+            guard wanted == .lostByPrimary, case .none(let why) = step else { continue }
+            #expect("\(why)".contains("holds \(Fixture.uuidA):11, which a made and has lost"), "\(why)")
         }
     }
 

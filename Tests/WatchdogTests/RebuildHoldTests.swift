@@ -36,7 +36,7 @@ import Testing
     ) -> Step {
         var durable = DurableState()
         durable.primary = Fixture.uuidA
-        var scene = Scene({ $0.rebuildsPerDay = 3 }, durable: durable)
+        var scene = Scene({ ($0.rebuildsPerDay, $0.rebuildsPerCause) = (3, 1) }, durable: durable)
         scene.a = .up(primary(leading: leading, change))
         scene.b = .up(replica)
         var local = LocalStatus(agent: "web1")
@@ -98,15 +98,85 @@ import Testing
         guard case .rebuild(.b, .a, .purged) = step else { return _ = Issue.record("\(step)") }
     }
 
-    /// Half a copy is made whole, whatever the count: it is of no use as it is.
-    @Test func anUnfinishedCopyIsFinished() {
+    /// Half a copy is of no use as it is: it is made whole, unless its copies fail again and again.
+    @Test func anUnfinishedCopyIsFinishedUnlessItFailsAgainAndAgain() {
         let half = Self.replica("1-4") { $0.rebuilding = RebuildMarker(source: Fixture.uuidA, epoch: 1, saved: "x") }
-        let step = Self.step(leading: true, half) { $0.quorum?.control.rebuildsToday = 9 }
-        guard case .rebuild(.b, .a, .unfinishedCopy) = step else { return _ = Issue.record("\(step)") }
+        func step(leading: Bool, failed: Int) -> Step {
+            Self.step(leading: leading, half) {
+                $0.quorum?.control.rebuildsToday = 9
+                $0.quorum?.control.rebuildCauses = ["b.unfinished-copy": failed]
+            }
+        }
+        guard case .rebuild(.b, .a, .unfinishedCopy) = step(leading: true, failed: 1) else {
+            return _ = Issue.record("\(step(leading: true, failed: 1))")
+        }
+        #expect(step(leading: false, failed: 1) == .scan(on: .a))
+        guard case .abort(let why) = step(leading: true, failed: 2) else {
+            return _ = Issue.record("\(step(leading: true, failed: 2))")
+        }
+        #expect(why.code == .copyFails && "\(why)".contains("3 copies within a day"), "\(why)")
+        #expect(step(leading: false, failed: 2).reason?.code == .copyFails)
+    }
+
+    /// The cause remains, whatever it is: the same error, what somebody writes on the replica, binary logs that go too soon.
+    @Test func theSecondOfOneCauseIsLeftToAnOperator() {
+        let broken = Self.replica("1-10") { $0.channels[0].applierErrno = 1062 }
+        let cases: [(ServerFacts, String, String)] = [
+            (broken, "b.replication-broken.1062.0", "b.replication-broken.1032.0"),
+            (Self.replica("1-4"), "b.purged-transactions.0", "b.purged-transactions.7"),
+        ]
+        for (replica, same, other) in cases {
+            func step(_ causes: [String: Int]) -> Step {
+                Self.step(leading: true, replica) { $0.quorum?.control.rebuildCauses = causes }
+            }
+            guard case .abort(let why) = step([same: 1]) else { return _ = Issue.record("\(step([same: 1]))") }
+            #expect(why.code == .rebuiltTooOften && "\(why)".contains("rebuilt once within a day"), "\(why)")
+            guard case .rebuild = step([other: 1]) else { return _ = Issue.record("\(step([other: 1]))") }
+        }
     }
 
     @Test func nothingIsRebuiltWhileTheAgentsArePaused() {
         let step = Self.step(leading: true, Self.replica("1-4")) { $0.quorum?.control.paused = true }
         guard case .abort(let why) = step, why.code == .paused else { return _ = Issue.record("\(step)") }
+    }
+
+    /// What passes, and what says nothing of the data, is started again: at once, and then at pauses that grow to a minute.
+    @Test(arguments: [1205, 3750]) func anApplierThatStopsAgainAndAgainIsStartedAtPausesThatGrow(_ errno: Int) {
+        var durable = DurableState()
+        durable.primary = Fixture.uuidA
+        var scene = Scene({ _ in }, durable: durable)
+        var starts: [Int64] = []
+        var isStopped = false
+        for _ in 0..<2_000 {
+            scene.b = .up(
+                Self.replica("1-10") {
+                    ($0.channels[0].receiver, $0.channels[0].applierErrno) = (.on, errno)
+                    $0.channels[0].stoppedAt = "\(starts.count)"
+                })
+            let step = scene.look(100).step
+            if case .scan(on: .a) = step {
+                starts.append(scene.now)
+                isStopped = true
+            } else if isStopped {
+                #expect(step.reason?.code == .applierStops, "\(step)")
+            }
+        }
+        let pauses = zip(starts, starts.dropFirst()).map { $1 - $0 }
+        #expect(pauses.prefix(6) == [2_100, 4_100, 8_100, 16_100, 32_100, 60_100], "\(pauses)")
+    }
+
+    /// An operator's command has not seen it stop before.
+    @Test func whatStopsTheApplierIsNamed() {
+        var durable = DurableState()
+        (durable.primary, durable.uuids) = (Fixture.uuidA, [.a: Fixture.uuidA, .b: Fixture.uuidB])
+        let scene = Scene({ _ in }, durable: durable)
+        let replica = Self.replica("1-10") {
+            $0.channels[0].receiver = .on
+            $0.channels[0].applierErrno = 3750
+        }
+        let diagnosis = scene.policy.diagnosis(
+            TimedObservation(
+                seen: Observation(a: scene.a, b: .up(replica), router: .noAnswer("")), askedAt: 0, now: 0, pongB: 0))
+        #expect(diagnosis.code == .applierStops && diagnosis.summary.contains("applier error 3750"), "\(diagnosis)")
     }
 }

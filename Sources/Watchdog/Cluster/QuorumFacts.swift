@@ -113,8 +113,9 @@ package struct Control: Sendable, Hashable {
     /// Age in milliseconds of the newest automatic failover on record, by the server's clock; nil: none.
     package var lastFailover: Int64?
     package var failoversToday = 0
-    /// Rebuilds within a day, since the last `ack`.
+    /// Rebuilds that were begun within a day, since the last `ack`: all, and by cause (`RebuildReason.cause`).
     package var rebuildsToday = 0
+    package var rebuildCauses: [String: Int] = [:]
 
     package init() {}
 }

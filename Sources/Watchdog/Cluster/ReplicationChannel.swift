@@ -23,6 +23,8 @@ package struct ReplicationChannel: Sendable, Hashable {
     package var lag: Int?
     /// Seconds that the applier waits with each transaction (SOURCE_DELAY).
     package var delay = 0
+    /// When the applier stopped at its last error, by the server's clock: another value is another stop.
+    package var stoppedAt = ""
 
     package init(
         name: String = "", sourceHost: String, sourcePort: Int, sourceUUID: String, receiver: Receiver = .on,
@@ -66,48 +68,6 @@ package struct ReplicationChannel: Sendable, Hashable {
         autoPosition = column("Auto_Position") == "1"
         lag = column("Seconds_Behind_Source").flatMap { Int($0) }
         delay = column("SQL_Delay").flatMap { Int($0) } ?? 0
-    }
-
-    package enum Health: Sendable, Hashable {
-        case running
-        /// Stopped without an error: somebody stopped it, or it was never started.
-        case stopped
-        /// The receiver does not reach its source, or is refused. Nothing is wrong with the data.
-        case disconnected(String)
-        /// The applier was stopped by what passes. Nothing is wrong with the data: it only needs to be started.
-        case interrupted(String)
-        /// The data differs, or the source no longer has what is missing: starting again cannot help.
-        case broken(String)
-    }
-
-    /// Errors of the receiver that only a rebuild ends: the source has purged what this server lacks.
-    private static let fatalReceiverErrors: Set<Int> = [1236, 13114]
-
-    /// Errors of the applier that say nothing about the data, and may be gone at the next start: a lock or a deadlock
-    /// (1205, 1213), no memory, disk or room for locks (1021, 1037, 1038, 1041, 1114, 1206), a shutdown or a thread that
-    /// was killed (1053, 1317), and what the coordinator or other workers say of that (1756, 3030).
-    private static let passingApplierErrors: Set<Int> = [
-        1021, 1037, 1038, 1041, 1053, 1114, 1205, 1206, 1213, 1317, 1756, 3030,
-    ]
-
-    package var health: Health {
-        if Self.passingApplierErrors.contains(applierErrno), !Self.fatalReceiverErrors.contains(receiverErrno) {
-            return .interrupted("applier error \(applierErrno): \(applierError)")
-        }
-        if applierErrno != 0 { return .broken("applier error \(applierErrno): \(applierError)") }
-        if Self.fatalReceiverErrors.contains(receiverErrno) {
-            return .broken("receiver error \(receiverErrno): \(receiverError)")
-        }
-        switch (receiver, applierRuns) {
-        case (.on, true): return .running
-        case (.connecting, _):
-            return .disconnected(
-                receiverErrno == 0
-                    ? "receiver is connecting to \(sourceHost):\(sourcePort)"
-                    : "receiver error \(receiverErrno): \(receiverError)")
-        case (.off, _) where receiverErrno != 0:
-            return .disconnected("receiver error \(receiverErrno): \(receiverError)")
-        default: return .stopped
-        }
+        stoppedAt = column("Last_SQL_Error_Timestamp") ?? ""
     }
 }

@@ -94,6 +94,8 @@ package struct Configuration: Sendable {
         package var failoversPerDay = 3
         /// After so many rebuilds of the replica within a day no other is begun by itself: their cause remains.
         package var rebuildsPerDay = 3
+        /// The same, of one cause.
+        package var rebuildsPerCause = 1
         /// A primary on which writes hang for so long is replaced like a silent one; zero: it is reported only.
         package var stalledAfter: Duration = .zero
         /// Makes sure that a server is off: run with its address as the last argument; empty: there is none.

@@ -186,6 +186,7 @@ extension Configuration {
         ) { $0.duration($1, in: .zero ... .seconds(7 * 86_400)) }
         let perDay = defaulted(&reader, "safety.max_failovers_per_day", 3) { $0.int($1, in: 1...1_000) }
         let rebuilds = defaulted(&reader, "safety.max_rebuilds_per_day", 3) { $0.int($1, in: 1...1_000) }
+        let causes = defaulted(&reader, "safety.max_rebuilds_per_cause", 1) { $0.int($1, in: 1...1_000) }
         let stalled = defaulted(
             &reader, "safety.stalled_after", .zero
         ) { $0.duration($1, in: .zero ... .seconds(86_400)) }
@@ -193,12 +194,15 @@ extension Configuration {
         if reader.exists("safety.fence_command"), let fence, fence.first?.isEmpty ?? true {
             reader.report("safety.fence_command", "'safety.fence_command' must name a program")
         }
-        guard let lost, let drain, let operation, let block, let perDay, let rebuilds, let stalled, let fence else {
+        guard let lost, let drain, let operation, let block, let perDay, let rebuilds, let causes, let stalled,
+            let fence
+        else {
             return nil
         }
         return Safety(
             maxLostTransactions: lost, drainTimeout: drain, operationTimeout: operation, blockPeriod: block,
-            failoversPerDay: perDay, rebuildsPerDay: rebuilds, stalledAfter: stalled, fenceCommand: fence)
+            failoversPerDay: perDay, rebuildsPerDay: rebuilds, rebuildsPerCause: causes, stalledAfter: stalled,
+            fenceCommand: fence)
     }
 
     static func readRebuild(_ reader: inout TOMLReader) -> Rebuild? {

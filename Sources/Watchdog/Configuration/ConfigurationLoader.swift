@@ -100,8 +100,7 @@ extension Configuration {
         "router": ["address", "config_file", "section", "restart", "stop", "destinations", "bound"],
         "safety": [
             "max_lost_transactions", "drain_timeout", "operation_timeout", "block_period", "max_failovers_per_day",
-            "max_rebuilds_per_day",
-            "fence_command", "stalled_after",
+            "max_rebuilds_per_day", "max_rebuilds_per_cause", "fence_command", "stalled_after",
         ],
         "rebuild": ["clone", "restart", "restart_timeout"],
     ]

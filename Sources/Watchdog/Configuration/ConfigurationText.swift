@@ -59,7 +59,9 @@ extension Configuration {
         drain_timeout = "60s"            # longest wait for what the replica has received to be applied
         block_period = "1h"              # after a failover no automatic one for so long; 'ack' lifts it, "0s" switches it off
         max_failovers_per_day = 3
-        max_rebuilds_per_day = 3         # a replica that breaks again after so many is left to you; 'ack' lifts it
+        max_rebuilds_per_day = 3         # a replica that breaks again after so many is left to you, and one whose copy fails so
+                                         # often; 'ack' lifts it
+        max_rebuilds_per_cause = 1       # the same, of one cause
         stalled_after = "0s"             # a primary whose writes hang for so long is replaced; "0s": reported only
         # fence_command = ["/usr/local/sbin/power-off"]   # makes sure that a server is off; gets its address, 0 means done
 
@@ -129,6 +131,7 @@ extension Configuration {
         add("block_period", quoted(safety.blockPeriod))
         add("max_failovers_per_day", String(safety.failoversPerDay))
         add("max_rebuilds_per_day", String(safety.rebuildsPerDay))
+        add("max_rebuilds_per_cause", String(safety.rebuildsPerCause))
         add("stalled_after", quoted(safety.stalledAfter))
         if !safety.fenceCommand.isEmpty { add("fence_command", quoted(safety.fenceCommand)) }
         lines += ["", "[rebuild]"]

@@ -116,6 +116,8 @@ extension ServerProbe {
             case "pause": control.paused = words[2] == "1"
             case "ack": control.acknowledged = UInt64(words[1]) ?? 0
             case "rebuilt": control.rebuildsToday = Int(words[1]) ?? 0
+            case let name where name.hasPrefix("cause:"):
+                control.rebuildCauses[String(name.dropFirst(6))] = Int(words[1]) ?? 0
             default: break
             }
         }

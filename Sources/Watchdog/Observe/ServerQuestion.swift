@@ -118,12 +118,17 @@ struct ServerQuestion {
                 \(newest(known)), \(newest("primary_uuid = @@server_uuid"))))
             """
     }
+    /// `name value active,...`, with `rebuilt COUNT 1` for all rebuilds that count, and `cause:NAME COUNT 1` for each cause.
     static let control = """
         (SELECT CONCAT_WS(',', GROUP_CONCAT(CONCAT_WS(' ', name, value, IF(until IS NULL OR until > NOW(6), 1, 0))),
-                CONCAT('rebuilt ', (SELECT COUNT(*) FROM repl_watchdog.control WHERE name LIKE 'rebuilt:%'
-                    AND at > NOW() - INTERVAL 1 DAY AND at > IFNULL((SELECT MAX(at) FROM repl_watchdog.control
-                        WHERE name = 'ack'), '1970-01-02')), ' 1'))
+                CONCAT('rebuilt ', (SELECT COUNT(*) FROM repl_watchdog.control WHERE \(recentRebuild)), ' 1'),
+                (SELECT GROUP_CONCAT(CONCAT('cause:', value, ' ', times, ' 1')) FROM (SELECT value, COUNT(*) AS times
+                    FROM repl_watchdog.control WHERE \(recentRebuild) GROUP BY value) AS causes))
             FROM repl_watchdog.control WHERE name IN ('pause', 'ack'))
+        """
+    private static let recentRebuild = """
+        name LIKE 'rebuilt:%' AND at > NOW() - INTERVAL 1 DAY
+            AND at > IFNULL((SELECT MAX(at) FROM repl_watchdog.control WHERE name = 'ack'), '1970-01-02')
         """
 
     /// The plain depth's: the newest row, and the newest that names this server.

@@ -10,7 +10,8 @@ extension Command {
         case persistClosed, enableSemiSync, requireNoFailover, requireMajority, liftOfflineMode
         case liftSuperReadOnly, liftReadOnly
         case requireNothingErrant, nameSource, disableSemiSync, startReplication, requireRoom, requireCopyable
-        case disableSemiSyncWhenAgreed, requireRebuildable, saveData, markForRebuild, copyData, removeMarker
+        case disableSemiSyncWhenAgreed, requireBroken, requireRebuildable, saveData, markForRebuild, copyData,
+            removeMarker
         case noteRebuild, reopenUnmarked
         case disableSemiSyncIfAgreed, enableSemiSyncIfOpen, disableSemiSyncIfClosed, persistClosedIfAllowed
         case runFenceCommand
@@ -63,6 +64,7 @@ extension Command {
         case .requireRoom: .requireRoom
         case .requireCopyable: .requireCopyable
         case .disableSemiSyncWhenAgreed: .disableSemiSyncWhenAgreed
+        case .requireBroken: .requireBroken
         case .requireRebuildable: .requireRebuildable
         case .saveData: .saveData
         case .markForRebuild: .markForRebuild

@@ -29,7 +29,7 @@ extension Command {
             return on(id)
         case .fenceWrites(let id), .clearStaleLedger(let id), .requireNoFailover(let id, _),
             .requireNothingErrant(let id, _), .nameSource(let id, _), .startReplication(let id, _),
-            .requireRebuildable(let id, _), .saveData(let id, _, _), .markForRebuild(let id, _),
+            .requireBroken(let id), .requireRebuildable(let id, _), .saveData(let id, _, _), .markForRebuild(let id, _),
             .copyData(let id, _, _), .removeMarker(let id, _), .reopenUnmarked(let id):
             return .other(id)
         case .disableSemiSyncIfAgreed(let id), .enableSemiSyncIfOpen(let id), .disableSemiSyncIfClosed(let id),

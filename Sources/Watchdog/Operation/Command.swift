@@ -91,6 +91,8 @@ package enum Command: Sendable, Hashable {
     case requireCopyable(ServerID, from: ServerID)
     /// Wait until a majority lets the primary go on without its replica, and disable semi-sync.
     case disableSemiSyncWhenAgreed(ServerID)
+    /// Started once more, the applier stops at the same transaction again, at an error by which the data differ.
+    case requireBroken(ServerID)
     /// The two are what they should be, and what is only here was not made by the source.
     case requireRebuildable(ServerID, from: ServerID)
     /// Dump and verify what it holds.
@@ -100,8 +102,8 @@ package enum Command: Sendable, Hashable {
     /// Replace its data by the source's: by clone, or by a dump.
     case copyData(ServerID, from: ServerID, epoch: UInt64)
     case removeMarker(ServerID, from: ServerID)
-    /// Put the rebuild on record, for `max_rebuilds_per_day`.
-    case noteRebuild(ServerID, on: ServerID, epoch: UInt64)
+    /// Put on record that a rebuild is begun, and why: those that fail count too.
+    case noteRebuild(ServerID, on: ServerID, epoch: UInt64, cause: String)
     /// Let a server that nothing was done to take writes again.
     case reopenUnmarked(ServerID)
 

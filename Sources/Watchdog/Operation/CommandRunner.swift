@@ -144,12 +144,14 @@ actor CommandRunner {
         case .requireRoom(let id): try await requireRoom(id)
         case .requireCopyable(let id, let source): try await requireCopyable(id, from: source)
         case .disableSemiSyncWhenAgreed: try await executor.disableSemiSyncByMajority(ledger, context.foreign)
+        case .requireBroken(let id): try await requireBroken(id)
         case .requireRebuildable(let id, let source): try await requireRebuildable(id, from: source)
         case .saveData(let id, let source, let epoch): try await saveData(id, from: source, epoch)
         case .markForRebuild(let id, _): try await markForRebuild(id)
         case .copyData(let id, let source, let epoch): try await copyData(id, from: source, epoch)
         case .removeMarker(let id, let source): try await removeMarker(id, from: source)
-        case .noteRebuild(let id, let primary, let epoch): await noteRebuild(of: id, on: primary, epoch)
+        case .noteRebuild(let id, let primary, let epoch, let cause):
+            await noteRebuild(of: id, on: primary, epoch, cause: cause)
         case .reopenUnmarked(let id): try await reopenUnmarked(id)
         case .disableSemiSyncIfAgreed, .enableSemiSyncIfOpen, .disableSemiSyncIfClosed, .persistClosedIfAllowed,
             .runFenceCommand:

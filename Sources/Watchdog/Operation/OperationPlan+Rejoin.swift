@@ -11,13 +11,25 @@ extension OperationPlan {
 
     /// Nothing is touched before there is room, before what would stop the copy was looked for, and before the data that
     /// is there was saved; from the mark on the server is half a copy until the mark goes.
-    static func rebuild(_ replica: ServerID, from primary: ServerID, _ context: OperationContext) -> OperationPlan {
+    static func rebuild(
+        _ replica: ServerID, from primary: ServerID, why: RebuildReason, _ context: OperationContext
+    ) -> OperationPlan {
         let (epoch, isQuorum) = (context.epoch, context.rules != nil)
         var commands: [Command] = [.requireRoom(replica), .requireCopyable(replica, from: primary)]
         if isQuorum { commands.append(.disableSemiSyncWhenAgreed(primary)) }
         commands += [
-            .lockServer(replica), .fenceWrites(replica), .stopReplication(replica),
-            .requireRebuildable(replica, from: primary), .saveData(replica, from: primary, epoch: epoch),
+            .lockServer(replica), .fenceWrites(replica),
+        ]
+        if case .replicationBroken = why { commands.append(.requireBroken(replica)) }
+        commands += [
+            .stopReplication(replica), .requireRebuildable(replica, from: primary),
+            .saveData(replica, from: primary, epoch: epoch),
+        ]
+        if isQuorum {
+            let cause = why.cause(replica, context.seen.facts(replica), from: context.seen.facts(primary))
+            commands.append(.noteRebuild(replica, on: primary, epoch: epoch, cause: cause))
+        }
+        commands += [
             .markForRebuild(replica, epoch: epoch), .resetChannel(replica),
             .copyData(replica, from: primary, epoch: epoch), .nameSource(replica, from: primary),
         ]
@@ -26,7 +38,6 @@ extension OperationPlan {
             .startReplication(replica, insisting: false), .removeMarker(replica, from: primary),
             .unlockServer(replica),
         ]
-        if isQuorum { commands.append(.noteRebuild(replica, on: primary, epoch: epoch)) }
         // In router-led mode the server may have taken writes, and must do so again if nothing comes of it.
         let reopens = !isQuorum && context.ledger?.kind == .recover
         return OperationPlan(commands, onFailure: reopens ? [.reopenUnmarked(replica)] : [], isLong: true)

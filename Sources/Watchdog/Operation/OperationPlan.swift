@@ -40,7 +40,8 @@ package struct OperationPlan: Sendable, Hashable {
         case .promoteWithoutSource(let id, let reason): self = Self.promotion(of: id, reason: reason, context)
         case .open(let id): self = Self.opening(id, context)
         case .resume(let replica, let primary): self = Self.resumption(of: replica, from: primary, context)
-        case .rebuild(let replica, let primary, _): self = Self.rebuild(replica, from: primary, context)
+        case .rebuild(let replica, let primary, let why):
+            self = Self.rebuild(replica, from: primary, why: why, context)
         case .terminate(_, let keepClosed): self = Self.end(keepClosed: keepClosed, context)
         case .abort: self = Self.rollBack(context)
         case .disableSemiSync(let id): self.init([.disableSemiSyncIfAgreed(id)])

@@ -72,28 +72,36 @@ extension QuorumPolicy {
         case .disconnected(let error)? where other.rebuilding == nil:
             return (nil, .held(.sourceUnreachable(replica, from: primary, error: error)))
         default:
-            if let hold = rebuildHeldBy(assessment, primary) { return (nil, .held(hold)) }
+            if let hold = rebuildHeldBy(assessment, primary) ?? startHeldBy(assessment, primary) {
+                return (nil, .held(hold))
+            }
             return (.recover(primary), nil)
         }
     }
 
-    /// Why the replica is not rebuilt, if only a rebuild could bring it back. Half a copy is always made whole. Asked before
-    /// an operation is begun, and again in it: what it has found out since may be what forbids it.
+    /// Why the replica is not rebuilt, if only a rebuild could bring it back. Half a copy is made whole, but not for ever.
+    /// Asked before an operation is begun, and again in it: what it has found out since may be what forbids it.
     func rebuildHeldBy(_ assessment: Assessment, _ primary: ServerID) -> Hold? {
         let replica = primary.other
-        guard let source = assessment.facts(primary), let other = assessment.facts(replica), other.rebuilding == nil,
+        guard let source = assessment.facts(primary), let other = assessment.facts(replica),
             let why = RebuildReason(other, from: source, primary: primary)
         else { return nil }
+        let control = source.quorum?.control ?? Control()
+        let times = control.rebuildCauses[why.cause(replica, other, from: source)] ?? 0
+        guard other.rebuilding == nil else {
+            // The first try is counted by what it was begun for.
+            return times + 1 < max(2, rules.rebuildsPerDay) ? nil : .copyFails(replica, of: primary, times: times + 1)
+        }
         // Nothing is on its way any more, or the next look finds it there: what the primary lacks is lost there, and a
         // rebuild would end it.
         let lost = other.executed.lost(by: source.executed, of: source.uuid)
         guard lost.isEmpty else { return .lostByPrimary(lost, primary: primary, error: why.text) }
-        if source.quorum?.control.paused == true { return .paused }
+        if control.paused { return .paused }
+        guard times < rules.rebuildsPerCause else { return .rebuiltTooOften(replica, times: times, error: why.text) }
         // Whatever else brought it here is over with the rebuild.
         guard case .replicationBroken = why else { return nil }
-        let rebuilds = source.quorum?.control.rebuildsToday ?? 0
-        return rebuilds < rules.rebuildsPerDay
-            ? nil : .rebuiltTooOften(replica, times: rebuilds, error: why.text)
+        return control.rebuildsToday < rules.rebuildsPerDay
+            ? nil : .rebuiltTooOften(replica, times: control.rebuildsToday, error: why.text)
     }
 
     /// A primary that was restarted is opened again unless somebody may be replacing it.

@@ -255,7 +255,7 @@ extension QuorumPolicy {
         }
         if facts.rebuilding == nil, !facts.superReadOnly { return .fence(replica) }
         if let step = RouterLedPolicy.bringBack(assessment.observation.seen, ledger, primary: ledger.server) {
-            if case .rebuild = step, let hold = rebuildHeldBy(assessment, ledger.server) { return .abort(.held(hold)) }
+            if let hold = holdOn(step, assessment, ledger.server) { return .abort(.held(hold)) }
             return step
         }
         return ledger.masterDone ? finish(assessment, ledger) : .confirmMaster

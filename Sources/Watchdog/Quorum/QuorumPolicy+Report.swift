@@ -13,6 +13,7 @@ extension QuorumRules {
             drainTimeout: configuration.safety.drainTimeout.milliseconds)
         stalledAfter = configuration.safety.stalledAfter.milliseconds
         rebuildsPerDay = configuration.safety.rebuildsPerDay
+        rebuildsPerCause = configuration.safety.rebuildsPerCause
     }
 }
 

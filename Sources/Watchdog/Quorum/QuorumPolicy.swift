@@ -19,6 +19,7 @@ package struct QuorumPolicy: Sendable {
     /// The primary's own transactions that its replica was seen to hold, whether the primary was seen to have them or not.
     package private(set) var copied = CopiedTransactions()
     var timers = OperationTimers()
+    var applierStops = PerServer<ApplierStops>()
     private var lists = ListWatch()
     /// A process of the replica that has been seen, and what the primary had executed after that.
     private var catchingUp: (started: Int64, wanted: GTIDSet?)?
@@ -95,6 +96,7 @@ package struct QuorumPolicy: Sendable {
         copied.note(observation.seen, primary: durable.primary, uuids: durable.uuids)
         durable.foreign = lists.after(observation, durable.foreign, own: rules.agents)
         track(observation)
+        noteStops(observation)
         endPromise(observation)
         let assessment = Assessment(observation, self)
         noteSync(assessment)
@@ -348,8 +350,7 @@ package struct QuorumPolicy: Sendable {
         guard let ledger = assessment.ledger, ledger.server == primary, ledger.kind == .recover,
             ledger.master?.alive == true, let replica = assessment.facts(primary.other)
         else { return false }
-        if case .broken? = replica.channels.first?.health { return true }
-        return replica.rebuilding != nil
+        return replica.rebuilding != nil || replica.channels.first?.dataDiffer == true
     }
 
     /// Whether a replica's receiver has been seen to hear from its source a short while ago.

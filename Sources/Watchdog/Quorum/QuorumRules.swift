@@ -33,6 +33,8 @@ package struct QuorumRules: Sendable, Hashable {
     package var failoversPerDay: Int
     /// Rebuilds of the replica within a day after which the next one waits for an operator.
     package var rebuildsPerDay = 1_000
+    /// The same, of one cause.
+    package var rebuildsPerCause = 1_000
     package var maxLost: UInt64
     /// The operator's word that a router stops when its agent does.
     package var bound: Bool

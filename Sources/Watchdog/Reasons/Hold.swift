@@ -17,9 +17,15 @@ package enum Hold: Sendable, Hashable {
     case openReplica(ServerID, primary: ServerID)
     case paused
     case sourceUnreachable(ServerID, from: ServerID, error: String)
+    /// The source does not send what it was asked for, and has purged nothing that is missing.
+    case refusedBySource(ServerID, by: ServerID, error: String)
+    /// The applier stops at what no rebuild would mend.
+    case applierStops(ServerID, error: String)
     /// The replica holds what the primary itself made and has lost.
     case lostByPrimary(GTIDSet, primary: ServerID, error: String)
     case rebuiltTooOften(ServerID, times: Int, error: String)
+    /// The copy that is to replace half a copy does not come to its end.
+    case copyFails(ServerID, of: ServerID, times: Int)
 }
 
 extension Hold {
@@ -36,8 +42,11 @@ extension Hold {
         case .openReplica: .openReplica
         case .paused: .paused
         case .sourceUnreachable: .sourceUnreachable
+        case .refusedBySource: .sourceRefuses
+        case .applierStops: .applierStops
         case .lostByPrimary: .lostByPrimary
         case .rebuiltTooOften: .rebuiltTooOften
+        case .copyFails: .copyFails
         }
     }
 
@@ -58,11 +67,21 @@ extension Hold {
         case .openReplica(let id, let primary): "\(id) is not closed, and no majority of agents sees \(primary)"
         case .paused: "paused by an operator"
         case .sourceUnreachable(let id, let source, let error): "\(id) does not reach \(source): \(error)"
+        case .refusedBySource(let id, let source, let error):
+            "\(source) does not send to \(id) what it asks for (\(error)), and has purged nothing that \(id) lacks, so it is not "
+                + "rebuilt: look for a second replica with its server_uuid or server_id, for max_allowed_packet on both, for "
+                + "a damaged binary log; then START REPLICA on \(id)"
+        case .applierStops(let id, let error):
+            "replication on \(id) stops at what no rebuild is known to mend (\(error)): end the cause; it is started again, at "
+                + "pauses of up to a minute"
         case .lostByPrimary(let set, let primary, let error):
             "\(primary.other) holds \(set), which \(primary) made and has lost (\(error)): decide which server is right"
         case .rebuiltTooOften(let id, let times, let error):
-            "\(id) was rebuilt \(times) times within a day and is broken again (\(error)): end the cause, then 'ack' lets "
-                + "the agents rebuild it once more"
+            "\(id) was rebuilt \(times == 1 ? "once" : "\(times) times") within a day and needs it again (\(error)): end the "
+                + "cause, then 'ack' lets the agents rebuild it once more"
+        case .copyFails(let id, let source, let times):
+            "\(id) is half a copy of \(source), and \(times) copies within a day have failed: the agents' logs say at what; end "
+                + "the cause, then 'ack' lets them try again"
         }
     }
 }

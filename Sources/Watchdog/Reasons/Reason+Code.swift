@@ -44,7 +44,10 @@ extension Reason {
         case openReplica = "open-replica"
         case primaryOffline = "primary-offline"
         case sourceUnreachable = "source-unreachable"
+        case sourceRefuses = "source-refuses"
+        case applierStops = "applier-stops"
         case rebuiltTooOften = "rebuilt-too-often"
+        case copyFails = "copy-fails"
 
         // What a switchover waits for
         case replicationStopped = "replication-stopped"

@@ -4,7 +4,7 @@ import MySQLWire
 package enum RebuildReason: Sendable, Hashable {
     /// An earlier rebuild did not come to its end.
     case unfinishedCopy(source: String)
-    /// The receiver or the applier has stopped at an error that starting again does not mend.
+    /// The applier has stopped at an error that starting again does not mend: the data differ.
     case replicationBroken(String)
     /// It holds transactions that the primary lacks.
     case errant(GTIDSet, primary: ServerID)
@@ -37,15 +37,26 @@ extension RebuildReason {
             self = .unfinishedCopy(source: marker.source)
             return
         }
-        switch replica.channels.first?.health {
-        // Also where the source has purged nothing that is missing: one that had lost its last transactions, refused its
-        // replica for having them, and has made others by the same GTIDs since, would not be refused any more.
-        case .broken(let error)?: self = .replicationBroken(error)
+        // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether it is
+        // lost.
+        let channel = replica.channels.first
+        let purged = source.purged.subtracting(replica.executed)
+        switch channel?.health {
+        // The plan starts the applier once more before anything is touched (`requireBroken`).
+        case .broken(let error)? where channel?.dataDiffer == true: self = .replicationBroken(error)
+        case .broken(let error)? where channel?.isRefused == true:
+            // What is received and not applied yet is not missing.
+            let missing = purged.subtracting(channel?.retrieved ?? GTIDSet())
+            if !missing.isEmpty {
+                self = .purged(missing, primary: primary)
+            } else if !replica.executed.lost(by: source.executed, of: source.uuid).isEmpty {
+                // Refused for having more than its source; nothing is done to it while that is so.
+                self = .replicationBroken(error)
+            } else {
+                return nil
+            }
         case .running?, .disconnected?: return nil
-        case .stopped?, .interrupted?, nil:
-            // What the primary itself made may wait there for an acknowledgement: the source says at the connect whether
-            // it is lost.
-            let purged = source.purged.subtracting(replica.executed)
+        case .stopped?, .interrupted?, .broken?, nil:
             if !replica.executed.errant(beside: source.executed, of: source.uuid).isEmpty {
                 self = .errant(replica.executed.subtracting(source.executed), primary: primary)
             } else if !purged.isEmpty {
@@ -53,6 +64,17 @@ extension RebuildReason {
             } else {
                 return nil
             }
+        }
+    }
+
+    /// By what rebuilds are counted: those of one cause since the primary became one are the same trouble again.
+    package func cause(_ replica: ServerID, _ facts: ServerFacts?, from source: ServerFacts?) -> String {
+        let reign = source?.promotion?.epoch ?? 0
+        switch self {
+        case .unfinishedCopy: return "\(replica).\(code.rawValue)"
+        case .replicationBroken:
+            return "\(replica).\(code.rawValue).\(facts?.channels.first?.applierErrno ?? 0).\(reign)"
+        case .errant, .purged: return "\(replica).\(code.rawValue).\(reign)"
         }
     }
 }

@@ -107,8 +107,8 @@ extension CommandRunner {
         }
     }
 
-    /// Beside what operators asked for: a replica whose rebuilds do not help is not rebuilt for ever.
-    func noteRebuild(of replica: ServerID, on primary: ServerID, _ epoch: UInt64) async {
+    /// Beside what operators asked for: a replica whose rebuilds do not help, or do not end, is not rebuilt for ever.
+    func noteRebuild(of replica: ServerID, on primary: ServerID, _ epoch: UInt64, cause: String) async {
         let what = "note the rebuild of \(name(replica))"
         do {
             try await executor.withSession(primary, what) { session async throws(AgentError) in
@@ -120,7 +120,7 @@ extension CommandRunner {
                     try await session.run(
                         """
                         REPLACE INTO repl_watchdog.control (name, value)
-                        VALUES ('rebuilt:\(epoch):\(rebuild.number)', \(SQLText.literal(name(replica))))
+                        VALUES ('rebuilt:\(epoch):\(rebuild.number)', \(SQLText.literal(cause)))
                         """, what)
                 }
             }

@@ -46,43 +46,4 @@ extension CommandRunner {
             try await executor.disableSemiSyncOnReplica(session)
         }
     }
-
-    /// How long an applier that was interrupted is left alone before it is started again.
-    private static let startPauses: [Duration] = [.seconds(1), .seconds(2), .seconds(4)]
-
-    /// Insisting, it starts an applier again that is interrupted by what passes: a lock, a full disk, a thread that was
-    /// killed. Nothing is wrong with the data then, so nothing that a rebuild would mend.
-    func startReplication(_ id: ServerID, insisting: Bool) async throws(AgentError) {
-        let session = try session(id)
-        for pause in Self.startPauses + [.zero] {
-            try await executor.onServer(purpose) { () async throws(MySQLError) in
-                try await session.run(session.dialect.start, purpose)
-            }
-            guard case .interrupted(let why)? = try await awaitReplication(session), insisting else { return }
-            logger.log(.applierInterrupted, ["server": "\(name(id))", "error": "\(why)"])
-            guard pause > .zero else {
-                throw AgentError(
-                    .refused,
-                    "\(purpose): \(why); it was started \(Self.startPauses.count + 1) times: end the cause, it is "
-                        + "started again, and no rebuild would mend it")
-            }
-            do { try await Task.sleep(for: pause) } catch { throw AgentError(.timeout, "\(purpose): cancelled") }
-        }
-    }
-
-    /// Waits until replication runs or has failed; the next look tells which.
-    private func awaitReplication(_ session: ServerSession) async throws(AgentError) -> ReplicationChannel.Health? {
-        let deadline = Deadline.after(.seconds(20))
-        while !deadline.hasPassed {
-            let health = try await executor.onServer(purpose) { () async throws(MySQLError) in
-                try await session.run(session.dialect.status, purpose).rows.first.map(ReplicationChannel.init)?.health
-            }
-            switch health {
-            case .running?, .broken?, .interrupted?: return health
-            case .disconnected?, .stopped?, nil: break
-            }
-            do { try await Task.sleep(for: .milliseconds(100)) } catch { return nil }
-        }
-        return nil
-    }
 }

@@ -269,13 +269,18 @@ package struct RouterLedPolicy: Sendable {
         if let why = RebuildReason(facts, from: source, primary: primary) {
             return .rebuild(replica, from: primary, why: why)
         }
-        switch facts.channels.first?.health {
-        case .running?: return nil
-        case .disconnected(let error)?:
+        let channel = facts.channels.first
+        func unreached(_ error: String) -> Step {
             if ledger.kind == .recover, (ledger.begun?.age ?? 0) > confirmGrace {
                 return .abort(.because(.sourceUnreachable(replica, from: primary, error: error)))
             }
             return .wait(.until(.replication(on: replica, from: primary, error: error)))
+        }
+        switch channel?.health {
+        case .running?: return nil
+        case .disconnected(let error)?: return unreached(error)
+        // Started again it might replicate on top of other data.
+        case .broken(let error)? where channel?.isRefused == true: return unreached(error)
         case .stopped?, .interrupted?, .broken?, nil: return .resume(replica, from: primary)
         }
     }

@@ -22,7 +22,10 @@ public final class HostCluster: Sendable {
             }
         }
         /// Lines for the configuration's [safety] table.
-        public var safety = ["block_period = \"0s\"", "max_failovers_per_day = 1000", "max_rebuilds_per_day = 1000"]
+        public var safety = [
+            "block_period = \"0s\"", "max_failovers_per_day = 1000", "max_rebuilds_per_day = 1000",
+            "max_rebuilds_per_cause = 1000",
+        ]
         /// Further options of both servers.
         public var serverOptions: [String] = []
         /// Further options of the agents' command line.

@@ -230,6 +230,7 @@ extension ModelCluster {
                 !replicates || !server.facts.channels.isEmpty
             else { return true }
             open(id)
+        case .requireBroken: return server.facts.channels.first?.dataDiffer == true
         case .requireRebuildable(_, let primary), .saveData(_, let primary, _), .copyData(_, let primary, _):
             return rebuild(command, index, id, from: primary)
         case .markForRebuild:

@@ -9,6 +9,7 @@ extension RouterLedHistories {
         // What the model does not have. Each is tried on real servers.
         .wakeEvents: "the model has no events (S87 has them)",
         .requireRoom: "the model's copies always fit (RecoverTests)",
+        .requireBroken: "the model's appliers stop at the same again (ChannelTests)",
         .requireCopyable: "the model's copies always fit (RefusalTests)",
 
         // What comes by itself.
