@@ -29,14 +29,8 @@ import Testing
             b.variables = good
             b.channels = [.init(autoPosition: true, heartbeat: 1)]
             for path in [\House.a, \House.b] {
-                self[keyPath: path].privileges = [
-                    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "RELOAD", "PROCESS", "REFERENCES",
-                    "INDEX",
-                    "ALTER", "SHOW DATABASES", "LOCK TABLES", "EXECUTE", "REPLICATION SLAVE", "REPLICATION CLIENT",
-                    "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE USER", "EVENT", "TRIGGER",
-                    "BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN",
-                    "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "XA_RECOVER_ADMIN",
-                ]
+                let facts = self[keyPath: path].facts
+                self[keyPath: path].privileges = Set(CheckServer.privileges(facts.version, clone: true))
                 self[keyPath: path].replicationHosts = ["%"]
             }
         }
@@ -136,6 +130,26 @@ import Testing
         Fault(.critical, "'watchdog' lacks RELOAD, BACKUP_ADMIN", "GRANT ALL PRIVILEGES ON *.* TO 'watchdog'") {
             $0.a.privileges.subtract(["RELOAD", "BACKUP_ADMIN"])
         },
+        Fault(.critical, "'watchdog' lacks PERSIST_RO_VARIABLES_ADMIN", "GRANT ALL PRIVILEGES") {
+            $0.a.privileges.remove("PERSIST_RO_VARIABLES_ADMIN")
+        },
+        Fault(.critical, "'watchdog' lacks SET_USER_ID", "GRANT ALL PRIVILEGES") {
+            $0.a.facts.version = ServerVersion("8.0.36")
+            $0.b.facts.version = ServerVersion("8.0.36")
+            $0.b.privileges.insert("SET_USER_ID")
+        },
+        Fault(.critical, "'watchdog' lacks GRANT OPTION", "WITH GRANT OPTION") {
+            $0.a.privileges.remove("GRANT OPTION")
+        },
+        Fault(
+            .critical, "accounts hold FILE, SHUTDOWN, which 'watchdog' cannot give: a rebuild", "GRANT ALL PRIVILEGES"
+        ) {
+            $0.a.heldPrivileges = ["SELECT", "FILE", "SHUTDOWN"]
+        },
+        Fault(.critical, "'watchdog' lacks CLONE_ADMIN", "GRANT ALL PRIVILEGES") {
+            $0.configuration.rebuild.clone = true
+            $0.a.privileges.remove("CLONE_ADMIN")
+        },
         Fault(.warning, "lacks RELOAD, unless by a role", "GRANT ALL") {
             $0.a.privileges.remove("RELOAD")
             $0.a.hasRoles = true
@@ -228,6 +242,16 @@ import Testing
         #expect(house.report.exitStatus == 0, "\(house.report.text())")
         house.host.strategy = "first-available"
         #expect(house.report.text().hasPrefix("critical  router: "), "\(house.report.text())")
+    }
+
+    @Test func noMoreIsWantedThanThereIs() {
+        func names(_ version: String, clone: Bool = false) -> Set<String> {
+            Set(CheckServer.privileges(ServerVersion(version), clone: clone))
+        }
+        #expect(names("5.7.44").allSatisfy { !$0.contains("_") })
+        #expect(!names("8.0.15").contains("SYSTEM_USER") && names("8.0.16").contains("SYSTEM_USER"))
+        #expect(names("8.1.0").contains("SET_USER_ID") && !names("8.2.0").contains("SET_USER_ID"))
+        #expect(names("9.7.0", clone: true).subtracting(names("9.7.0")) == ["CLONE_ADMIN"])
     }
 
     @Test func oneDocumentForMachines() {

@@ -84,30 +84,52 @@ struct CheckServer {
 
     // MARK: Accounts
 
+    /// What the statements of the agents need, of a rebuild by dump or clone as well.
     /// https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html
-    private static let privileges = [
-        "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "RELOAD", "PROCESS", "REFERENCES", "INDEX", "ALTER",
-        "SHOW DATABASES", "LOCK TABLES", "EXECUTE", "REPLICATION SLAVE", "REPLICATION CLIENT", "CREATE VIEW",
-        "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE USER", "EVENT", "TRIGGER",
-    ]
-    private static let dynamicPrivileges = [
-        "BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN", "SESSION_VARIABLES_ADMIN",
-        "SYSTEM_VARIABLES_ADMIN", "XA_RECOVER_ADMIN",
-    ]
+    static func privileges(_ version: ServerVersion, clone: Bool) -> [String] {
+        var names = [
+            "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "RELOAD", "PROCESS", "REFERENCES", "INDEX",
+            "ALTER",
+            "SHOW DATABASES", "CREATE TEMPORARY TABLES", "LOCK TABLES", "EXECUTE", "REPLICATION SLAVE",
+            "REPLICATION CLIENT", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE USER", "EVENT",
+            "TRIGGER", "GRANT OPTION",
+        ]
+        guard version.isMySQL(atLeast: 8, 0, 0) else { return names }
+        names += [
+            "BACKUP_ADMIN", "CONNECTION_ADMIN",
+            // SET PERSIST_ONLY: a primary that was opened starts closed.
+            "PERSIST_RO_VARIABLES_ADMIN",
+            "REPLICATION_SLAVE_ADMIN", "ROLE_ADMIN", "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN",
+            "XA_RECOVER_ADMIN",
+        ]
+        // Views, routines, triggers and events are made for whoever made them, though he may be gone; events are switched on
+        // for theirs.
+        names += version.isMySQL(atLeast: 8, 2) ? ["SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER"] : ["SET_USER_ID"]
+        // Sessions of accounts that have it are ended by nobody else, and a rebuild replaces those accounts.
+        if version.isMySQL(atLeast: 8, 0, 16) { names.append("SYSTEM_USER") }
+        if clone, version.isMySQL(atLeast: 8, 0, 17) { names.append("CLONE_ADMIN") }
+        return names
+    }
 
     private func access() -> [Finding] {
-        let wanted =
-            Self.privileges + (settings.facts.version.isMySQL(atLeast: 8, 0, 0) ? Self.dynamicPrivileges : [])
+        let wanted = Self.privileges(settings.facts.version, clone: configuration.rebuild.clone)
         let missing = wanted.filter { !settings.privileges.contains($0) }
         let user = configuration.credentials.user
-        guard !missing.isEmpty else { return [finding(.ok, "'\(user)' may do what the agent does")] }
-        let by = settings.hasRoles ? ", unless by a role" : ""
-        return [
-            finding(
-                settings.hasRoles ? .warning : .critical,
-                "'\(user)' lacks \(missing.joined(separator: ", "))\(by)",
-                "GRANT ALL PRIVILEGES ON *.* TO '\(user)'@'%' WITH GRANT OPTION;")
-        ]
+        let (level, by) = settings.hasRoles ? (Finding.Level.warning, ", unless by a role") : (.critical, "")
+        let remedy = "GRANT ALL PRIVILEGES ON *.* TO '\(user)'@'%' WITH GRANT OPTION;"
+        var found: [Finding] = []
+        if !missing.isEmpty {
+            found.append(finding(level, "'\(user)' lacks \(missing.joined(separator: ", "))\(by)", remedy))
+        }
+        let beyond = settings.heldPrivileges.subtracting(settings.privileges).subtracting(wanted).sorted()
+        if !beyond.isEmpty {
+            found.append(
+                finding(
+                    level,
+                    "accounts hold \(beyond.joined(separator: ", ")), which '\(user)' cannot give\(by): a rebuild by dump takes "
+                        + "that from them", remedy))
+        }
+        return group(found, "'\(user)' may do what the agent does")
     }
 
     private func account() -> [Finding] {

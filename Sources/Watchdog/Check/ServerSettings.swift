@@ -5,8 +5,10 @@ struct ServerSettings: Sendable {
     var facts: ServerFacts
     /// Global variables by their name in lower case.
     var variables: [String: String] = [:]
-    /// What the agent's account may do everywhere, in upper case.
+    /// What the agent's account may do everywhere, in upper case; GRANT OPTION where it may give all of that.
     var privileges: Set<String> = []
+    /// What any account may do everywhere.
+    var heldPrivileges: Set<String> = []
     /// The agent's account has roles, whose privileges are not among those.
     var hasRoles = false
     /// The hosts for which the replication account is there and may replicate.
@@ -78,13 +80,24 @@ struct ServerSettingsProbe {
     }
 
     private func readAccounts(_ settings: inout ServerSettings, _ asking: Asking) async throws(MySQLError) {
-        settings.privileges = Set(
+        let own = try await asking.rows(
+            """
+            SELECT privilege_type AS privilege_type, is_grantable AS is_grantable FROM information_schema.user_privileges
+            WHERE grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
+                QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))
+            """, "read the agent's own privileges")
+        settings.privileges = Set(own.compactMap { $0.string("privilege_type")?.uppercased() })
+        if !own.isEmpty, own.allSatisfy({ $0.string("is_grantable") == "YES" }) {
+            settings.privileges.insert("GRANT OPTION")
+        }
+        // The server's own accounts are in no dump.
+        settings.heldPrivileges = Set(
             try await asking.rows(
                 """
-                SELECT privilege_type AS privilege_type FROM information_schema.user_privileges
-                WHERE grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@',
-                    QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))
-                """, "read the agent's own privileges"
+                SELECT DISTINCT privilege_type AS privilege_type FROM information_schema.user_privileges
+                WHERE grantee NOT IN ('\\'mysql.sys\\'@\\'localhost\\'', '\\'mysql.session\\'@\\'localhost\\'',
+                    '\\'mysql.infoschema\\'@\\'localhost\\'') AND privilege_type <> 'USAGE'
+                """, "read what accounts may do"
             ).compactMap { $0.string("privilege_type")?.uppercased() })
         if settings.facts.version.isMySQL(atLeast: 8, 0, 0) {
             let roles = try await asking.rows("SELECT CURRENT_ROLE() AS roles", "read the agent's own roles")
