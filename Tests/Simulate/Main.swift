@@ -114,7 +114,7 @@ struct Simulate {
         if let finding = result.findings.first {
             return "noticed in history \(result.histories), seed \(finding.seed): \(finding.violation)"
         }
-        if result.promotions * 4 < usual.promotions * 3 {
+        if result.promotions * 10 < usual.promotions * 7 {
             return "noticed: \(result.promotions) promotions instead of \(usual.promotions)"
         }
         if result.planned * 10 < usual.planned * 3 {

@@ -24,6 +24,10 @@ extension Histories {
         // What comes later by itself.
         ([.startApplier, .awaitRelayLog, .catchUp], "the next look waits for the same"),
         ([.releaseOperationLock], "the session ends in the same plan, and its lock with it"),
+        (
+            [.leave],
+            "the loop gives its part up when nothing is left to do; missed in one of some thousand histories (seed 1447)"
+        ),
         ([.allowRecord, .liftSuperReadOnly], "the ledger's first row has switched super_read_only off already"),
         (
             [.forbidLedgerWrites, .clearStaleLedger, .closeServer, .resumeReplication],

@@ -134,7 +134,8 @@ struct Plan {
 
     private static func faults(_ dice: inout Dice, _ agents: Int, _ style: Style) -> [Fault] {
         var faults: [Fault] = []
-        let at = dice.within(3_700...5_000)
+        // Some begin while the agents still open the first primary, most when they know what its replica has.
+        let at = dice.chance(30) ? dice.within(1_200...2_500) : dice.within(3_700...5_000)
         func add(_ kind: Fault.Kind, _ from: Int64, _ lasts: Int64) {
             faults.append(Fault(kind: kind, at: from, lasts: lasts))
         }
@@ -206,9 +207,13 @@ struct Plan {
             let stays = dice.pick(agents)
             let moves = (stays + 1 + dice.pick(agents - 1)) % agents
             let before = dice.within(9_000...18_000)
-            add(.partition([0, 2 + stays]), at, before)
-            add(.lostDisk(moves), at + before - dice.within(50...2_500), dice.within(100...4_000))
-            add(.partition([0, 2 + stays, 2 + moves]), at + before, dice.within(8_000...16_000))
+            // A primary that was made one has it on record, and tells it to whoever asks.
+            let isRecorded = dice.chance(60)
+            if isRecorded { add(.switchover, 3_800, 3_000) }
+            let (old, begins) = isRecorded ? (1, 9_000 + dice.within(0...1_000)) : (0, at)
+            add(.partition([old, 2 + stays]), begins, before)
+            add(.lostDisk(moves), begins + before - dice.within(50...2_500), dice.within(100...4_000))
+            add(.partition([old, 2 + stays, 2 + moves]), begins + before, dice.within(8_000...16_000))
         case .twoCrashes:
             add(.slowApplier, at - 1_500, dice.within(1_500...5_000))
             let crash = at + dice.within(-1_200...1_500)

@@ -192,18 +192,22 @@ import Testing
 
     /// What it had received and not applied went with its process, and the primary that has it is gone.
     @Test func aReplicaThatWasStartedAnewMayLackWhatItHasAcknowledged() {
+        var said = ""
         func loss(started: Int64, keeps: Bool = false) -> Bool? {
             var scene = QuorumPolicyTests.Scene()
             _ = scene.look()
             scene.a = .downHard("refused")
             scene.b = Self.replica(started: started, keeps: keeps)
             for _ in 0..<3 { _ = scene.look() }
-            return scene.explain()[.loss]?.holds
+            let condition = scene.explain()[.loss]
+            said = condition?.text ?? ""
+            return condition?.holds
         }
         #expect(loss(started: 100) == true)
         // Two clocks' seconds.
         #expect(loss(started: 98) == true && loss(started: 102) == true)
         #expect(loss(started: 103) == false)
+        #expect(said.contains("was started anew"))
         #expect(loss(started: 103, keeps: true) == true)
     }
 

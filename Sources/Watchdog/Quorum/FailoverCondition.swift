@@ -120,18 +120,21 @@ extension QuorumPolicy {
     private func loss(_ assessment: Assessment, _ replica: ServerFacts) -> FailoverCondition {
         let arrived = replica.channels.reduce(replica.executed) { $0.union($1.retrieved) }
         return loss(
-            missing: durable.executed.subtracting(arrived), sync: isSynced(replica),
+            missing: durable.executed.subtracting(arrived), sync: durable.sync, lives: isSynced(replica),
             accepted: replica.quorum?.lossAccepted == true)
     }
 
-    func loss(missing: GTIDSet, sync: Bool, accepted: Bool) -> FailoverCondition {
-        if missing.isEmpty, sync {
+    /// - Parameter lives: the replica's process is the one that has acknowledged, or what it received has outlived that.
+    func loss(missing: GTIDSet, sync: Bool, lives: Bool, accepted: Bool) -> FailoverCondition {
+        if missing.isEmpty, sync, lives {
             return FailoverCondition(
                 code: .loss, holds: true, text: "replication was semi-synchronous: nothing acknowledged is lost")
         }
         let what =
             missing.isEmpty
-            ? "replication was asynchronous: what was committed since the last look may be lost"
+            ? sync
+                ? "the replica was started anew since it acknowledged: what it had received and not applied may be lost"
+                : "replication was asynchronous: what was committed since the last look may be lost"
             : "\(missing.count) transactions are known to be lost: \(missing)"
         let allowed = rules.maxLost > 0 && missing.count <= rules.maxLost
         return FailoverCondition(

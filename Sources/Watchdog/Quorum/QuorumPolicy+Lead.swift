@@ -99,7 +99,8 @@ extension QuorumPolicy {
         let left = new.channels[0].retrieved.subtracting(new.executed)
         if !left.isEmpty { return apply(assessment, master, new, target, left) }
         let condition = loss(
-            missing: witnessed(ledger, master).subtracting(new.executed), sync: isSynced(new) && synced(ledger, master),
+            missing: witnessed(ledger, master).subtracting(new.executed), sync: synced(ledger, master),
+            lives: isSynced(new),
             accepted: new.quorum?.lossAccepted == true)
         guard condition.holds else {
             refusal = condition.text

@@ -209,14 +209,15 @@ package struct QuorumPolicy: Sendable {
     /// Rows of its own in a failover attempt say that it has promised, and what was on disk is gone.
     private mutating func recallPromise(_ id: ServerID, _ facts: ServerFacts) {
         guard Ledger.failoverAttempt(facts.ledger, on: id, after: durable.epoch) != nil else { return }
-        let own = rules.agents[rules.own]
-        let epochs = (facts.ledger ?? []).filter { row in
+        var epoch = max(durable.epoch, durable.promise?.epoch ?? 0)
+        let known = epoch
+        for row in facts.ledger ?? [] where row.agent == rules.name {
             switch row.signal {
-            case .mast, .folo: row.agent == own && row.epoch > durable.epoch
-            case .scan, .maok, .fook, .targ, .oper: false
+            case .mast, .folo: epoch = max(epoch, row.epoch)
+            case .scan, .maok, .fook, .targ, .oper: break
             }
-        }.map(\.epoch)
-        guard let epoch = epochs.max(), epoch > durable.promise?.epoch ?? 0 else { return }
+        }
+        guard epoch > known else { return }
         durable.promise = DurableState.Promise(epoch: epoch, on: id)
     }
 

@@ -25,6 +25,22 @@ extension Fault {
             try await context.refused(["failover", "--timeout", "3s"], on: host)
             try await context.primary.start()
         },
+        Fault(
+            "S30b", "both die while the agents do not look; the replica is back first, without its relay log", .stays,
+            replication: .semiSynchronous
+        ) { context in
+            for backend in context.cluster.backends { backend.freezeAgent() }
+            try await context.behind {
+                context.begin()
+                await context.replica.kill()
+            }
+            await context.primary.kill()
+            try await context.replica.start(["--relay-log-recovery=ON"])
+            for backend in context.cluster.backends { backend.thawAgent() }
+            try await context.explained(["no   loss: ", "was started anew"], on: context.anyBackend())
+            await context.nothingPromoted(for: .seconds(8))
+            try await context.primary.start()
+        },
         Fault("S42", "the replica has the primary's server_uuid", .stays) { context in
             try await context.cloned(primaryDies: false)
         },
