@@ -181,7 +181,7 @@ import Testing
         #expect(look([Fixture.uuidB]))
     }
 
-    private static func replica(started: Int64, keeps: Bool = false, executed: Int = 10) -> ServerView {
+    private static func replica(started: Int64?, keeps: Bool = false, executed: Int = 10) -> ServerView {
         .up(
             QuorumPolicyTests.replica(votes: [0, 1, 2], receiver: .connecting) {
                 $0.executed = GTIDSet("\(Fixture.uuidA):1-\(executed)") ?? GTIDSet()
@@ -193,7 +193,7 @@ import Testing
     /// What it had received and not applied went with its process, and the primary that has it is gone.
     @Test func aReplicaThatWasStartedAnewMayLackWhatItHasAcknowledged() {
         var said = ""
-        func loss(started: Int64, keeps: Bool = false) -> Bool? {
+        func loss(started: Int64?, keeps: Bool = false) -> Bool? {
             var scene = QuorumPolicyTests.Scene()
             _ = scene.look()
             scene.a = .downHard("refused")
@@ -209,6 +209,7 @@ import Testing
         #expect(loss(started: 103) == false)
         #expect(said.contains("was started anew"))
         #expect(loss(started: 103, keeps: true) == true)
+        #expect(loss(started: nil) == false && loss(started: nil, keeps: true) == true)
     }
 
     /// It has to be seen to have what the primary had after its new process was seen.

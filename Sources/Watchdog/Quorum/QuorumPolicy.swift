@@ -318,9 +318,9 @@ package struct QuorumPolicy: Sendable {
 
     /// Nothing acknowledged is lost on this replica, as this agent knows.
     func isSynced(_ replica: ServerFacts) -> Bool {
-        guard durable.sync, let then = durable.replicaStarted, let now = replica.quorum?.started else {
-            return durable.sync
-        }
+        guard durable.sync, let then = durable.replicaStarted else { return durable.sync }
+        // One that cannot say when it was started (performance_schema is off) was started anew to become so.
+        guard let now = replica.quorum?.started else { return replica.quorum?.keepsReceived == true }
         return Self.isSameStart(then, now) || replica.quorum?.keepsReceived == true
     }
 
