@@ -20,6 +20,43 @@ import Testing
         #expect(scene.explain()[.loss]?.holds == true)
     }
 
+    /// One that is asked twice within a moment cannot tell how long a server has been silent: others have waited for it.
+    @Test func explainSaysWhoMissesAPrimaryAndWhoStillHearsIt() throws {
+        func lost(
+            _ primary: ServerView, votes: [Int] = [], receiver: ReplicationChannel.Receiver = .on, asked: Bool = false
+        ) throws -> FailoverCondition {
+            var scene = Scene()
+            _ = scene.look()
+            scene.a = primary
+            scene.b = .up(
+                QuorumPolicyTests.replica(votes: votes, receiver: receiver) { $0.quorum?.failoverAsked = asked })
+            return try #require(scene.explain()[.lost])
+        }
+        let silent = ServerView.downSoft("no answer")
+        let missed = try lost(silent, votes: [1, 2])
+        #expect(missed.holds && missed.text.contains("a majority of the agents has lost it"), "\(missed.text)")
+        let answers = try lost(.up(QuorumPolicyTests.primary()), votes: [1, 2])
+        #expect(!answers.holds && !answers.text.contains("has lost it"), "\(answers.text)")
+        let heard = "; b is connected to it (failover goes in spite of it)"
+        #expect(try lost(silent, votes: [1]).text.hasSuffix(heard))
+        #expect(try !lost(silent, votes: [1], receiver: .connecting).text.hasSuffix(heard))
+        #expect(try !lost(silent, votes: [1], asked: true).text.hasSuffix(heard))
+        #expect(try !lost(.up(QuorumPolicyTests.primary())).text.hasSuffix(heard))
+    }
+
+    @Test func aPrimaryThatIsHalfACopyIsNamedAsOne() {
+        for isHalf in [true, false] {
+            var durable = DurableState()
+            (durable.epoch, durable.primary) = (3, Fixture.uuidA)
+            var scene = Scene(durable: durable)
+            scene.a = .up(
+                QuorumPolicyTests.primary {
+                    if isHalf { $0.rebuilding = RebuildMarker(source: Fixture.uuidB, epoch: 3, saved: "x") }
+                })
+            #expect(scene.look().step.reason?.code == (isHalf ? .halfMadeCopy : .primaryIncomplete))
+        }
+    }
+
     @Test func explainSaysWhatTheReplicaCannotApply() throws {
         var scene = Scene()
         _ = scene.look()
