@@ -22,7 +22,7 @@ package struct QuorumPolicy: Sendable {
     var applierStops = PerServer<ApplierStops>()
     private var lists = ListWatch()
     /// A process of the replica that has been seen, and what the primary had executed after that.
-    private var catchingUp: (started: Int64, wanted: GTIDSet?)?
+    var catchingUp: (started: Int64, wanted: GTIDSet?)?
     /// The server whose promotion this look has found on record there, and the look before had not.
     var freshlyPromoted: ServerID?
     var waitingSince: Int64?
@@ -138,102 +138,6 @@ package struct QuorumPolicy: Sendable {
         }
     }
 
-    // MARK: What a look teaches
-
-    private mutating func learn(_ observation: TimedObservation) {
-        let isNew = !durable.isInformed
-        if isNew { forget() }
-        defer { if isNew { inform(observation) } }
-        durable.operation = max(durable.operation, observation.seen.highestEpoch)
-        freshlyPromoted = nil
-        for id in ServerID.allCases {
-            guard let facts = observation.seen.facts(id), !isStranger(id, observation.seen) else { continue }
-            // One that goes by the other's name is a copied data directory: which is which would not be known any more
-            // once one of them is silent. Two that go by each other's have changed places in the configuration.
-            if durable.uuids[id] != facts.uuid,
-                observation.seen.facts(id.other)?.uuid ?? durable.uuids[id.other] != facts.uuid
-            {
-                durable.uuids[id] = facts.uuid
-            }
-            if let promotion = facts.promotion, promotion.epoch > durable.epoch {
-                durable.epoch = promotion.epoch
-                durable.primary = promotion.primary
-                durable.executed = GTIDSet()
-                durable.sync = false
-                if promotion.primary == facts.uuid, let last = tracks[id]?.answered,
-                    observation.now - last <= rules.freshPromotion
-                {
-                    freshlyPromoted = id
-                }
-            }
-        }
-        // Before the first promotion the primary is who the other one replicates from.
-        guard durable.primary.isEmpty else { return }
-        for id in ServerID.allCases {
-            guard let facts = observation.seen.facts(id), facts.channels.count == 1, facts.rebuilding == nil,
-                let source = facts.channels.first, !source.sourceUUID.isEmpty,
-                observation.seen.facts(id.other).map({ $0.uuid == source.sourceUUID && $0.channels.isEmpty }) ?? true,
-                durable.uuids[id.other].map({ $0 == source.sourceUUID }) ?? true
-            else { continue }
-            durable.uuids[id.other] = source.sourceUUID
-            durable.primary = source.sourceUUID
-        }
-    }
-
-    /// What an agent that is not informed has seen counts for that look: a server that is alone may tell it anything.
-    private mutating func forget() {
-        var new = DurableState()
-        (new.list, new.foreign, new.promise) = (durable.list, durable.foreign, durable.promise)
-        (new.operation, new.executed) = (durable.operation, durable.executed)
-        durable = new
-    }
-
-    private mutating func inform(_ observation: TimedObservation) {
-        let seen = observation.seen
-        for id in ServerID.allCases {
-            guard let facts = seen.facts(id), facts.uuid != durable.primary else { continue }
-            recallPromise(id, facts)
-        }
-        let both = ServerID.allCases.allSatisfy { seen.facts($0) != nil && !isStranger($0, seen) }
-        let isTold = ServerID.allCases.contains { seen.facts($0)?.quorum?.trustAsked == true }
-        for id in ServerID.allCases where durable.primary.isEmpty {
-            // No promotion is on record, and no replica says whose it is.
-            guard let facts = seen.facts(id), facts.quorum?.trustAsked == true, facts.channels.isEmpty,
-                facts.rebuilding == nil
-            else { continue }
-            (durable.primary, durable.uuids[id]) = (facts.uuid, facts.uuid)
-        }
-        durable.isInformed = both || isTold
-    }
-
-    /// Rows of its own in a failover attempt say that it has promised, and what was on disk is gone.
-    private mutating func recallPromise(_ id: ServerID, _ facts: ServerFacts) {
-        guard Ledger.failoverAttempt(facts.ledger, on: id, after: durable.epoch) != nil else { return }
-        var epoch = max(durable.epoch, durable.promise?.epoch ?? 0)
-        let known = epoch
-        for row in facts.ledger ?? [] where row.agent == rules.name {
-            switch row.signal {
-            case .mast, .folo: epoch = max(epoch, row.epoch)
-            case .scan, .maok, .fook, .targ, .oper: break
-            }
-        }
-        guard epoch > known else { return }
-        durable.promise = DurableState.Promise(epoch: epoch, on: id)
-    }
-
-    /// Whether another server has been given this address.
-    func isStranger(_ id: ServerID, _ seen: Observation) -> Bool {
-        if !durable.isInformed, let one = seen.facts(id), let other = seen.facts(id.other) {
-            // Nobody knows which of them it is, unless an operator has said it.
-            return one.quorum?.trustAsked != true && Stranger.isOne(one, history: other.executed)
-                && Stranger.isOne(other, history: one.executed)
-        }
-        guard let facts = seen.facts(id), facts.uuid != durable.uuids[id], facts.uuid != durable.primary,
-            !durable.primary.isEmpty
-        else { return false }
-        return Stranger.isOne(facts, history: durable.executed.union(seen.facts(id.other)?.executed ?? GTIDSet()))
-    }
-
     package func handover(at now: Int64) -> PerServer<Handover> {
         var out = PerServer<Handover>()
         for id in ServerID.allCases { out[id] = tracks[id]?.handover(at: now) }
@@ -280,92 +184,6 @@ package struct QuorumPolicy: Sendable {
             return
         }
         if Ledger.failoverAttempt(facts.ledger, on: promise.on) == nil { durable.promise = nil }
-    }
-
-    private mutating func noteSync(_ assessment: Assessment) {
-        guard let primary = assessment.primary, let facts = assessment.facts(primary), let quorum = facts.quorum,
-            facts.uuid == durable.primary, !facts.superReadOnly
-        else { return }
-        let new = facts.executed
-        if durable.executed != new, assessment.isComplete { durable.executed = new }
-        switch quorum.semiSync.acknowledgement(of: durable.uuids[primary.other]) {
-        case _ where !quorum.semiSync.guarantees: durable.sync = false
-        case .elsewhere?, .unnamed?: durable.sync = false
-        // Only after this agent's leave for the primary to go on alone is seen to be taken back.
-        case .replica? where !quorum.async.contains(rules.own): noteReplicaLife(assessment, primary, new)
-        case .replica?, nil: break
-        }
-    }
-
-    /// What a replica has acknowledged may be lost with its process: what it received and had not applied, or not synced.
-    /// `sync` holds for the process that has been seen, after it was, to have all that the primary had.
-    private mutating func noteReplicaLife(_ assessment: Assessment, _ primary: ServerID, _ executed: GTIDSet) {
-        guard let replica = assessment.facts(primary.other), let started = replica.quorum?.started else { return }
-        if durable.sync, durable.replicaStarted.map({ Self.isSameStart($0, started) }) == true { return }
-        if catchingUp.map({ Self.isSameStart($0.started, started) }) != true {
-            catchingUp = (started, nil)
-            return
-        }
-        let arrived = replica.channels.reduce(replica.executed) { $0.union($1.retrieved) }
-        let wanted = catchingUp?.wanted ?? executed
-        catchingUp?.wanted = wanted
-        guard wanted.isSubset(of: arrived) else { return }
-        (durable.sync, durable.replicaStarted, catchingUp) = (true, started, nil)
-    }
-
-    /// Reckoned from two clocks' seconds.
-    private static func isSameStart(_ one: Int64, _ other: Int64) -> Bool { one.distance(to: other).magnitude <= 2 }
-
-    /// Nothing acknowledged is lost on this replica, as this agent knows.
-    func isSynced(_ replica: ServerFacts) -> Bool {
-        guard durable.sync, let then = durable.replicaStarted else { return durable.sync }
-        // One that cannot say when it was started (performance_schema is off) was started anew to become so.
-        guard let now = replica.quorum?.started else { return replica.quorum?.keepsReceived == true }
-        return Self.isSameStart(then, now) || replica.quorum?.keepsReceived == true
-    }
-
-    /// How long the primary has been without a replica that acknowledges, or without as many as its commits wait for.
-    /// After a while this agent puts on disk that the primary may go on without it; when a majority has, it may.
-    private mutating func noteWaiting(_ assessment: Assessment) {
-        // A replica whose path is cut is still counted as a client for a while: then commits that wait, and a receiver
-        // that hears nothing, tell.
-        guard let primary = assessment.primary, let quorum = assessment.facts(primary)?.quorum, quorum.semiSync.enabled,
-            !quorum.semiSync.hasEnoughClients
-                || quorum.semiSync.waiting > 0 && !hears(assessment, primary.other, within: rules.asyncAfter)
-                || isLeaving(assessment, primary),
-            // One that may not be opened acknowledges nothing, and needs no leave.
-            durable.promise == nil, assessment.evidence != .incomplete
-        else {
-            waitingSince = nil
-            return
-        }
-        let since = waitingSince ?? assessment.now
-        waitingSince = since
-        if assessment.now - since >= rules.asyncAfter { durable.sync = false }
-    }
-
-    /// The replica acknowledges still, but only a rebuild mends it, and the one who does that waits for leave to take it
-    /// away: its commits need not hang for that. A half-made copy may replicate, where its rebuild ended with the marker
-    /// still there.
-    private func isLeaving(_ assessment: Assessment, _ primary: ServerID) -> Bool {
-        guard let ledger = assessment.ledger, ledger.server == primary, ledger.kind == .recover,
-            ledger.master?.alive == true, let replica = assessment.facts(primary.other)
-        else { return false }
-        return replica.rebuilding != nil || replica.channels.first?.dataDiffer == true
-    }
-
-    /// Whether a replica's receiver has been seen to hear from its source a short while ago.
-    func hears(_ assessment: Assessment, _ replica: ServerID, within time: Int64) -> Bool {
-        guard assessment.facts(replica)?.channels.first?.receiver == .on, let track = tracks[replica] else {
-            return false
-        }
-        return track.markAt.map { assessment.now - time < $0 } ?? false
-    }
-
-    /// Whether this agent has put on disk that the primary may go on without its replica.
-    func allowsAsync(_ assessment: Assessment) -> Bool {
-        guard let since = waitingSince else { return false }
-        return assessment.now - since >= rules.asyncAfter
     }
 
     // MARK: Promises
