@@ -22,7 +22,7 @@ import Testing
     /// Each host with a network of its own.
     @Test(.enabled(if: HostNetwork.isPossible, "needs root and iproute2"))
     func partitions() async throws {
-        try await run(["S19", "S20", "S16"], ownNetworks: true)
+        try await run(["S19", "S20", "S16", "S57b"], ownNetworks: true)
     }
 
     private func run(_ scenarios: [String], ownNetworks: Bool) async throws {

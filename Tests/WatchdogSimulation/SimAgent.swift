@@ -3,6 +3,8 @@ import Watchdog
 /// A modelled host: the agent's process, its disk, its router. A class for the reason of `SimServer`.
 final class SimAgent {
     let index: Int
+    /// Its place in the list of agents. Another host's agent may go by the same.
+    let place: Int
     let name: String
     var alive = true
     var frozen = false
@@ -83,7 +85,8 @@ final class SimAgent {
 
     init(index: Int, loop: QuorumMachine) {
         self.index = index
-        name = "web\(index + 1)"
+        place = loop.policy.rules.own
+        name = loop.policy.rules.name
         self.loop = loop
     }
 }

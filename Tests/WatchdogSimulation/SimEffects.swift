@@ -99,8 +99,9 @@ extension SimWorld {
         }
         agents[agent].ledgerSession = nil
         guard servers[server].running, reaches(agent, id) else { return false }
-        // The lock of this agent's name may still be held by its former session.
-        guard !servers[server].sessions.all.contains(where: { $0.seat.agent == agent }) else { return false }
+        // The lock of this agent's name may still be held, by its former session or by another host.
+        guard !servers[server].sessions.all.contains(where: { agents[$0.seat.agent].place == agents[agent].place })
+        else { return false }
         servers[server].sessions[nextSession] = SimServer.Seat(agent: agent, open: true, heard: now)
         agents[agent].ledgerSession = (id, nextSession)
         nextSession += 1
@@ -469,7 +470,7 @@ extension SimWorld {
     private func overLockSession(_ command: Command, _ agent: Int, _ id: ServerID) -> Bool {
         let server = index(id)
         guard agents[agent].pong[server] != nil, servers[server].running, reaches(agent, id),
-            servers[server].seats[agent].open
+            hasSeat(agent, server)
         else { return false }
         switch command {
         case .disableSemiSyncIfAgreed: disableSemiSync(server)

@@ -59,6 +59,12 @@ extension SimWorld {
             kill(agent)
             agents[agent].disk = DurableState()
             if plan.bound { agenda.add(now, .supervisor(agent, life: agents[agent].life)) }
+        case .copiedHost(let agent):
+            let copy = plan.agents
+            agents[copy].disk = agents[agent].disk
+            agents[copy].router.leads = agents[agent].router.leads
+            agents[copy].router.process += 1
+            revive(copy)
         case .errant:
             for server in servers.indices where servers[server].channel != nil && servers[server].running {
                 let tx = Tx(mark: nil, gtid: servers[server].nextGTID())
@@ -84,8 +90,8 @@ extension SimWorld {
             servers[server].frozen = false
             // Where the whole machine stood still, its timers go on from where they were.
             if dice.chance(50) {
-                for agent in agents.indices {
-                    servers[server].seats[agent].heard = now - dice.within(0...rules.sessionTimeout)
+                for place in servers[server].seats.indices {
+                    servers[server].seats[place].heard = now - dice.within(0...rules.sessionTimeout)
                 }
             }
         case .partition(let side): cut(side, false)
@@ -94,6 +100,9 @@ extension SimWorld {
         case .freezeAgent(let agent):
             agents[agent].freezesInLook = false
             if agents[agent].alive, agents[agent].frozen { thaw(agent) } else { revive(agent) }
+        case .copiedHost:
+            kill(plan.agents)
+            endProcess(plan.agents)
         case .lossy: lossPercent = 0
         case .stubbornRouter(let agent): agents[agent].router.isStubborn = false
         case .fullDisk(let agent): agents[agent].diskIsFull = false
@@ -234,7 +243,7 @@ extension SimWorld {
     /// What keeps every agent from acting until an operator decides, in their own words.
     func hold() -> String? {
         var found: String?
-        for agent in agents {
+        for agent in agents.prefix(plan.agents) {
             guard agent.alive, case .none(let why) = agent.lastStep,
                 Self.needsOperator(why) || servers.contains(where: { $0.forgetful }) && Self.lostData(why)
             else { return nil }
@@ -282,7 +291,7 @@ extension SimWorld {
             replica.rebuilding == nil
         else { return "the replica does not run" }
         if servers.contains(where: { $0.ledger?.isEmpty == false }) { return "an operation is under way" }
-        for agent in agents where agent.router.leads != primary.id {
+        for agent in agents.prefix(plan.agents) where agent.router.leads != primary.id {
             return "\(agent.name)'s router leads elsewhere"
         }
         if oracle.errant { return "" }

@@ -174,6 +174,8 @@ extension SimWorld {
             return
         }
         guard var facts = firsts[agent * 2 + server] else { return }
+        let seat = servers[server].seats[agents[agent].place]
+        facts.quorum?.nameHeldElsewhere = agents[agent].pong[server] == nil && seat.open && seat.agent != agent
         facts.channels = channels(server)
         facts.ledger = servers[server].ledger.flatMap { rows in
             rows.map { (row: LedgerRow) in
@@ -208,7 +210,7 @@ extension SimWorld {
 
     func quorum(_ server: Int) -> QuorumFacts {
         var quorum = QuorumFacts()
-        for index in agents.indices where servers[server].seats[index].open {
+        for index in servers[server].seats.indices where servers[server].seats[index].open {
             if servers[server].seats[index].seesPrimary { quorum.seesPrimary.insert(index) }
             if servers[server].seats[index].unreachable { quorum.unreachable.insert(index) }
             if servers[server].seats[index].dead { quorum.dead.insert(index) }
@@ -264,11 +266,11 @@ extension SimWorld {
     /// Where none is held.
     private func openLockSession(_ agent: Int, _ id: ServerID) {
         let server = index(id)
-        // A session of an earlier life still has the name.
+        // A session of an earlier life still has the name, or another host's.
         guard agents[agent].pong[server] == nil, servers[server].running, reaches(agent, id),
-            !servers[server].seats[agent].open
+            !servers[server].seats[agents[agent].place].open, !agents[agent].loop.orders.locks.isDouble
         else { return }
-        servers[server].seats[agent] = SimServer.Seat(agent: agent, open: true, heard: now)
+        servers[server].seats[agents[agent].place] = SimServer.Seat(agent: agent, open: true, heard: now)
         agents[agent].pong[server] = now
     }
 
@@ -279,7 +281,12 @@ extension SimWorld {
         for id in ServerID.allCases {
             let server = index(id)
             guard agents[agent].pong[server] != nil else { continue }
-            var seat = servers[server].seats[agent]
+            if locks.isDouble {
+                agents[agent].pong[server] = nil
+                continue
+            }
+            let place = agents[agent].place
+            var seat = servers[server].seats[place]
             let wanted = (
                 locks.seesPrimary == id, locks.voteOn == id && locks.vote == .unreachable,
                 locks.voteOn == id && locks.vote == .dead,
@@ -294,8 +301,8 @@ extension SimWorld {
                 (seat.dead, seat.async) = (seat.dead && wanted.2, seat.async && wanted.3)
             }
             guard before != (seat.seesPrimary, seat.unreachable, seat.dead, seat.async) else { continue }
-            if servers[server].running, reaches(agent, id), servers[server].seats[agent].open {
-                servers[server].seats[agent] = seat
+            if servers[server].running, reaches(agent, id), hasSeat(agent, server) {
+                servers[server].seats[place] = seat
                 wait += delay()
             } else {
                 // Whether the server has heard of it or not, this session is over.

@@ -39,6 +39,8 @@ struct Fault {
         case relayLost(ServerID)
         /// The agent ends, and comes back without what it had on disk.
         case lostDisk(Int)
+        /// Another host comes, a copy of this one: its disk, its router's file, its name.
+        case copiedHost(Int)
     }
     var kind: Kind
     var at: Int64
@@ -56,6 +58,8 @@ struct Plan {
     var semiSyncAtBoot = false
     /// An account that read_only does not keep out writes to half-made copies.
     var intruder = false
+    /// The host of which there will be a copy.
+    var copied: Int?
     var faults: [Fault] = []
     /// When the last fault is mended.
     var healed: Int64 = 0
@@ -75,7 +79,9 @@ struct Plan {
         plan.semiSyncAtBoot = dice.chance(30)
         plan.intruder = dice.chance(15)
         favourite?.settings(&plan)
-        plan.faults = faults(&dice, plan.agents, favourite ?? Style(&dice))
+        let style = favourite ?? Style(&dice)
+        if style == .twoOfOneName { plan.copied = dice.pick(plan.agents) }
+        plan.faults = faults(&dice, plan, style)
         plan.healed = plan.faults.map { $0.at + $0.lasts }.max() ?? 0
         return plan
     }
@@ -99,6 +105,8 @@ struct Plan {
         case movesOver
         /// The replica loses what it has acknowledged, and the primary goes before it has that again.
         case twoCrashes
+        /// Two sides, and on each of them a host of the same name.
+        case twoOfOneName
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -112,7 +120,7 @@ struct Plan {
             case 92..<94: self = .standsStill
             case 94..<96: self = .alone
             case 96: self = .forgets
-            case 97: self = .lateOpen
+            case 97: self = dice.chance(50) ? .lateOpen : .twoOfOneName
             case 98: self = dice.chance(50) ? .stubborn : .movesOver
             default: self = dice.chance(50) ? .late : .twoCrashes
             }
@@ -125,14 +133,15 @@ struct Plan {
             case .alone: plan.semiSync = true
             case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
             case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
-            case .movesOver: plan.agents = 3
+            case .movesOver, .twoOfOneName: plan.agents = 3
             case .twoCrashes: (plan.semiSync, plan.maxLost) = (true, 0)
             default: break
             }
         }
     }
 
-    private static func faults(_ dice: inout Dice, _ agents: Int, _ style: Style) -> [Fault] {
+    private static func faults(_ dice: inout Dice, _ plan: Plan, _ style: Style) -> [Fault] {
+        let agents = plan.agents
         var faults: [Fault] = []
         // Some begin while the agents still open the first primary, most when they know what its replica has.
         let at = dice.chance(30) ? dice.within(1_200...2_500) : dice.within(3_700...5_000)
@@ -219,6 +228,20 @@ struct Plan {
             let crash = at + dice.within(-1_200...1_500)
             add(dice.chance(70) ? .crash(.a) : .powerLoss(.a), at, dice.within(3_000...14_000))
             add(.relayLost(.b), crash, dice.within(100...900))
+        case .twoOfOneName:
+            // A copy that never met the other one cannot know of it: the partition comes later.
+            let host = plan.copied ?? 0
+            let begins = at + dice.within(2_500...9_000)
+            let lasts = dice.within(8_000...18_000)
+            add(.copiedHost(host), at, begins - at + lasts + dice.within(0...3_000))
+            if dice.chance(50) {
+                // The one that was there first loses a session, and the other one may take its place.
+                add(.oneWay(dice.pick(2), 2 + host), at + dice.within(-3_000...4_000), dice.within(1_000...6_000))
+            }
+            var side = [dice.pick(2), 2 + agents]
+            for other in 0..<agents where other != host && dice.chance(60) { side.append(2 + other) }
+            add(.partition(side), begins, lasts)
+            if dice.chance(30) { add(kind(&dice, agents), begins + dice.within(-800...6_000), end()) }
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))

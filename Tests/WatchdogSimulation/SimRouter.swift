@@ -105,7 +105,7 @@ extension SimWorld {
 
     private func isTurn(_ command: RouterMachine.Command) -> Bool { if case .turn = command { true } else { false } }
 
-    private func endProcess(_ agent: Int) {
+    func endProcess(_ agent: Int) {
         agents[agent].router.leads = nil
         agents[agent].router.process += 1
         agents[agent].router.connections += 1

@@ -56,7 +56,8 @@ final class SimWorld {
         self.alteration = alteration
         self.plan = plan
         story = tell ? [] : nil
-        firsts = Array(repeating: nil, count: plan.agents * 2)
+        let hosts = plan.agents + (plan.copied == nil ? 0 : 1)
+        firsts = Array(repeating: nil, count: hosts * 2)
         let names = (1...plan.agents).map { "web\($0)" }
         let rules = QuorumRules(
             agents: names, own: 0, maxLost: plan.semiSync ? 0 : plan.maxLost, bound: plan.bound,
@@ -65,11 +66,16 @@ final class SimWorld {
         servers = .allocate(capacity: 2)
         servers.initializeElement(at: 0, to: SimServer(.a, agents: plan.agents))
         servers.initializeElement(at: 1, to: SimServer(.b, agents: plan.agents))
-        agents = .allocate(capacity: plan.agents)
-        for index in 0..<plan.agents {
+        agents = .allocate(capacity: hosts)
+        for index in 0..<hosts {
             var own = rules
-            own.own = index
+            own.own = index < plan.agents ? index : plan.copied ?? 0
             agents.initializeElement(at: index, to: SimAgent(index: index, loop: Self.loop(own, DurableState())))
+        }
+        // The copy of a host is there later.
+        if hosts > plan.agents {
+            agents[plan.agents].alive = false
+            agents[plan.agents].router.leads = nil
         }
         servers[1].channel = SimServer.Channel(source: .a)
         servers[0].semiSync = plan.semiSync
@@ -106,7 +112,7 @@ final class SimWorld {
     }
 
     private func begin() {
-        for index in agents.indices {
+        for index in agents.indices where agents[index].alive {
             moveRouter(index, agents[index].machine.start())
             agenda.add(dice.within(0...900), .look(index, life: 0, 0))
             agenda.add(dice.within(0...300), .write(index))
@@ -308,9 +314,9 @@ final class SimWorld {
         for server in 0..<2 {
             let id: ServerID = server == 0 ? .a : .b
             if let pong = agents[agent].pong[server] {
-                if servers[server].running, reaches(agent, id), servers[server].seats[agent].open {
+                if servers[server].running, reaches(agent, id), hasSeat(agent, server) {
                     agents[agent].pong[server] = now
-                    servers[server].seats[agent].heard = now
+                    servers[server].seats[agents[agent].place].heard = now
                 } else if !servers[server].up && reaches(agent, id) || now - pong > 1_500
                     || servers[server].running && reaches(agent, id)
                 {
@@ -332,18 +338,25 @@ final class SimWorld {
         }
     }
 
+    /// Whether the server has this host's lock session, and not another's of the same name.
+    func hasSeat(_ agent: Int, _ server: Int) -> Bool {
+        let seat = servers[server].seats[agents[agent].place]
+        return seat.open && seat.agent == agent
+    }
+
     /// The server ends sessions that it has not heard of, and those whose end has reached it.
     private func expire(_ id: ServerID) {
         let server = index(id)
         guard servers[server].running else { return }
-        for agent in agents.indices where servers[server].seats[agent].open {
+        for place in servers[server].seats.indices where servers[server].seats[place].open {
+            let agent = servers[server].seats[place].agent
             let gone = !agents[agent].alive || agents[agent].pong[server] == nil
-            if gone, servers[server].seats[agent].ends == nil, passes(2 + agent, server) {
-                servers[server].seats[agent].ends = now + dice.within(0...60)
+            if gone, servers[server].seats[place].ends == nil, passes(2 + agent, server) {
+                servers[server].seats[place].ends = now + dice.within(0...60)
             }
-            let seat = servers[server].seats[agent]
+            let seat = servers[server].seats[place]
             if now - seat.heard > rules.sessionTimeout || seat.ends.map({ $0 <= now }) == true {
-                servers[server].seats[agent] = SimServer.Seat()
+                servers[server].seats[place] = SimServer.Seat()
             }
         }
         for (session, seat) in servers[server].sessions.all {

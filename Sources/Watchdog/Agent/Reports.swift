@@ -25,7 +25,7 @@ extension Diagnosis {
     var exitStatus: Int32 {
         switch state {
         case .ok:
-            if routerProblem != nil || stalled || incomplete || exposed || !errant.isEmpty
+            if routerProblem != nil || stalled || incomplete || exposed || !doubles.isEmpty || !errant.isEmpty
                 || closed.contains(where: { $0 == primary }) || unmet.contains(where: \.precondition.isCritical)
             {
                 2

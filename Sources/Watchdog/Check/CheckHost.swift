@@ -143,6 +143,13 @@ struct CheckHost {
                     .critical, "agents", "\(name) goes by another configuration: \(own.differences(from: program))",
                     remedy: "make the two files the same in this"))
         }
+        let doubles = servers.values.compactMap { $0.facts.quorum?.doubles }.reduce(Set()) { $0.union($1) }
+        for name in doubles.sorted() {
+            found.append(
+                Finding(
+                    .critical, "agents", "there are two agents named \(name), on two hosts: one of them votes no more",
+                    remedy: "give one of them another agent.name, which every file lists, or stop it"))
+        }
         let present = servers.values.compactMap { $0.facts.quorum?.seesPrimary }.reduce(AgentSet()) { $0.union($1) }
         let absent = configuration.agents.indices.filter { !present.contains($0) }.map { configuration.agents[$0] }
             .filter { strangers[$0] == nil }

@@ -12,6 +12,10 @@ package struct QuorumFacts: Sendable, Hashable {
     package var strangers: [String: String] = [:]
     /// Agents of this configuration that are connected here.
     package var here = AgentSet()
+    /// The name of the agent that asks is held here by a session from another host.
+    package var nameHeldElsewhere = false
+    /// Agents of which there are two: those that know it of themselves say so here. Nil where that was not asked this time.
+    package var doubles: Set<String>?
     /// Other lists by which agents go that are connected here; nil where that was not asked this time.
     package var lists: [AgentList]?
     /// What members of such lists hold here, by the list's digest.

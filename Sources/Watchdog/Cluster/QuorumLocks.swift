@@ -49,6 +49,9 @@ struct QuorumLocks: Sendable {
     /// Held by an agent of any configuration.
     func presence(_ agent: String) -> String { LedgerSchema.lock(cluster, "present:\(agent)") }
 
+    /// Held by an agent that knows another one of its name.
+    func double(_ agent: String) -> String { LedgerSchema.lock(cluster, "double:\(agent)") }
+
     static func switchover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:switchover") }
     static func failover(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:failover") }
     static func resume(_ cluster: String) -> String { LedgerSchema.lock(cluster, "request:resume") }
@@ -59,6 +62,8 @@ struct QuorumLocks: Sendable {
     func column(_ kind: Kind) -> String { column(agents.map { name(kind, $0) }) }
 
     var presenceColumn: String { column(agents.map(presence)) }
+
+    var doublesColumn: String { column(agents.map(double)) }
 
     private func column(_ names: [String]) -> String {
         "CONCAT(" + names.map(AgentLock.held).joined(separator: ",") + ")"

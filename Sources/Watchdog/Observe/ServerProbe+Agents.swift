@@ -18,6 +18,11 @@ extension ServerProbe {
                 """, purpose: "see which lists agents go by", deadline: deadline)
             quorum.lists = found.rows.compactMap { $0.string("program").flatMap { AgentList(program: $0) } }
                 .filter { $0.digest != locks.digest }
+            let doubles = try await connection.query(
+                "SELECT \(locks.doublesColumn) AS doubles FROM \(AgentLock.own)",
+                purpose: "see of which agents there are two", deadline: deadline)
+            quorum.doubles = Set(
+                QuorumLocks.set(doubles.rows.first?.string("doubles")).names(locks.agents))
         }
         guard !about.foreign.isEmpty else { return }
         let parts = about.foreign.enumerated().flatMap { place, list in
@@ -36,6 +41,23 @@ extension ServerProbe {
                 votes: Int(row?.int("votes\(place)") ?? 0), async: Int(row?.int("async\(place)") ?? 0),
                 sees: Int(row?.int("sees\(place)") ?? 0))
         }
+    }
+
+    /// Whether the name of the agent that asks is held by a session from another host. One from its own host is what it
+    /// left behind itself, for as long as a statement of that session takes.
+    func isHeldElsewhere(
+        _ connection: MySQLConnection, _ locks: QuorumLocks, _ name: String?, _ answer: ServerAnswer, deadline: Deadline
+    ) async throws(MySQLError) -> Bool {
+        guard let name, let own = locks.agents.firstIndex(of: name),
+            QuorumLocks.set(answer.text(.present)).contains(own)
+        else { return false }
+        let found = try await connection.query(
+            """
+            SELECT processlist_id AS id FROM performance_schema.threads
+            WHERE processlist_id = IS_USED_LOCK(\(SQLText.literal(locks.presence(name))))
+                AND processlist_host <> SUBSTRING_INDEX(USER(), '@', -1)
+            """, purpose: "see whether another host's agent goes by this one's name", deadline: deadline)
+        return !found.rows.isEmpty
     }
 
     /// Configured agents that are connected here with another configuration, and in what it differs.

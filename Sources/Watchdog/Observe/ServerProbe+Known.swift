@@ -14,6 +14,8 @@ extension ServerProbe {
         var lists = false
         /// Other lists that are known: what their members say is counted.
         var foreign: [AgentList] = []
+        /// The name of the agent that asks, while it has no lock session there: somebody else may hold it.
+        var name: String?
     }
 
     /// What an earlier look has found and a plain one cannot ask: information_schema, the lists of variables and the

@@ -68,6 +68,8 @@ struct ServerProbe: Sendable {
             var quorum = QuorumFacts(answer, filtered: known?.filtered)
             try await readTables(connection, answer, about.members, into: &facts, &quorum, deadline: deadline)
             quorum.strangers = try await strangers(connection, locks, answer, deadline: deadline)
+            quorum.nameHeldElsewhere = try await isHeldElsewhere(
+                connection, locks, about.name, answer, deadline: deadline)
             try await readLists(connection, locks, about, &quorum, deadline: deadline)
             facts.quorum = quorum
         } else {

@@ -21,6 +21,9 @@ package struct DurableState: Sendable, Hashable {
     /// lost gives no vote and no lease before.
     package var isInformed = false
 
+    /// Another host's agent goes by this one's name (`NameWatch`): neither counts until that is over.
+    package var isDouble = false
+
     /// `QuorumFacts.started` of the replica by whose acknowledgements `sync` holds; nil where that is not known.
     package var replicaStarted: Int64?
 
@@ -44,6 +47,7 @@ package struct DurableState: Sendable, Hashable {
     package func differsInPromises(from other: DurableState) -> Bool {
         epoch != other.epoch || primary != other.primary || promise != other.promise || sync != other.sync
             || replicaStarted != other.replicaStarted
-            || uuids != other.uuids || isInformed != other.isInformed || list != other.list || foreign != other.foreign
+            || uuids != other.uuids || isInformed != other.isInformed
+            || isDouble != other.isDouble || list != other.list || foreign != other.foreign
     }
 }

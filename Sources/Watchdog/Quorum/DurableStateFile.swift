@@ -68,6 +68,7 @@ struct DurableStateFile: Sendable {
         lines += ServerID.allCases.map { "uuid_\($0)=\(durable.uuids[$0] ?? "")" }
         lines += [
             "informed=\(durable.isInformed ? 1 : 0)", "operation=\(durable.operation)", "sync=\(durable.sync ? 1 : 0)",
+            "double=\(durable.isDouble ? 1 : 0)",
             "replica_started=\(durable.replicaStarted.map { "\($0)" } ?? "")",
             "list=\(durable.list.text)", "foreign=" + durable.foreign.map(\.text).joined(separator: ";"),
             "promise=" + (durable.promise.map { "\($0.epoch)@\($0.on)" } ?? ""), "end",
@@ -105,6 +106,7 @@ struct DurableStateFile: Sendable {
         durable.replicaStarted = fields["replica_started"].flatMap { Int64($0) }
         // Those who wrote no such line began to vote at once.
         durable.isInformed = fields["informed"] ?? "1" == "1"
+        durable.isDouble = fields["double"] == "1"
         durable.operation = fields["operation"].flatMap { UInt64($0) } ?? 0
         durable.list = fields["list"].flatMap { AgentList(text: $0[...]) } ?? durable.list
         for text in (fields["foreign"] ?? "").split(separator: ";") {

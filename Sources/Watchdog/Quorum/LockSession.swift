@@ -6,7 +6,16 @@ import Synchronization
 /// that the server lives. The server ends it after `QuorumRules.sessionTimeout` of silence, and the locks with it; it is
 /// never reconnected, a new one begins with no locks.
 actor LockSession {
+    /// What is held from the beginning.
+    enum Part: Sendable, Hashable {
+        /// The agent's place: its name, which no other session has.
+        case present
+        /// The word that there are two of its name. It has no other locks.
+        case double
+    }
+
     let server: ServerID
+    let part: Part
     private let connection: MySQLConnection
     private let locks: QuorumLocks
     private let agent: String
@@ -26,28 +35,30 @@ actor LockSession {
     private static let rhythm = Duration.milliseconds(200)
 
     private init(
-        server: ServerID, connection: MySQLConnection, locks: QuorumLocks, agent: String, logger: Logger?
+        server: ServerID, part: Part, connection: MySQLConnection, locks: QuorumLocks, agent: String, logger: Logger?
     ) {
         self.logger = logger
         self.server = server
+        self.part = part
         self.connection = connection
         self.locks = locks
         self.agent = agent
         state = Mutex(State(pong: .now))
     }
 
-    /// Opens the session and shows this agent's presence.
-    /// - Returns: nil if another session of this name is present: another agent, or this one's former life, for as long
-    ///   as the server keeps its session.
+    /// Opens the session and shows this agent's presence, or that there are two of its name.
+    /// - Returns: nil if another session does that already: another agent's, or one of this one's former life, for as long
+    ///   as the server keeps it.
     static func open(
-        _ configuration: Configuration, _ server: ServerID, logger: Logger? = nil, deadline: Deadline
+        _ configuration: Configuration, _ server: ServerID, as part: Part = .present, logger: Logger? = nil,
+        deadline: Deadline
     ) async throws(MySQLError) -> LockSession? {
         let connection = try await MySQLConnection.connect(
             configuration.connectionOptions(configuration.servers[server]), deadline: deadline)
         let locks = QuorumLocks(configuration)
         let agent = configuration.agent.name
         do {
-            for name in [locks.presence(agent), locks.name(.here, agent)] {
+            for name in part == .double ? [locks.double(agent)] : [locks.presence(agent), locks.name(.here, agent)] {
                 let taken = try await AgentLock.take(name, logger: logger) { sql, what async throws(MySQLError) in
                     try await connection.query(sql, purpose: what, deadline: deadline)
                 }
@@ -64,7 +75,8 @@ actor LockSession {
             connection.abort()
             throw error
         }
-        return LockSession(server: server, connection: connection, locks: locks, agent: agent, logger: logger)
+        return LockSession(
+            server: server, part: part, connection: connection, locks: locks, agent: agent, logger: logger)
     }
 
     /// When the server last answered; nil once the session is lost.

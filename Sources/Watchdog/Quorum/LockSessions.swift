@@ -18,12 +18,13 @@ actor LockSessions {
         self.wake = wake
     }
 
-    subscript(id: ServerID) -> LockSession? { sessions[id] }
+    /// The session that holds this agent's place.
+    subscript(id: ServerID) -> LockSession? { sessions[id].flatMap { $0.part == .present ? $0 : nil } }
 
-    /// When each server last answered; nil where there is no session.
+    /// When each server last answered; nil where there is no session that holds this agent's place.
     var pongs: PerServer<ContinuousClock.Instant> {
         var pongs = PerServer<ContinuousClock.Instant>()
-        for (id, session) in sessions { pongs[id] = session.pong }
+        for id in sessions.keys { pongs[id] = self[id]?.pong }
         return pongs
     }
 
@@ -37,22 +38,25 @@ actor LockSessions {
     // MARK: Opening
 
     /// Where none is held, nor being opened.
-    func open(_ id: ServerID) {
-        if let session = sessions[id], session.pong == nil {
-            sessions[id] = nil
-            pingers[id]?.cancel()
-        }
+    func open(_ id: ServerID, as part: LockSession.Part) {
+        if let session = sessions[id], session.pong == nil { leave(session) }
         guard !isClosed, sessions[id] == nil, opening[id] == nil else { return }
-        opening[id] = Task { await self.connect(id) }
+        opening[id] = Task { await self.connect(id, part) }
     }
 
-    private func connect(_ id: ServerID) async {
+    private func leave(_ session: LockSession) {
+        session.close()
+        sessions[session.server] = nil
+        pingers[session.server]?.cancel()
+    }
+
+    private func connect(_ id: ServerID, _ part: LockSession.Part) async {
         defer { opening[id] = nil }
         let server = "\(id) (\(configuration.servers[id]))"
         do {
             guard
                 let session = try await LockSession.open(
-                    configuration, id, logger: logger, deadline: .after(configuration.agent.probeTimeout))
+                    configuration, id, as: part, logger: logger, deadline: .after(configuration.agent.probeTimeout))
             else {
                 logger.log(.nameTaken, ["server": "\(server)"])
                 return
@@ -81,8 +85,10 @@ actor LockSessions {
         return set
     }
 
-    /// Locks that are not wanted any more. A session that cannot give one back is closed: the server takes it.
+    /// Locks that are not wanted any more. A session that cannot give one back is closed: the server takes it. So is one
+    /// that holds this agent's place while there are two of its name, and the other way round.
     func giveBack(_ locks: Orders.Locks) async {
+        for session in sessions.values where (session.part == .double) != locks.isDouble { leave(session) }
         for (id, session) in sessions {
             for kind in await session.held.subtracting(wanted(locks, id)) {
                 do { try await session.hold(kind, false) } catch { session.close() }

@@ -20,6 +20,7 @@ enum NeededOperation: Sendable, Hashable {
 extension QuorumPolicy {
     /// The operation that is needed and allowed; with nil, `blockedBy` says what stands in the way of one, if anything.
     func neededOperation(_ assessment: Assessment) -> (needed: NeededOperation?, blockedBy: Reason?) {
+        guard !isNameInDoubt else { return (nil, .held(.nameInDoubt(rules.name))) }
         let silent = assessment.observation.seen.silent
         if !durable.isInformed, silent != nil || assessment.ambiguity == nil {
             return (nil, .held(.withoutMemory(silent: silent)))

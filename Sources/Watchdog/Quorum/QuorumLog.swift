@@ -8,6 +8,7 @@ struct QuorumLog {
     private var state: String?
     private var step: Step?
     private var hanging: ServerID?
+    private var isDouble = false
     private var loginTrouble: [ServerID: LoginTrouble] = [:]
 
     init(_ executor: Executor, _ logger: Logger) {
@@ -27,6 +28,7 @@ struct QuorumLog {
                 ])
         }
         tellHang(hanging)
+        tellName(machine.policy)
         for id in ServerID.allCases { tellLogin(id, machine.loginTrouble[id]?.trouble) }
         let step = machine.orders.step
         guard step.lasting != self.step?.lasting else { return }
@@ -48,6 +50,12 @@ struct QuorumLog {
             logger.log(.writesGoOn, ["server": "\(executor.name(hanging))"])
         }
         hanging = now
+    }
+
+    private mutating func tellName(_ policy: QuorumPolicy) {
+        guard policy.durable.isDouble != isDouble else { return }
+        isDouble.toggle()
+        logger.log(isDouble ? .nameTwice : .nameAlone, ["agent": "\(policy.rules.name)"])
     }
 
     private mutating func tellLogin(_ id: ServerID, _ now: LoginTrouble?) {

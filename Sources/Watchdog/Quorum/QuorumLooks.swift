@@ -26,16 +26,18 @@ final class QuorumLooks {
     }
 
     /// Asks a server. One question at a time to each.
-    func begin(_ id: ServerID, _ durable: DurableState) {
+    /// - Parameter seated: this agent has a lock session there.
+    func begin(_ id: ServerID, _ durable: DurableState, seated: Bool) {
         guard let look = looks[id] else { return }
         let options = configuration.connectionOptions(configuration.servers[id])
         let lists = (listsAsked[id] ?? .after(.zero)).hasPassed
         if lists { listsAsked[id] = .after(.seconds(5)) }
-        let about = ServerProbe.About(
+        var about = ServerProbe.About(
             recorded: recorded[id] ?? false, member: durable.uuids[id] ?? "",
             members: Set(ServerID.allCases.compactMap { durable.uuids[$0] }), lists: lists, foreign: durable.foreign)
+        if !seated { about.name = configuration.agent.name }
         let (answers, answered) = (answers, answered)
-        Task {
+        Task { [about] in
             answers.put(id, await look.look(options, about))
             answered.raise()
         }

@@ -108,12 +108,15 @@ actor QuorumLoop {
 
     private func perform(_ command: QuorumMachine.Command) async -> [QuorumMachine.Command] {
         switch command {
-        case .probe(let id): looks.begin(id, machine.policy.durable)
+        case .probe(let id):
+            let seated = await lockSessions[id]?.pong != nil
+            looks.begin(id, machine.policy.durable, seated: seated)
         case .listen(let time): return await listen(time)
         case .describe(let asksSession):
             let view = await describe(asksSession)
             return machine.handle(.described(view), at: clock())
-        case .openLockSession(let id): await lockSessions.open(id)
+        case .openLockSession(let id):
+            await lockSessions.open(id, as: machine.orders.locks.isDouble ? .double : .present)
         case .giveBackLocks:
             await lockSessions.giveBack(machine.orders.locks)
             return machine.handle(.gaveBackLocks, at: clock())

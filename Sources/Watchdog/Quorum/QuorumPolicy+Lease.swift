@@ -8,12 +8,14 @@ extension QuorumPolicy {
         let asked = assessment.observation.askedAt
         guard let primary = assessment.primary else { return }
         if lease.server != nil, lease.server != primary, !hasFailoverAttempt(assessment) { lease.end() }
-        if lease.server == nil, !rules.bound, durable.promise == nil {
+        if lease.server == nil, !rules.bound, durable.promise == nil, !durable.isDouble {
             // A router that outlives its agent was open all the while: an agent that has just been started does not
             // close it before it could have found out.
             lease.keepOpen(to: primary, until: assessment.now + rules.unseenLease)
         }
         noteMajority(assessment, primary)
+        // What the other one of this name has promised is taken for this one's word.
+        guard !durable.isDouble, names.isSettled || !names.isTaken else { return }
 
         if let target = early(assessment) {
             grant(target, asked)

@@ -2,7 +2,8 @@
 extension QuorumPolicy {
     func locks(_ assessment: Assessment) -> Orders.Locks {
         var locks = Orders.Locks()
-        guard durable.isInformed, let primary = assessment.primary else { return locks }
+        locks.isDouble = durable.isDouble
+        guard durable.isInformed, !isNameInDoubt, let primary = assessment.primary else { return locks }
         if let facts = assessment.facts(primary), assessment.isComplete, assessment.evidence == nil,
             durable.promise == nil,
             facts.channels.isEmpty

@@ -36,7 +36,8 @@ extension QuorumPolicy {
             let hold = durable.isInformed ? nil : neededOperation(assessment).blockedBy
             return Diagnosis(
                 .ambiguous, primary: assessment.primary,
-                [ambiguity.text] + (hold?.code == .withoutMemory ? ["\(hold?.description ?? "")"] : []),
+                [ambiguity.text]
+                    + ([.withoutMemory, .nameTwice].contains(hold?.code) ? ["\(hold?.description ?? "")"] : []),
                 code: ambiguity.code)
         }
         guard let primary = assessment.primary else {
@@ -48,6 +49,7 @@ extension QuorumPolicy {
             + (blockedBy.map { ["\($0)"] } ?? []) + (awaited(assessment, primary).map { [$0] } ?? [])
             + irregularities(assessment)
         var diagnosis = verdict(assessment, primary, needed, evidence)
+        diagnosis.doubles = doubles(assessment)
         diagnosis.code = diagnosis.code ?? blockedBy?.code ?? assessment.evidence?.code
         if diagnosis.code == nil, diagnosis.state == .recover, let source = assessment.facts(primary),
             let replica = assessment.facts(primary.other)
@@ -80,12 +82,24 @@ extension QuorumPolicy {
             + "\(primary) still: \(limit)"
     }
 
+    /// Agents of which there are two: this one, and those that say it of themselves.
+    private func doubles(_ assessment: Assessment) -> Set<String> {
+        ServerID.allCases.reduce(into: isNameInDoubt ? [rules.name] : []) {
+            $0.formUnion(assessment.quorum($1)?.doubles ?? [])
+        }
+    }
+
     /// What is not as it should be, whatever the state.
     private func irregularities(_ assessment: Assessment) -> [String] {
         var evidence: [String] = []
         for (name, how) in ServerID.allCases.compactMap({ assessment.quorum($0)?.strangers }).flatMap({ $0 }) {
             evidence.append(
                 "\(name) goes by another configuration (\(ConfigurationDigest(configuration).differences(from: how)))")
+        }
+        for name in doubles(assessment).subtracting(isNameInDoubt ? [rules.name] : []).sorted() {
+            evidence.append(
+                "there are two agents named \(name), on two hosts: one of them votes no more; give it another agent.name, or stop it"
+            )
         }
         if !durable.foreign.isEmpty {
             let lists = durable.foreign.map {

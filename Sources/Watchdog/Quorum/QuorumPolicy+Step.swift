@@ -1,7 +1,7 @@
 /// The next step of the operation, or the beginning of one.
 extension QuorumPolicy {
     mutating func step(_ assessment: Assessment, _ local: LocalStatus) -> Step {
-        guard durable.isInformed else { return notInformed(assessment, local) }
+        guard durable.isInformed, !isNameInDoubt else { return stepsBack(assessment, local) }
         guard let ledger = assessment.ledger else { return begin(assessment, local) }
         let election = Election(ledger: ledger, local: local)
         switch election.role {
@@ -12,7 +12,7 @@ extension QuorumPolicy {
         }
     }
 
-    private func notInformed(_ assessment: Assessment, _ local: LocalStatus) -> Step {
+    private func stepsBack(_ assessment: Assessment, _ local: LocalStatus) -> Step {
         let why = neededOperation(assessment).blockedBy ?? .nothingToDo
         return local.server == nil ? .none(why) : .withdraw(why)
     }

@@ -13,6 +13,9 @@ package struct QuorumPolicy: Sendable {
     let configuration: Configuration
     package internal(set) var durable: DurableState
 
+    /// Nothing may rest on this agent's name: another one may go by it.
+    var isNameInDoubt: Bool { durable.isDouble || names.isTaken }
+
     // What is remembered from look to look, and lost with the process.
     var tracks = PerServer<Track>()
     package internal(set) var lease = RouterLease()
@@ -21,6 +24,7 @@ package struct QuorumPolicy: Sendable {
     var timers = OperationTimers()
     var applierStops = PerServer<ApplierStops>()
     private var lists = ListWatch()
+    var names = NameWatch()
     /// A process of the replica that has been seen, and what the primary had executed after that.
     var catchingUp: (started: Int64, wanted: GTIDSet?)?
     /// The server whose promotion this look has found on record there, and the look before had not.
@@ -95,6 +99,7 @@ package struct QuorumPolicy: Sendable {
         learn(observation)
         copied.note(observation.seen, primary: durable.primary, uuids: durable.uuids)
         durable.foreign = lists.after(observation, durable.foreign, own: rules.agents)
+        durable.isDouble = names.after(observation, isDouble: durable.isDouble)
         track(observation)
         noteStops(observation)
         endPromise(observation)

@@ -58,6 +58,8 @@ package struct Orders: Sendable {
         /// The server that the vote lies on: it is cast against the other one.
         package var voteOn: ServerID?
         package var vote: Vote?
+        /// Another host's agent goes by this one's name: it is given up on both servers, and that is shown instead.
+        package var isDouble = false
     }
 
     package var locks = Locks()

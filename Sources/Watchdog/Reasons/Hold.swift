@@ -12,6 +12,8 @@ package enum Hold: Sendable, Hashable {
     case failoverUnderWay(on: ServerID)
     /// This agent's memory was lost, or is new, and a server does not answer.
     case withoutMemory(silent: ServerID?)
+    /// An agent on another host goes by this one's name.
+    case nameInDoubt(String)
     /// The other server may hold votes that cannot be seen.
     case majorityNotLasting(silent: ServerID)
     case openReplica(ServerID, primary: ServerID)
@@ -38,6 +40,7 @@ extension Hold {
         case .votesAgainst: .votesAgainst
         case .failoverUnderWay: .failoverUnderWay
         case .withoutMemory: .withoutMemory
+        case .nameInDoubt: .nameTwice
         case .majorityNotLasting: .majorityNotLasting
         case .openReplica: .openReplica
         case .paused: .paused
@@ -62,6 +65,9 @@ extension Hold {
         case .withoutMemory(let silent):
             "this agent remembers nothing, so it gives no vote before both servers have answered it"
                 + (silent.map { ": \($0) does not; if it will not come back, 'trust \($0.other)'" } ?? "")
+        case .nameInDoubt(let name):
+            "another host's agent goes by the name \(name) as well: neither votes, nor opens its router, until one of them has "
+                + "another agent.name, or was away for 30 s with both servers answering"
         case .majorityNotLasting(let id):
             "\(id) cannot be asked: waiting for a lasting majority on \(id.other)"
         case .openReplica(let id, let primary): "\(id) is not closed, and no majority of agents sees \(primary)"

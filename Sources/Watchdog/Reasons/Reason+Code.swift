@@ -40,6 +40,7 @@ extension Reason {
         case votesAgainst = "votes-against"
         case failoverUnderWay = "failover-under-way"
         case majorityNotLasting = "majority-not-lasting"
+        case nameTwice = "name-twice"
         case withoutMemory = "without-memory"
         case openReplica = "open-replica"
         case primaryOffline = "primary-offline"

@@ -48,6 +48,8 @@ extension Event {
         .loginsFail: Line(.error, "new connections fail; the agent asks over an open session", "server", "why"),
         .loginsWork: Line(.notice, "new connections are accepted again", "server"),
         .nameTaken: Line(.info, "another session of this agent's name is present", "server"),
+        .nameTwice: Line(.error, "another host's agent goes by this one's name", "agent"),
+        .nameAlone: Line(.notice, "no other agent goes by this one's name any more", "agent"),
         .lockSessionFailed: Line(.info, "lock session could not be opened", "server", "error"),
         .lockNotTaken: Line(.info, "lock not taken", "lock", "error"),
         .ledgerSessionLost: Line(.warning, "the ledger session is lost", "error"),

@@ -29,6 +29,8 @@ package enum Event: String, Sendable, CaseIterable {
 
     // Sessions and what the agents keep on the servers
     case nameTaken = "name-taken"
+    case nameTwice = "name-twice"
+    case nameAlone = "name-alone"
     case lockSessionFailed = "lock-session-failed"
     case lockNotTaken = "lock-not-taken"
     case ledgerSessionLost = "ledger-session-lost"

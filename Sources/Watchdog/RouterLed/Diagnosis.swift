@@ -34,6 +34,8 @@ package struct Diagnosis: Sendable {
     package var closed: [ServerID] = []
     /// In quorum mode: the primary is up and does not count as one.
     package var incomplete = false
+    /// In quorum mode: agents of which there are two, where that is known.
+    package var doubles: Set<String> = []
     /// In quorum mode: the replica takes clients' writes.
     package var exposed = false
     /// What a failover rests on and does not hold.
@@ -60,6 +62,7 @@ package struct Diagnosis: Sendable {
     package var reason: Reason.Code? {
         if let code { return code }
         if incomplete { return .primaryIncomplete }
+        if !doubles.isEmpty { return .nameTwice }
         if stalled { return .primaryStalled }
         if exposed { return .openReplica }
         if !errant.isEmpty { return .errantTransactions }

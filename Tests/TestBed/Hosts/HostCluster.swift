@@ -57,7 +57,7 @@ public final class HostCluster: Sendable {
     init(_ options: Options) async throws {
         self.options = options
         let names = (1...options.backends).map { "web\($0)" }
-        let network = options.ownNetworks ? try HostNetwork(hosts: ["a", "b"] + names) : nil
+        let network = options.ownNetworks ? try HostNetwork(hosts: ["a", "b"] + names + [HostNetwork.spare]) : nil
         self.network = network
         func place(_ host: String) throws -> Place { try network?.place(host) ?? .loopback }
         let serverOptions =

@@ -19,6 +19,9 @@ public final class HostNetwork: Sendable {
         }
     }
 
+    /// A host of every network that belongs to nobody at first.
+    static let spare = "spare"
+
     private let number: Int
     private let lock: Int32
     /// Removed last of all, with the namespaces that it names.
