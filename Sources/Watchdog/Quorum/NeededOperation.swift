@@ -137,6 +137,11 @@ extension QuorumPolicy {
         }
         let behind = source.executed.subtracting(facts.executed).count
         guard behind <= 10_000 else { return .behind(primary.other, transactions: behind) }
+        // The operation takes a delay off before it closes anything.
+        let late = applyLag.milliseconds(at: assessment.now)
+        guard late <= Self.closeBehind || channel.delay > 0 else {
+            return .late(primary.other, milliseconds: late)
+        }
         guard durable.foreign.isEmpty else { return .listsDisagree }
         // Whoever leads it has turned away already.
         var seesPrimary = assessment.quorum(primary)?.seesPrimary ?? AgentSet()

@@ -3,6 +3,8 @@
 extension QuorumPolicy {
     /// How long a planned change may keep the primary closed before it is called off.
     static let plannedLimit: Int64 = 8_000
+    /// How close behind its target must be before the primary is closed for it.
+    static let closeBehind: Int64 = 2_000
     static let followerGrace: Int64 = 2_000
     static let confirmGrace: Int64 = 10_000
 
@@ -171,15 +173,11 @@ extension QuorumPolicy {
         _ assessment: Assessment, _ ledger: Ledger, _ master: LedgerRow, _ old: ServerFacts, _ new: ServerFacts
     ) -> Step {
         let target = ledger.server
-        let waited = timers.planned.elapsed(in: master.epoch, now: assessment.now)
         guard new.quorum?.switchoverAsked == true else {
             return .abort(.because(.answersAgain(target.other)))
         }
         guard assessment.isComplete, old.channels.isEmpty else {
             return .abort(.because(.notThePrimary(target.other)))
-        }
-        if waited > Self.plannedLimit {
-            return .abort(.because(.catchUpTimeout(target, milliseconds: Self.plannedLimit)))
         }
         if case .broken(let error) = new.channels[0].health {
             return .abort(.because(.applierBroken(target, error: error)))
@@ -189,6 +187,16 @@ extension QuorumPolicy {
         let promised = promised(assessment, ledger, master)
         guard isMajorityPromised(promised, ledger, master) else {
             return .wait(.until(.majority(promised.names(rules.agents))))
+        }
+        // Whoever asks for this has seen that the replica is close behind, unless it is late on purpose. The delay goes while
+        // clients still write, and where the rest takes long they go on.
+        if !old.superReadOnly {
+            if new.channels[0].delay > 0 { return .drain(from: target.other, to: target) }
+            let late = applyLag.milliseconds(at: assessment.now)
+            guard late <= Self.closeBehind else { return .abort(.because(.catchUpTimeout(target, milliseconds: late))) }
+        }
+        if timers.planned.elapsed(in: master.epoch, now: assessment.now) > Self.plannedLimit {
+            return .abort(.because(.catchUpTimeout(target, milliseconds: Self.plannedLimit)))
         }
         if !old.superReadOnly { return .fence(target.other) }
         if !old.executed.isSubset(of: new.executed) { return .drain(from: target.other, to: target) }

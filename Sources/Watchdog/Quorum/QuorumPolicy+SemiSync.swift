@@ -43,6 +43,13 @@ extension QuorumPolicy {
         return Self.isSameStart(then, now) || replica.quorum?.keepsReceived == true
     }
 
+    mutating func noteLag(_ assessment: Assessment) {
+        guard let primary = assessment.primary, let source = assessment.facts(primary),
+            let replica = assessment.facts(primary.other)
+        else { return }
+        applyLag.note(primary: source.executed, replica: replica.executed, at: assessment.now)
+    }
+
     /// How long the primary has been without a replica that acknowledges, or without as many as its commits wait for.
     /// After a while this agent puts on disk that the primary may go on without it; when a majority has, it may.
     mutating func noteWaiting(_ assessment: Assessment) {

@@ -21,6 +21,7 @@ package struct QuorumPolicy: Sendable {
     package internal(set) var lease = RouterLease()
     /// The primary's own transactions that its replica was seen to hold, whether the primary was seen to have them or not.
     package private(set) var copied = CopiedTransactions()
+    var applyLag = ApplyLag()
     var timers = OperationTimers()
     var applierStops = PerServer<ApplierStops>()
     private var lists = ListWatch()
@@ -105,6 +106,7 @@ package struct QuorumPolicy: Sendable {
         endPromise(observation)
         let assessment = Assessment(observation, self)
         noteSync(assessment)
+        noteLag(assessment)
         if assessment.evidence == nil { refusal = nil }
         noteWaiting(assessment)
         renewLease(assessment)
