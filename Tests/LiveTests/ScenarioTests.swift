@@ -10,7 +10,7 @@ import Testing
         // S34 first: an operator has started replication there.
         let scenarios = [
             "S34", "S84", "S84b", "S84c", "S84d", "S85", "S85b", "S86", "S87", "S87b", "S88", "S70b", "S71b", "S35",
-            "S26", "S89", "S96",
+            "S26", "S89", "S96", "S97", "S97b",
             "S01", "S71",
             "S06",
             "S47", "S39",

@@ -47,7 +47,33 @@ extension Executor {
     static func holders(
         _ hindrance: Hindrance, _ connection: MySQLConnection, deadline: Deadline
     ) async throws(MySQLError) -> [Holder] {
-        try await connection.query(
+        var found = try await ofMetadata(hindrance, connection, deadline)
+        if case .whatHoldsUpTheApplier = hindrance { found += try await ofRows(connection, deadline) }
+        return found
+    }
+
+    /// Clients whose row locks the applier waits for at this moment.
+    /// https://dev.mysql.com/doc/refman/8.4/en/performance-schema-data-lock-waits-table.html
+    private static func ofRows(_ connection: MySQLConnection, _ deadline: Deadline) async throws(MySQLError) -> [Holder]
+    {
+        try await read(
+            """
+            SELECT t.processlist_id AS id,
+                CONCAT(IFNULL(t.processlist_user, ''), '@', IFNULL(t.processlist_host, '')) AS account, 'ROW' AS locks
+            FROM performance_schema.data_lock_waits w
+                JOIN performance_schema.threads a ON a.thread_id = w.requesting_thread_id
+                JOIN performance_schema.threads t ON t.thread_id = w.blocking_thread_id
+            WHERE t.type = 'FOREGROUND' AND t.processlist_id <> CONNECTION_ID()
+                AND t.name NOT LIKE 'thread/sql/replica%' AND t.name NOT LIKE 'thread/sql/slave%'
+                AND (a.name LIKE 'thread/sql/replica%' OR a.name LIKE 'thread/sql/slave%')
+            GROUP BY 1, 2
+            """, connection, deadline)
+    }
+
+    private static func ofMetadata(
+        _ hindrance: Hindrance, _ connection: MySQLConnection, _ deadline: Deadline
+    ) async throws(MySQLError) -> [Holder] {
+        try await read(
             """
             SELECT t.processlist_id AS id,
                 CONCAT(IFNULL(t.processlist_user, ''), '@', IFNULL(t.processlist_host, '')) AS account,
@@ -62,8 +88,15 @@ extension Executor {
                         AND u.object_name LIKE 'wd:%'))
                 AND (\(hindrance.condition))
             GROUP BY 1, 2
-            """, purpose: "see whose locks stand in the way", deadline: deadline
-        ).rows.compactMap { row in
+            """, connection, deadline)
+    }
+
+    private static func read(
+        _ sql: String, _ connection: MySQLConnection, _ deadline: Deadline
+    ) async throws(MySQLError) -> [Holder] {
+        try await connection.query(sql, purpose: "see whose locks stand in the way", deadline: deadline).rows.compactMap
+        {
+            row in
             row.int("id").map { Holder(id: $0, account: row.string("account") ?? "", locks: row.string("locks") ?? "") }
         }
     }

@@ -113,6 +113,34 @@ extension Fault {
             await context.wait(.seconds(3))
             try await context.dies()
         },
+        Fault("S97", "a switchover while a client's row lock holds the replica's applier up", .stays) { context in
+            let session = try await MySQLConnection.connect(
+                context.replica.rootOptions, deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            for statement in ["BEGIN", "SELECT COUNT(*) FROM shop.written FOR SHARE"] {
+                _ = try await session.query(statement, deadline: .after(.seconds(30)))
+            }
+            await context.wait(.seconds(4))
+            context.begin()
+            let asked = ContinuousClock.now
+            let (status, said) = try await context.anyBackend().command(["switchover", "--timeout", "12s"])
+            if status == 0 { context.violation("the switchover was done: \(said)") }
+            let answers = context.trial.writers.log.acknowledged(since: asked).map(\.answered).sorted()
+            let gap = zip([asked] + answers, answers + [.now]).map { $0.duration(to: $1) }.max() ?? .seconds(60)
+            context.note("longest pause \(gap.rounded) s")
+            if gap > .seconds(2) { context.violation("nobody could write for \(gap)") }
+        },
+        Fault("S97b", "a client's row lock holds the replica's applier up, and the primary dies", .failover) {
+            context in
+            let session = try await MySQLConnection.connect(
+                context.replica.rootOptions, deadline: .after(.seconds(5)))
+            defer { session.abort() }
+            for statement in ["BEGIN", "SELECT COUNT(*) FROM shop.written FOR SHARE"] {
+                _ = try await session.query(statement, deadline: .after(.seconds(30)))
+            }
+            await context.wait(.seconds(2))
+            try await context.dies()
+        },
         Fault("S54", "the agents' schema is dropped, then the primary dies", .failover) { context in
             try await context.dropSchema()
             await context.wait(context.between(.zero, .seconds(3)))
