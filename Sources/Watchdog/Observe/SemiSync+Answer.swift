@@ -3,7 +3,7 @@ extension SemiSync {
         var out: [String: String] = [:]
         for part in (text ?? "").split(separator: ",") {
             let sides = part.split(separator: "=", maxSplits: 1).map(String.init)
-            if sides.count == 2 { out[sides[0].lowercased()] = sides[1] }
+            if let name = sides.first, sides.count == 2 { out[name.lowercased()] = sides.last }
         }
         return out
     }

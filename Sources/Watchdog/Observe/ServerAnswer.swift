@@ -54,9 +54,18 @@ extension QuorumFacts {
             acknowledgers: answer.text(.acknowledgers))
         bootsClosed = answer.text(.startsClosed) == "ON"
         receiverMark = StableHash.of(answer.text(.receiver) ?? "")
-        started = answer.number(.started)
+        started = Self.started(answer)
         keepsReceived = Self.keepsReceived(SemiSync.pairs(answer.text(.variables)))
         self.filtered = filtered ?? Self.filters(answer)
+    }
+
+    /// By the server's own clock. Nil where performance_schema is off.
+    private static func started(_ answer: ServerAnswer) -> Int64? {
+        guard let now = answer.number(.clock),
+            let uptime = SemiSync.pairs(answer.text(.semiSync))["uptime"].flatMap({ Int64($0) }),
+            (0...now).contains(uptime)
+        else { return nil }
+        return now - uptime
     }
 
     /// What the replica has received, and acknowledged, is there after a crash of its host.

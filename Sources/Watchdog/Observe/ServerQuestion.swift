@@ -16,7 +16,7 @@ struct ServerQuestion {
     enum Column: String, CaseIterable {
         case seesPrimary, unreachable, dead, async, here, present, switchover, request, operation
         case uuid, flags, executed, purged, variables, semiSync, acknowledgers, startsClosed, receiver, tables, history
-        case control, channels, ledgerRows, filters, started
+        case control, channels, ledgerRows, filters, clock
 
         static let plain: [Column] = [.operation, .uuid, .flags, .executed, .purged, .tables, .channels]
     }
@@ -66,7 +66,7 @@ struct ServerQuestion {
             """
             (SELECT GROUP_CONCAT(CONCAT(variable_name, '=', variable_value)) FROM performance_schema.global_status
                 WHERE variable_name IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_source_clients',
-                    'Rpl_semi_sync_source_wait_sessions'))
+                    'Rpl_semi_sync_source_wait_sessions', 'Uptime'))
             """
         case .acknowledgers: SemiSync.acknowledgers
         case .startsClosed: known.map { $0.bootsClosed ? "'ON'" : "'OFF'" } ?? Self.persisted
@@ -76,11 +76,8 @@ struct ServerQuestion {
                 last_queued_transaction_end_queue_timestamp, queueing_transaction_start_queue_timestamp))
                 FROM performance_schema.replication_connection_status)
             """
-        case .started:
-            """
-            UNIX_TIMESTAMP() - (SELECT CAST(variable_value AS SIGNED) FROM performance_schema.global_status
-                WHERE variable_name = 'Uptime')
-            """
+        // The status variables are read in one pass.
+        case .clock: "UNIX_TIMESTAMP()"
         case .history: recorded ? Self.history(members) : "NULL"
         case .control: recorded ? Self.control : "NULL"
         case .ledgerRows: recorded ? "(SELECT COUNT(*) FROM ongoing_failover.status)" : "NULL"
