@@ -43,8 +43,8 @@ extension SimWorld {
                 servers[server].foreign = Promotion(epoch: 1_000, primary: SimServer.foreignUUID)
             }
         case .stubbornRouter(let agent):
-            // Where nothing else fences, nobody can promise anything about such a router.
-            agents[agent].router.isStubborn = plan.semiSync && !plan.bound
+            // Where nothing else fences, nobody can promise anything about such a router. A bound one goes with its agent.
+            agents[agent].router.isStubborn = plan.semiSync || plan.bound
         case .fullDisk(let agent): agents[agent].diskIsFull = true
         case .reload(let agent): reload(agent)
         case .relayLost(let id):
@@ -211,7 +211,7 @@ extension SimWorld {
     }
 
     /// A new process with what the old one had on disk.
-    private func revive(_ agent: Int, handed: PerServer<QuorumPolicy.Handover> = .init()) {
+    func revive(_ agent: Int, handed: PerServer<QuorumPolicy.Handover> = .init()) {
         guard !agents[agent].alive else { return }
         let old = agents[agent]
         let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk, handed: handed))

@@ -132,7 +132,8 @@ struct Plan {
             case .sides, .standsStill: plan.bound = true
             case .alone: plan.semiSync = true
             case .forgets: (plan.semiSync, plan.maxLost) = (false, 0)
-            case .lateOpen, .stubborn: (plan.semiSync, plan.bound) = (true, false)
+            case .lateOpen: (plan.semiSync, plan.bound) = (true, false)
+            case .stubborn: plan.semiSync = plan.semiSync || !plan.bound
             case .movesOver, .twoOfOneName: plan.agents = 3
             case .twoCrashes: (plan.semiSync, plan.maxLost) = (true, 0)
             default: break
@@ -207,6 +208,11 @@ struct Plan {
             add(.crash(.a), at, short)
             add(.freezeAgent(dice.pick(agents)), at + short + dice.within(100...1_300), dice.within(10_500...14_000))
             add(.crash(.a), at + short + dice.within(2_500...4_500), dice.within(1_500...4_000))
+        case .stubborn where plan.bound && dice.chance(70):
+            // The others replace the primary, and one host cannot close its path there.
+            let (host, lasts) = (dice.pick(agents), dice.within(15_000...22_000))
+            add(.partition([0, 2 + host]), at, lasts)
+            add(.stubbornRouter(host), at - dice.within(0...500), lasts + dice.within(500...3_000))
         case .stubborn:
             let lasts = dice.within(4_500...9_000)
             add(.freeze(.a), at, lasts)

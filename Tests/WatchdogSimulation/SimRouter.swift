@@ -209,7 +209,7 @@ extension SimWorld {
             let uncontrolled = !agents[agent].alive || agents[agent].frozen || !agents[agent].controls
             if !plan.bound, plan.semiSync, uncontrolled { continue }
             // One that cannot be stopped is fenced by that wait too, as long as its agent does not say that it is closed.
-            if agents[agent].router.isStubborn, !agents[agent].machine.isClosed { continue }
+            if !plan.bound, agents[agent].router.isStubborn, !agents[agent].machine.isClosed { continue }
             paths[index(id)] = agent
         }
         if let one = paths[0], let other = paths[1] {

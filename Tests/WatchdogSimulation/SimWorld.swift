@@ -21,6 +21,7 @@ final class SimWorld {
         case routerReply(Int, life: Int)
         case routerGone(Int, Int)
         case supervisor(Int, life: Int)
+        case restart(Int, life: Int)
         case write(Int)
         case intrude(Int)
         case fault(Int)
@@ -186,6 +187,7 @@ final class SimWorld {
         case .routerReply(let agent, let life): if lives(agent, life, event) { routerReplied(agent) }
         case .routerGone(let agent, let process): routerGone(agent, process)
         case .supervisor(let agent, let life): supervise(agent, life)
+        case .restart(let agent, let life): if agents[agent].life == life { revive(agent) }
         case .intrude(let server): intrude(server)
         case .write(let agent): write(agent)
         case .fault(let number): strike(plan.faults[number])
@@ -379,5 +381,10 @@ final class SimWorld {
     private func guardLease(_ agent: Int) {
         guard agents[agent].alive, !agents[agent].frozen else { return }
         moveRouter(agent, agents[agent].machine.tick(at: now - agents[agent].born))
+        guard plan.bound, agents[agent].machine.isPastLimit(at: now - agents[agent].born) else { return }
+        tell("\(agents[agent].name) ends itself: its router is not closed")
+        kill(agent)
+        agenda.add(now, .supervisor(agent, life: agents[agent].life))
+        agenda.add(now + dice.within(2_000...4_000), .restart(agent, life: agents[agent].life))
     }
 }

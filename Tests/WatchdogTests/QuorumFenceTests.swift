@@ -75,13 +75,14 @@ import Testing
     }
 
     @Test func aRouterThatIsNotProvenClosedIsWaitedFor() {
-        let limit = QuorumRules(agents: ["web1", "web2", "web3"], own: 0).fenceWait
-        for attempt in [Attempt(), Attempt(sync: false, rules: { $0.bound = true })] {
+        for (isBound, attempt) in [(false, Attempt()), (true, Attempt(sync: false, rules: { $0.bound = true }))] {
+            let limit = QuorumRules(agents: ["web1", "web2", "web3"], own: 0, bound: isBound).fenceWait
             #expect(waits(attempt.step(), for: ["web3"]))
             #expect(waits(attempt.with { $0.later = limit - 200 }.step(), for: ["web3"]))
             #expect(promotes(attempt.with { $0.later = limit }.step()))
         }
         // Neither the supervisor closes it nor would the primary's commits wait: only a person can say so.
+        let limit: Int64 = 60_000
         guard case .wait(.until(.fenceProof(of: ["web3"]))) = Attempt(sync: false, later: limit).step() else {
             Issue.record("\(Attempt(sync: false, later: limit).step())")
             return

@@ -10,11 +10,13 @@ import Testing
 
     /// A lease that was taken over just before its sessions' end, the supervisor or the lease itself, the closing, a look.
     @Test func everyRouterIsClosedNineSecondsAfterAMajorityHasTurnedAway() {
-        let rules = rules(bound: true)
+        let rules = rules(bound: false)
         #expect(rules.sessionTimeout == 3_000 && rules.lease == 3_000 && rules.supervisor == 3_000)
         #expect(QuorumRules.closeLimit == 2_000 && rules.interval == 1_000)
         #expect(rules.fenceWait == 9_000)
         #expect(rules.freshPromotion + rules.lease + QuorumRules.closeLimit < rules.fenceWait)
+        // One that its agent cannot close goes with the agent: that ends itself when it should be closed.
+        #expect(self.rules(bound: true).fenceWait == 11_000)
     }
 
     @Test(

@@ -264,6 +264,36 @@ struct RouterMachineTests {
         #expect(!machine.isOverdue(at: 90_000))
     }
 
+    @Test("a router that is not proven closed after two seconds is past the limit, whatever its port says")
+    func theLimitOfAClose() {
+        for outcome in [RouterMachine.Outcome.silent, .served, .refused, .leads(to: Self.uuid)] {
+            var machine = Self.leading()
+            #expect(machine.close(at: 100) == [Self.stop] && !machine.isPastLimit(at: 2_100))
+            #expect(machine.isPastLimit(at: 2_101))
+            _ = machine.ended(outcome == .refused ? .notStopped : .stopped, at: 200)
+            _ = machine.ended(outcome, at: 300)
+            #expect(!machine.isClosed && !machine.isPastLimit(at: 2_100) && machine.isPastLimit(at: 2_101))
+            _ = machine.tick(at: 2_000)
+            #expect(machine.isPastLimit(at: 2_101), "from the first try on")
+            _ = machine.ended(.stopped, at: 2_050)
+            _ = machine.ended(.refused, at: 2_060)
+            #expect(machine.isClosed && !machine.isPastLimit(at: 90_000))
+        }
+        // One that has never been asked to close anything has no limit.
+        #expect(!Self.leading().isPastLimit(at: 90_000))
+        // The turn that goes on counts.
+        var machine = Self.machine()
+        #expect(machine.point(to: .a, uuid: Self.uuid, at: 0) == [Self.turnToA] && !machine.isPastLimit(at: 90_000))
+        #expect(machine.close(at: 100) == [.cancel])
+        #expect(!machine.isPastLimit(at: 2_100) && machine.isPastLimit(at: 2_101))
+        _ = machine.ended(.notTurned, at: 1_000)
+        #expect(machine.isPastLimit(at: 2_101))
+        _ = machine.ended(.notStopped, at: 1_500)
+        _ = machine.ended(.silent, at: 1_600)
+        // Its agent may lead it to the primary again.
+        #expect(machine.point(to: .a, uuid: Self.uuid, at: 1_700) == [Self.turnToA] && !machine.isPastLimit(at: 90_000))
+    }
+
     @Test("a router that is pointed somewhere is not overdue any more")
     func aPointEndsTheWait() {
         var machine = Self.leading()

@@ -59,7 +59,7 @@ actor QuorumLoop {
     /// - Parameter leaving: ends it too, as soon as no step is under way.
     @discardableResult
     func untilCancelled(or leaving: Flag = Flag()) async -> Handover {
-        let leaseGuard = LeaseGuard(controller)
+        let leaseGuard = LeaseGuard(controller, isBound: configuration.router.bound, logger)
         let writes = writes
         let watching = Task { await leaseGuard.watch() }
         let writing = Task { await writes.watch() }

@@ -16,6 +16,8 @@ package struct QuorumRules: Sendable, Hashable {
     package var lease: Int64 = 3_000
     /// Longest time for closing a router.
     package static let closeLimit: Int64 = 2_000
+    /// Longest time in which a bound router is gone after its agent: TimeoutStopSec= of the router's unit.
+    static let boundStop: Int64 = 2_000
     /// WatchdogSec= of every agent's unit, at most (`SupervisorLimit`).
     package var supervisor: Int64 = 3_000
     /// Silence after which a server that nobody refuses for counts as down.
@@ -64,7 +66,9 @@ package struct QuorumRules: Sendable, Hashable {
     package var majority: Int { agents.count / 2 + 1 }
     package func isMajority(_ set: AgentSet) -> Bool { set.count >= majority }
     package var everybody: AgentSet { AgentSet(agents.indices) }
-    package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + Self.closeLimit + interval }
+    package var fenceWait: Int64 { sessionTimeout + max(lease, supervisor) + closing + interval }
+    /// A router that its agent cannot close goes with the agent's process, which ends itself at the limit.
+    private var closing: Int64 { Self.closeLimit + (bound ? Self.boundStop : 0) }
     /// The longest for which a router stays open that nobody looked after: as long as a lock outlives the agent that took
     /// it, and a lease.
     package var unseenLease: Int64 { sessionTimeout + interval + lease }

@@ -88,6 +88,9 @@ extension Event {
         .routerNotTurned: Line(.error, "the router could not be turned", "error"),
         .routerClosed: Line(.warning, "router closed", "address"),
         .routerNotClosed: Line(.error, "the router is not closed", "error"),
+        .endsForRouter: Line(
+            .critical,
+            "the router is not proven closed in time: this process ends itself, and the bound router with it", "limit"),
         .routerStillOpen: Line(.error, "the router still takes connections, or serves some", "address"),
         .routerServesClients: Line(
             .error, "the router's port is closed, and a client that came before is served on", "address", "client"),

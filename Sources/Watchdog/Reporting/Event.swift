@@ -68,6 +68,7 @@ package enum Event: String, Sendable, CaseIterable {
     case routerClosed = "router-closed"
     case routerNotClosed = "router-not-closed"
     case routerStillOpen = "router-still-open"
+    case endsForRouter = "ends-for-router"
     case routerServesClients = "router-serves-clients"
     case routerNotProvenClosed = "router-not-proven-closed"
 

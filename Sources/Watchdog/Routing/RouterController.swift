@@ -56,6 +56,8 @@ actor RouterController {
         return !machine.isOverdue(at: now)
     }
 
+    var isPastLimit: Bool { machine.isPastLimit(at: now) }
+
     /// Ends what is under way, unless that closes the router: then it waits.
     func rest() async {
         while let work {

@@ -36,6 +36,8 @@ package struct RouterMachine: Sendable {
     private var cancelledAt: Int64?
     /// Since when it is being stopped, try after try, and was not seen to refuse.
     private var openSince: Int64?
+    /// Since when it is to be closed, and was not seen to be: stopped, refusing, and serving nobody.
+    private var unprovenSince: Int64?
     /// To be closed when what is under way has ended, or again where that failed.
     private var closeDue: Int64?
     /// It was stopped, and not turned since. A port that refuses says less: mysqlrouter itself closes the port of a route
@@ -79,6 +81,12 @@ package struct RouterMachine: Sendable {
         return cancelledAt.map { now - $0 > Self.cancelLimit } == true
     }
 
+    /// It was to be closed within `QuorumRules.closeLimit`, and nobody knows that it is. Where the router goes with its
+    /// agent's process, that process has to end: others count on it.
+    package func isPastLimit(at now: Int64) -> Bool {
+        unprovenSince.map { now - $0 > QuorumRules.closeLimit } ?? false
+    }
+
     /// The lease for whoever takes this router over: one that is to be closed has none left.
     package func handedLease(at now: Int64) -> Int64? {
         closeDue != nil || move?.closes == true && state != .closed ? now : leaseEnd
@@ -118,6 +126,7 @@ package struct RouterMachine: Sendable {
         if let move {
             if move.closes { return [] }
             closeDue = now
+            unprovenSince = unprovenSince ?? now
             return cancel(now)
         }
         if state == .closed, now - verifiedAt < Self.closedRhythm { return [] }
@@ -177,12 +186,13 @@ package struct RouterMachine: Sendable {
     private mutating func stop(_ now: Int64) -> [Command] {
         state = .unknown
         openSince = openSince ?? now
+        unprovenSince = unprovenSince ?? now
         return begin(.stopping, .stop(limit: QuorumRules.closeLimit))
     }
 
     private mutating func turn(_ id: ServerID, _ uuid: String) -> [Command] {
         state = .unknown
-        (hasStopped, closeDue, openSince) = (false, nil, nil)
+        (hasStopped, closeDue, openSince, unprovenSince) = (false, nil, nil, nil)
         return begin(.turning(id, uuid: uuid), .turn(to: id, uuid: uuid, limit: Self.turnLimit))
     }
 
@@ -242,6 +252,7 @@ package struct RouterMachine: Sendable {
             return [.report(outcome == .refused ? .notProvenClosed : .stillOpen), .wake]
         }
         state = .closed
+        unprovenSince = nil
         verifiedAt = now
         return [.report(.closed), .wake]
     }

@@ -2,7 +2,7 @@
 extension Fault {
     public static let all =
         servers + commits + data + disks + network + proxies + agents + misfits + operators + backups + rebuilds
-        + identity + memory + names
+        + identity + memory + names + routers
 
     static let network: [Fault] = [
         Fault("S16", "the primary is cut off from everybody", .failover, network: true, weight: 2) { context in
