@@ -148,8 +148,14 @@ extension Agent {
                 try await session.query(sql, purpose: what, deadline: .after(.seconds(5)))
             }
             guard taken else { throw AgentError(.refused, "somebody else asks for the same at this moment") }
-            try? await Task.sleep(for: Self.trustTime)
-            try await session.ping(deadline: .after(.seconds(5)))
+            let names = try await atWork(on: id, session, .after(Self.trustTime))
+            guard !names.isEmpty else {
+                throw AgentError(
+                    .timeout,
+                    "trust: no agent has come to go by \(id) within \(DurationText.format(Self.trustTime)), see 'explain'"
+                )
+            }
+            return "agents go by \(id) (\(facts.uuid)); at work there: " + names.joined(separator: ", ")
         } catch let error as MySQLError {
             throw AgentError(.server(error), "tell the agents to trust \(id)")
         } catch let error as AgentError {
@@ -157,10 +163,21 @@ extension Agent {
         } catch {
             throw AgentError(.refused, "trust: \(error)")
         }
-        let (now, _) = await explain()
-        let names = now.seen.facts(id)?.quorum?.seesPrimary.names(configuration.agents) ?? []
-        return "agents go by \(id) (\(facts.uuid)); at work there: "
-            + (names.isEmpty ? "none, see 'explain'" : names.joined(separator: ", "))
+    }
+
+    /// Waits until every agent that is connected there counts it as the primary, or until the deadline.
+    private func atWork(
+        on id: ServerID, _ session: MySQLConnection, _ deadline: Deadline
+    ) async throws(MySQLError) -> [String] {
+        var names: [String] = []
+        while !deadline.hasPassed, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            try await session.ping(deadline: .after(.seconds(5)))
+            guard let quorum = await explain().status.seen.facts(id)?.quorum else { continue }
+            names = quorum.seesPrimary.names(configuration.agents)
+            if !names.isEmpty, quorum.here.subtracting(quorum.seesPrimary).isEmpty { break }
+        }
+        return names
     }
 
     /// How a request is carried out as things are.
