@@ -289,10 +289,11 @@ import Testing
             let names =
                 configuration.agents.flatMap { agent in
                     QuorumLocks.Kind.allCases.map { locks.name($0, agent) }
-                        + [locks.presence(agent), LedgerSchema.agentLock(cluster, agent)]
+                        + [locks.presence(agent), locks.double(agent), LedgerSchema.agentLock(cluster, agent)]
                 } + [
                     QuorumLocks.switchover(cluster), QuorumLocks.failover(cluster), QuorumLocks.loss(cluster),
-                    QuorumLocks.resume(cluster), LedgerSchema.operationLock(cluster), LedgerSchema.scanLock(cluster),
+                    QuorumLocks.resume(cluster), QuorumLocks.trust(cluster), LedgerSchema.operationLock(cluster),
+                    LedgerSchema.scanLock(cluster),
                 ]
             func intruder() async throws -> MySQLConnection {
                 let intruder = try await MySQLConnection.connect(account, deadline: deadline)
@@ -330,6 +331,19 @@ import Testing
             (facts, quorum) = try await look()
             #expect(facts.operationLocked && quorum.seesPrimary.contains(0) && quorum.here.contains(0))
             #expect(facts.ledger?.first?.alive == true)
+            // Nor does a row of whoever may write everywhere.
+            let third = try await MySQLConnection.connect(account, deadline: deadline)
+            _ = try await third.query("SELECT GET_LOCK('of its own', 0)", deadline: deadline)
+            try await server.sql(
+                """
+                INSERT INTO ongoing_failover.status (event, agent, epoch, seen, session, agent_lock, at)
+                VALUES ('MAST web9', 'web9', 7, '', \(third.connectionID), 'of its own', UTC_TIMESTAMP(6))
+                """)
+            (facts, quorum) = try await look()
+            let forged = try #require(facts.ledger?.last)
+            #expect(forged.agent == "web9" && !forged.alive)
+            try await server.sql("DELETE FROM ongoing_failover.status WHERE agent = 'web9'")
+            await third.close()
 
             // A lock of the agents' own account is not taken away.
             let other = try await MySQLConnection.connect(server.connectionOptions(.agent), deadline: deadline)

@@ -27,12 +27,14 @@ enum LedgerSchema {
         """,
     ]
 
-    /// `at` is in UTC: an age must not jump with summer time. The lock decides whether a row's writer lives: the server takes it away with the session.
+    /// `at` is in UTC: an age must not jump with summer time. The lock decides whether a row's writer lives: the server
+    /// takes it away with the session. Only a session of the agents' account counts, whoever may write rows.
     static let read = """
         SELECT id, event, agent, epoch, seen, session,
-            IFNULL(IS_USED_LOCK(agent_lock) = session, 0) AS alive,
+            IFNULL(IS_USED_LOCK(agent_lock) = session, 0)
+                AND COALESCE(JSON_CONTAINS(own.ids, CAST(session AS JSON)), own.ids IS NULL) AS alive,
             TIMESTAMPDIFF(MICROSECOND, at, UTC_TIMESTAMP(6)) DIV 1000 AS age, witnessed, sync
-        FROM ongoing_failover.status ORDER BY id
+        FROM ongoing_failover.status, \(AgentLock.own) ORDER BY id
         """
 
     /// Ends every operation whose rows stand there. Rows and not the table: a client that holds the server for a backup
