@@ -267,6 +267,28 @@ import Testing
             #expect(both.quorum?.foreignRecord == .ignored("another_one"))
             #expect(both.quorum?.control.failoversToday == 2 && both.quorum?.control.rebuildsToday == 3)
             #expect(both.quorum?.control.rebuildCauses == ["b.purged-transactions.4": 2])
+            // A clock that is some minutes ahead, one that was ahead by days, and a second row of one promotion.
+            try await server.sql(
+                """
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed, at) VALUES
+                    (5, @@server_uuid, '', 'x', 'primary-dead', '', NOW() + INTERVAL 10 MINUTE)
+                """)
+            let ahead = try await look([uuid, "the other one"]).quorum?.control
+            #expect(ahead?.failoversToday == 3 && ahead?.lastFailover == 0)
+            try await server.sql(
+                """
+                DELETE FROM repl_watchdog.history WHERE epoch > 1;
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed, at) VALUES
+                    (4, @@server_uuid, '', 'x', 'primary-dead', '', NOW() + INTERVAL 10 DAY),
+                    (3, @@server_uuid, '', 'x', '\(PromotionReason.onRecord.recorded)', '', NOW())
+                """)
+            let counted = try await look([uuid, "the other one"]).quorum?.control
+            #expect(counted?.failoversToday == 0 && counted?.lastFailover == nil)
+            try await server.sql(
+                """
+                INSERT INTO repl_watchdog.history (epoch, primary_uuid, old_uuid, agent, reason, executed) VALUES
+                    (1000, 'another one', '', 'x', 'failover', '')
+                """)
             let one = try await look([uuid])
             #expect(one.promotion == nil && one.quorum?.foreignRecord == .unclear("another_one"))
             #expect(one.ownPromotion == Promotion(epoch: 4, primary: uuid))

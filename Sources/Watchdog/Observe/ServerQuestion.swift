@@ -106,12 +106,15 @@ struct ServerQuestion {
                 WHERE \(possible) AND \(condition) ORDER BY epoch DESC LIMIT 1), '- -')
             """
         }
+        // The two servers' clocks may differ by some minutes. What is dated much later than now says nothing of how long ago
+        // it was.
+        let counts = "(NOT \(PromotionReason.isNoFailover)) AND \(possible) AND \(known)"
         return """
             (SELECT CONCAT_WS(' ', \(newest("TRUE")),
-                IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(MAX(at))) * 1000 AS SIGNED)
-                    FROM repl_watchdog.history WHERE (NOT \(PromotionReason.isSwitchover)) AND \(possible) AND \(known)), '-'),
-                (SELECT COUNT(*) FROM repl_watchdog.history WHERE (NOT \(PromotionReason.isSwitchover))
-                    AND at > NOW() - INTERVAL 1 DAY AND \(possible) AND \(known)),
+                IFNULL((SELECT CAST((UNIX_TIMESTAMP(NOW(6)) - UNIX_TIMESTAMP(LEAST(MAX(at), NOW(6)))) * 1000 AS SIGNED)
+                    FROM repl_watchdog.history WHERE \(counts) AND at < NOW() + INTERVAL 1 HOUR), '-'),
+                (SELECT COUNT(*) FROM repl_watchdog.history WHERE \(counts)
+                    AND at BETWEEN NOW() - INTERVAL 1 DAY AND NOW() + INTERVAL 1 DAY),
                 \(newest(known)), \(newest("primary_uuid = @@server_uuid"))))
             """
     }

@@ -34,12 +34,14 @@ package enum PromotionReason: Sendable, Hashable {
     }
 
     /// As the column `reason` of `repl_watchdog.history` holds it: `<code>: <sentence>`. Up to the first colon it is for
-    /// programs, by `isSwitchover` for one; a column of its own would have to be added to tables that are there, on a
+    /// programs, by `isNoFailover` for one; a column of its own would have to be added to tables that are there, on a
     /// server that somebody may hold for a backup at that moment.
     package var recorded: String { "\(code.rawValue): \(text)" }
 
-    /// The condition by which SQL knows a row that counts as no failover.
-    static let isSwitchover = "(SUBSTRING_INDEX(reason, ':', 1) = '\(Reason.Code.switchover.rawValue)')"
+    /// The condition by which SQL knows a row that counts as no failover: a planned change, or one more row of a promotion
+    /// that has its own.
+    static let isNoFailover =
+        "(SUBSTRING_INDEX(reason, ':', 1) IN ('\(Reason.Code.switchover.rawValue)', '\(Reason.Code.onRecord.rawValue)'))"
 }
 
 extension Assessment.Evidence {
