@@ -88,7 +88,8 @@ struct TrustCommand: AsyncParsableCommand {
         discussion: """
             An agent that finds no state file gives no vote before both servers have answered it: the one that is silent \
             may have been made the primary meanwhile. Say this only where that server is gone for good, or was surely \
-            not promoted: what it alone holds is given up.
+            not promoted: what it alone holds is given up. Where the record of promotions on the primary is gone or older \
+            than it was (repl_watchdog.history), the row that this host's agent knows of is written there again.
             """)
 
     @OptionGroup var common: CommonOptions

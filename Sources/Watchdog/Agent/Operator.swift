@@ -130,13 +130,20 @@ extension Agent {
     private static let trustTime = Duration.seconds(10)
 
     /// Lets agents whose memory was lost go by this server although the other one does not answer: what the other one may
-    /// know is given up.
+    /// know is given up. On the primary whose own promotion is not on record any more it is put back.
     package func trust(_ id: ServerID) async throws(AgentError) -> String {
         let (before, _) = await explain()
         guard let facts = before.seen.facts(id) else {
             throw AgentError(.refused, "trust: \(id) \(before.seen[id].reason)")
         }
-        if let other = before.seen.facts(id.other), before.diagnosis.code != .stranger {
+        let missing = missingRecord(on: id, before.seen)
+        if let missing {
+            try await restore(missing, on: id, facts)
+            if let replica = before.seen.facts(id.other), replica.channels.first?.sourceUUID == facts.uuid {
+                try await restore(missing, on: id.other, replica)
+            }
+        }
+        if missing == nil, let other = before.seen.facts(id.other), before.diagnosis.code != .stranger {
             throw AgentError(
                 .refused, "trust: \(id.other) answers as well (\(other.uuid)): agents need nothing but to reach both")
         }
@@ -156,6 +163,7 @@ extension Agent {
                 )
             }
             return "agents go by \(id) (\(facts.uuid)); at work there: " + names.joined(separator: ", ")
+                + (missing.map { "; the record of epoch \($0.epoch) was put back" } ?? "")
         } catch let error as MySQLError {
             throw AgentError(.server(error), "tell the agents to trust \(id)")
         } catch let error as AgentError {
@@ -238,7 +246,7 @@ extension Agent {
         throw AgentError(.timeout, "\(failure): \(last). The request is withdrawn")
     }
 
-    private func open(_ id: ServerID, _ deadline: Deadline) async throws(AgentError) -> MySQLConnection {
+    func open(_ id: ServerID, _ deadline: Deadline) async throws(AgentError) -> MySQLConnection {
         do {
             return try await MySQLConnection.connect(
                 configuration.connectionOptions(configuration.servers[id]), deadline: min(deadline, .after(.seconds(8)))

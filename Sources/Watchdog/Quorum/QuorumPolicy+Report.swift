@@ -141,7 +141,8 @@ extension QuorumPolicy {
         }
         guard let other = assessment.facts(primary.other) else {
             return Diagnosis(
-                .down, primary: primary, evidence + ["\(primary.other) \(seen[primary.other].reason)"],
+                .down, primary: primary,
+                evidence + missingRecord(primary, facts) + ["\(primary.other) \(seen[primary.other].reason)"],
                 code: .serverSilent)
         }
         var diagnosis: Diagnosis
@@ -166,12 +167,7 @@ extension QuorumPolicy {
         if facts.readOnly { diagnosis.closed.append(primary) }
         if !assessment.isComplete, facts.rebuilding == nil {
             diagnosis.incomplete = true
-            if (facts.promotion?.epoch ?? 0) < durable.epoch {
-                diagnosis.evidence.append(
-                    "repl_watchdog.history of \(primary) lacks epoch \(durable.epoch), which made it the primary: until that "
-                        + "row is back no agent counts it as one, and routers stay open for as long as \(replica) answers"
-                )
-            }
+            diagnosis.evidence += missingRecord(primary, facts)
         }
         // While an operation is under way its ledger needs a replica that is only read_only.
         if other.rebuilding == nil, !other.superReadOnly, !other.readOnly || other.ledger == nil {
@@ -195,6 +191,15 @@ extension QuorumPolicy {
         // Its replica is not let in either, and what is said of that has this cause.
         if facts.isOffline { diagnosis.code = .primaryOffline }
         diagnosis.evidence += advice(assessment, primary)
+    }
+
+    private func missingRecord(_ primary: ServerID, _ facts: ServerFacts) -> [String] {
+        guard (facts.promotion?.epoch ?? 0) < durable.epoch, facts.rebuilding == nil else { return [] }
+        return [
+            "repl_watchdog.history of \(primary) lacks epoch \(durable.epoch), which made it the primary: until that row is back "
+                + "('trust \(primary)' writes it) no agent counts it as one, and routers stay open for as long as "
+                + "\(primary.other) answers"
+        ]
     }
 
     /// What else is to be known while all is well.

@@ -164,6 +164,33 @@ extension Fault {
             let rows = context.trial.writers.log.acknowledged(since: .now - .seconds(2)).count
             if rows < 50 { context.violation("the writers got only \(rows) rows through in 2 s") }
         },
+        Fault("S54d", "the agents' record of promotions is gone, then the replica; 'trust' puts it back", .either) {
+            context in
+            if try await context.cluster.promotions(on: context.primary).isEmpty {
+                try await context.command(context.anyBackend(), ["switchover"])
+            }
+            let primary = try await context.cluster.settled(context.trial.writers, hold: .milliseconds(500))
+            let (replica, host) = (context.cluster.other(than: primary), context.anyBackend())
+            try await primary.sql(
+                """
+                CREATE TABLE shop.kept LIKE repl_watchdog.history; INSERT INTO shop.kept SELECT * FROM repl_watchdog.history;
+                DROP DATABASE repl_watchdog;
+                """)
+            context.begin()
+            await replica.kill()
+            try await context.explained(["lacks epoch", "'trust \(primary.name)' writes it"], on: host)
+            // Nobody may write any more: the leases are over.
+            await context.wait(.seconds(8))
+            let asked = ContinuousClock.now
+            let (status, said) = try await host.command(["trust", primary.name])
+            if status != 0 || !said.contains("was put back") {
+                context.violation("trust ended with \(status): \(said)")
+            }
+            try await context.acknowledges(primary, since: asked)
+            try await primary.sql(
+                "INSERT IGNORE INTO repl_watchdog.history SELECT * FROM shop.kept; DROP TABLE shop.kept")
+            try await replica.start()
+        },
         Fault("S54c", "the agents' record of promotions is gone; an operator puts it back", .either) { context in
             // Without a promotion there is no record that could be missed.
             if try await context.cluster.promotions(on: context.primary).isEmpty {
