@@ -206,6 +206,12 @@ import Testing
         },
         Fault(.critical, "/bin/gone is not there", "correct the command") { $0.host.missingPrograms = ["/bin/gone"] },
         Fault(.critical, "no room", "") { $0.host.directoryProblem = "no room" },
+        Fault(
+            .warning, "holds 11 dumps of rebuilds, 3 MiB, the oldest my-shop-b-20250102T030405Z-epoch1.sql.gz", "delete"
+        ) {
+            let names = (1...10).map { "shop-a-20260102T0304\($0 + 10)Z-epoch\($0).sql.gz" }
+            $0.host.saved = SavedFiles(names: names + ["my-shop-b-20250102T030405Z-epoch1.sql.gz"], bytes: 3 << 20)
+        },
         Fault(.warning, "not at work: web3", "repl-watchdog run") {
             $0.a.facts.quorum?.seesPrimary = AgentSet([0, 1])
         },

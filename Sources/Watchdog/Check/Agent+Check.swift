@@ -60,6 +60,7 @@ struct HostSettingsProbe {
         ]
         host.missingPrograms = commands.compactMap(\.first).filter { !Self.canRun($0) }
         host.directoryProblem = await directoryProblem(servers)
+        host.saved = SavedFiles.find(in: configuration.workingDirectory)
         return host
     }
 

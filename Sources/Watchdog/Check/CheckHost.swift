@@ -13,6 +13,7 @@ struct HostSettings: Sendable {
     var missingPrograms: [String] = []
     /// What is wrong with the working directory; nil: nothing.
     var directoryProblem: String?
+    var saved = SavedFiles()
 }
 
 /// This host's router, working directory and part among the agents: pure.
@@ -114,9 +115,19 @@ struct CheckHost {
         let path = configuration.workingDirectory
         guard let problem = host.directoryProblem else {
             let room = servers.isEmpty ? "" : " and has room for two dumps"
-            return [Finding(.ok, "this host", "\(path) can be written\(room)")]
+            return [Finding(.ok, "this host", "\(path) can be written\(room)")] + saved()
         }
         return [Finding(.critical, "this host", problem)]
+    }
+
+    private func saved() -> [Finding] {
+        guard host.saved.names.count > SavedFiles.many else { return [] }
+        return [
+            Finding(
+                .warning, "this host",
+                "\(configuration.workingDirectory) holds \(host.saved.text): no agent deletes any",
+                remedy: "delete what is not needed: a .txt beside a dump says which transactions are in it alone")
+        ]
     }
 
     // MARK: Among the agents

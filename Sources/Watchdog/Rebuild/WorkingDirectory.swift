@@ -18,7 +18,8 @@ struct WorkingDirectory: Sendable {
             throw AgentError(
                 .workingDirectory,
                 "\(path): \(free >> 20) MiB free, room for two dumps needs \(need >> 20) MiB. "
-                    + "Nothing was changed: make room or name another working_directory")
+                    + "It holds \(SavedFiles.find(in: path).text). Nothing was changed: make room or name another "
+                    + "working_directory")
         }
     }
 
