@@ -59,7 +59,13 @@ extension ReplicationChannel {
     /// this server's name, for a row that is too large and for a damaged log: only the GTID sets tell some of them apart.
     package var isRefused: Bool { receiver == .off && Self.refusals.contains(receiverErrno) }
 
-    package var applierFault: String { "applier error \(applierErrno): \(applierError)" }
+    /// ER_REPLICA_RELAY_LOG_READ_FAILURE, and as the error log numbers it: what was received is damaged on disk.
+    private static let damaged: Set<Int> = [1594, 13121]
+
+    package var applierFault: String {
+        let fault = "applier error \(applierErrno): \(applierError)"
+        return Self.damaged.contains(applierErrno) ? "\(fault) (\(Remedy.damagedRelayLogs))" : fault
+    }
     package var receiverFault: String { "receiver error \(receiverErrno): \(receiverError)" }
 
     package var health: Health {

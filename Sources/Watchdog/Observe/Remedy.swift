@@ -2,6 +2,12 @@ import MySQLWire
 
 /// What an operator can do about a server that does not answer as it should.
 enum Remedy {
+    /// What the source has still is sent again by its GTID. What the relay logs alone hold, of a source that has lost it or
+    /// is gone, would be thrown away with them.
+    static let damagedRelayLogs =
+        "the relay logs are damaged: while the source lives, STOP REPLICA; RESET REPLICA; START REPLICA; there fetches "
+        + "again what they held; without the source keep them"
+
     static func of(_ error: MySQLError) -> String? {
         if let number = error.number {
             switch number {
