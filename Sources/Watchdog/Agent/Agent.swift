@@ -52,6 +52,7 @@ package struct Agent: Sendable {
         if let primary = diagnosis.primary, let facts = seen.facts(primary), let other = seen.facts(primary.other) {
             diagnosis.note(UnmetPrecondition.all(primary: primary, facts, replica: other, lossAllowed: true))
         }
+        await noteAbandoned(seen, in: &diagnosis)
         let policy = RouterLedPolicy(configuration)
         var epoch: UInt64 = 0
         do throws(AgentError) {

@@ -65,6 +65,7 @@ extension Agent {
         }
         var (diagnosis, conditions) = policy.explanation(observation)
         note(routerOf: observation, in: &diagnosis)
+        await noteAbandoned(observation.seen, in: &diagnosis)
         if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
         let ledger = observation.seen.activeLedger
         let status = StatusReport(

@@ -30,7 +30,7 @@ extension Diagnosis {
             {
                 2
             } else {
-                closed.isEmpty && unmet.isEmpty ? 0 : 1
+                closed.isEmpty && unmet.isEmpty && abandoned == nil ? 0 : 1
             }
         case .unknown: 3
         default: 2
@@ -110,6 +110,7 @@ package struct StatusReport: Sendable {
             ("reason", diagnosis.reason.map { .string($0.rawValue) } ?? .null),
             ("evidence", .array(diagnosis.evidence.map { .string($0) })),
             ("unmet_preconditions", .array(diagnosis.unmet.map(json(unmet:)))),
+            ("prepared_transactions", jsonPrepared()),
             ("servers", .object(ServerID.allCases.map { ($0.rawValue, jsonServer($0)) })),
             ("router", jsonRouter()), ("ledger", jsonLedger()), ("next", .string(next.description)),
             ("next_reason", next.reason.map { .string($0.code.rawValue) } ?? .null),
@@ -121,6 +122,15 @@ package struct StatusReport: Sendable {
             ("code", .string(unmet.precondition.rawValue)), ("server", .string(unmet.server.rawValue)),
             ("takes", .string(unmet.precondition.takes.rawValue)), ("critical", .bool(unmet.precondition.isCritical)),
             ("text", .string(unmet.text)), ("remedy", .string(unmet.precondition.remedy)),
+        ])
+    }
+
+    /// Null: none that nobody ends.
+    private func jsonPrepared() -> JSON {
+        guard let found = diagnosis.abandoned else { return .null }
+        return .object([
+            ("abandoned", .number(Int64(found.count))), ("oldest_seconds", .number(Int64(found.age))),
+            ("xids", found.prepared.map { .array($0.prefix(100).map { .string($0.xid) }) } ?? .null),
         ])
     }
 

@@ -52,5 +52,6 @@ extension CommandRunner {
     func liftReadOnly(_ id: ServerID) async throws(AgentError) {
         try await run("SET GLOBAL read_only = OFF", on: id, "open \(name(id))")
         logger.log(.opened, ["server": "\(name(id))"])
+        namePrepared(id)
     }
 }

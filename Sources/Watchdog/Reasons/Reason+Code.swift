@@ -50,6 +50,9 @@ extension Reason {
         case rebuiltTooOften = "rebuilt-too-often"
         case copyFails = "copy-fails"
 
+        // What holds locks that nobody ends
+        case preparedTransactions = "prepared-transactions"
+
         // What a switchover waits for
         case replicationStopped = "replication-stopped"
         case replicaBehind = "replica-behind"

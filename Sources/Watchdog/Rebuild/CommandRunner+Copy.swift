@@ -32,6 +32,7 @@ extension CommandRunner {
                 "DELETE FROM ongoing_rebuild.marker WHERE source <> \(SQLText.literal(marker.source))",
                 "mark the rebuild")
         }
+        try await rollBackPrepared(session)
     }
 
     func copyData(_ replica: ServerID, from primary: ServerID, _ epoch: UInt64) async throws(AgentError) {

@@ -39,6 +39,7 @@ extension CommandRunner {
     /// nothing of this.
     func requireCopyable(_ replica: ServerID, from primary: ServerID) async throws(AgentError) {
         guard !configuration.rebuild.clone else { return }
+        try await requireNothingPrepared(primary)
         do {
             try await MySQLDump.assertCopyable(
                 from: configuration.connectionOptions(configuration.servers[primary]),
@@ -149,6 +150,7 @@ extension CommandRunner {
                 throw AgentError(.dump(error), what)
             }
         }
+        let prepared = try await prepared(session)
         let surplus = state.executed.subtracting(source.executed)
         let tables = await tables(of: surplus.union(written), on: replica, keeping: session, deadline: deadline)
         try WorkingDirectory.write(
@@ -160,6 +162,8 @@ extension CommandRunner {
             Its own since it became half a copy, by numbers that the primary may have for others: \
             \(written.subtracting(surplus).isEmpty ? "none" : "\(written.subtracting(surplus))")
             Transactions by table: \(tables)
+            Prepared XA transactions, whose rows are not in the dump, rolled back before the data goes: \
+            \(prepared.map { $0.isEmpty ? "none" : $0.map(\.xid).sorted().joined(separator: "; ") } ?? "cannot be seen")
             gtid_executed: \(state.executed)
 
             """, to: path + ".txt")

@@ -70,6 +70,9 @@ extension Event {
         .offlineModeEnded: Line(.notice, "the new primary lets clients in, as the old one did", "server"),
         .offlineModeStays: Line(.error, "the new primary stays in offline_mode", "server", "error"),
         .delayLifted: Line(.notice, "the delay of the replica is taken off", "seconds", "why"),
+        .preparedTransactions: Line(
+            .warning, "XA transactions are prepared on the new primary: they hold locks until they are ended there",
+            "server", "xids"),
         .linkNotRecorded: Line(.warning, "the settings of the former channel are not on record", "error"),
         .eventsStayOff: Line(
             .error, "events stay off: it is not on record whether they were on", "server", "events", "remedy"),
@@ -102,6 +105,8 @@ extension Event {
         .saved: Line(.notice, "saved", "server", "file", "rows", "only_here"),
         .surplus: Line(
             .warning, "transactions that the primary lacks are kept in the saved dump only", "gtids", "file"),
+        .preparedRolledBack: Line(
+            .warning, "prepared XA transactions of the server that is rebuilt were rolled back", "server", "xids"),
         .dumpWarning: Line(.warning, "dump", "warning"),
         .copied: Line(.notice, "copied", "server", "rows", "tables", "file"),
         .copyWarning: Line(.warning, "copy", "warning"),

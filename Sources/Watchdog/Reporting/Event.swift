@@ -50,6 +50,7 @@ package enum Event: String, Sendable, CaseIterable {
     case offlineModeEnded = "offline-mode-ended"
     case offlineModeStays = "offline-mode-stays"
     case linkNotRecorded = "link-not-recorded"
+    case preparedTransactions = "prepared-transactions"
     case eventsStayOff = "events-stay-off"
     case eventsStayDisabled = "events-stay-disabled"
     case notPutBack = "not-put-back"
@@ -76,6 +77,7 @@ package enum Event: String, Sendable, CaseIterable {
     case rebuild, saved, copied, cloned, surplus
     case rebuildMethod = "rebuild-method"
     case savedBefore = "saved-before"
+    case preparedRolledBack = "prepared-rolled-back"
     case dumpWarning = "dump-warning"
     case copyWarning = "copy-warning"
     case cloneFailed = "clone-failed"

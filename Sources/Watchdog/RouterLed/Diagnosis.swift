@@ -40,6 +40,8 @@ package struct Diagnosis: Sendable {
     package var exposed = false
     /// What a failover rests on and does not hold.
     package private(set) var unmet: [UnmetPrecondition] = []
+    /// On the open primary; looked for where somebody asks for a report.
+    package private(set) var abandoned: AbandonedTransactions?
 
     package init(
         _ state: ClusterState, primary: ServerID? = nil, _ evidence: [String], routerProblem: String? = nil,
@@ -58,6 +60,11 @@ package struct Diagnosis: Sendable {
         evidence += unmet.map(\.line)
     }
 
+    mutating func note(_ abandoned: AbandonedTransactions, on id: ServerID) {
+        self.abandoned = abandoned
+        evidence.append(abandoned.text(on: id))
+    }
+
     /// The code of what is to be said first; nil where there is none.
     package var reason: Reason.Code? {
         if let code { return code }
@@ -68,6 +75,7 @@ package struct Diagnosis: Sendable {
         if !errant.isEmpty { return .errantTransactions }
         if let reason = unmet.lazy.compactMap(\.precondition.reason).first { return reason }
         if routerProblem != nil { return .routerSilent }
+        if abandoned != nil, state == .ok { return .preparedTransactions }
         return switch state {
         case .ok: .nothingToDo
         case .down: .serverSilent
