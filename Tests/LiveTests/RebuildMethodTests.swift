@@ -62,6 +62,11 @@ import Testing
         try await withBackends(2) { backends in
             let b = backends.cluster.b
             try await breakReplication(backends)
+            // A clone takes what is prepared on the source along, and what is prepared on the replica goes before it.
+            for (server, xid, row) in [(backends.cluster.a, "'of-a'", 4), (b, "'of-b'", 5)] {
+                try await server.sql(
+                    "XA START \(xid); INSERT INTO shop.t VALUES (\(row), ''); XA END \(xid); XA PREPARE \(xid)")
+            }
             let wanted = backends.folders[0].path + "/start"
             var backends = backends
             backends.rebuild = .init(clone: true, restart: ["/usr/bin/touch", wanted], restartTimeout: .seconds(60))
@@ -85,6 +90,12 @@ import Testing
             #expect(methods(backends) == ["gtid no:", "clone yes"])
             #expect(backends.journal.count("cloned") == 1)
             #expect(backends.journal.count("copied") == 0)
+            #expect(try await b.sql("XA RECOVER CONVERT XID") == [["1", "4", "0", "0x6F662D61"]])
+            try await backends.cluster.a.sql("XA COMMIT 'of-a'")
+            try await b.catchUp(with: backends.cluster.a)
+            #expect(try await b.sql("SELECT id FROM shop.t WHERE id > 3") == [["4"]])
+            try await backends.cluster.a.sql("DELETE FROM shop.t WHERE id = 4")
+            try await b.catchUp(with: backends.cluster.a)
             try await expectWhole(backends)
         }
     }
