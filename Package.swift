@@ -35,7 +35,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CDeflate"),
-        // What Swift's Glibc module leaves out: epoll, eventfd, memfd_create.
+        // What Swift's Glibc module leaves out: epoll, eventfd, memfd_create, extended attributes.
         .systemLibrary(name: "CLinux"),
         .target(name: "MySQLWire", dependencies: ["CLinux", "COpenSSL"], swiftSettings: settings),
         .target(

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Replaces a file's contents so that a reader, also one after a crash, sees the old or the new text and nothing else.
+/// A small file that is read and written whole: what it held when it was read, and by what a change is noticed.
 enum AtomicFile {
     /// Longest file that is read, in bytes.
     static let sizeLimit = 1 << 20
@@ -13,15 +13,23 @@ enum AtomicFile {
         var owner: uid_t
         var group: gid_t
         var mode: mode_t
-        fileprivate var identity: Identity
+        /// The number of its names.
+        var links: Int
+        var identity: Identity
+
+        /// The directory that it lies in, and its name there.
+        var place: (directory: String, name: String) {
+            let slash = path.lastIndex(of: "/") ?? path.startIndex
+            return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
+        }
     }
 
-    fileprivate struct Identity: Sendable, Equatable {
-        var device: dev_t
-        var inode: ino_t
-        var size: off_t
-        var modified: Int
-        var nanoseconds: Int
+    struct Identity: Sendable, Equatable {
+        private var device: dev_t
+        private var inode: ino_t
+        private var size: off_t
+        private var modified: Int
+        private var nanoseconds: Int
 
         init(_ status: stat) {
             device = status.st_dev
@@ -45,60 +53,58 @@ enum AtomicFile {
             throw RouterError(
                 .file(errno: EINVAL), "\(target) is no regular file of at most \(sizeLimit >> 10) KiB")
         }
+        return Snapshot(
+            path: target, bytes: try contents(file, target), owner: status.st_uid, group: status.st_gid,
+            mode: status.st_mode & 0o7777, links: Int(status.st_nlink), identity: Identity(status))
+    }
+
+    /// From where the descriptor stands to the end, or one byte more than the limit.
+    static func contents(_ file: Int32, _ path: String) throws(RouterError) -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while bytes.count <= sizeLimit {
             let count = Glibc.read(file, &buffer, buffer.count)
             if count < 0 {
                 if errno == EINTR { continue }
-                throw failure("read", target)
+                throw failure("read", path)
             }
             if count == 0 { break }
             bytes += buffer[..<count]
         }
-        return Snapshot(
-            path: target, bytes: bytes, owner: status.st_uid, group: status.st_gid, mode: status.st_mode & 0o7777,
-            identity: Identity(status))
+        return bytes
     }
 
-    /// Writes the new bytes beside the file, with its owner and mode, flushes them, renames them over it and flushes
-    /// the directory.
-    /// - Throws: `RouterError`, also with `changedMeanwhile` when the file is no longer the one that was read.
-    static func replace(_ old: Snapshot, with bytes: [UInt8]) throws(RouterError) {
-        let slash = old.path.lastIndex(of: "/") ?? old.path.startIndex
-        let directory = slash == old.path.startIndex ? "/" : String(old.path[..<slash])
-        // One fixed name: only one agent runs per host, and what a crash left behind is replaced.
-        let temporary = "\(directory)/.\(old.path[old.path.index(after: slash)...]).repl-watchdog"
-        unlink(temporary)
-        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw failure("create", temporary) }
-        var renamed = false
+    /// Makes a file with these bytes, synced; none where something fails. What has this name already is removed.
+    static func create(
+        _ path: String, _ bytes: [UInt8], finish: (Int32) throws(RouterError) -> Void = { _ in }
+    ) throws(RouterError) {
+        unlink(path)
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure("create", path) }
+        var whole = false
         defer {
             close(file)
-            if !renamed { unlink(temporary) }
+            if !whole { unlink(path) }
         }
+        try write(bytes, to: file, path)
+        try finish(file)
+        guard fsync(file) == 0 else { throw failure("flush", path) }
+        whole = true
+    }
+
+    /// From the first byte on.
+    static func write(_ bytes: [UInt8], to file: Int32, _ path: String) throws(RouterError) {
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + written }, $0.count - written) }
+            let count = bytes.withUnsafeBytes {
+                pwrite(file, $0.baseAddress.map { $0 + written }, $0.count - written, off_t(written))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw failure("write", temporary)
+                throw failure("write", path)
             }
             written += count
         }
-        // chown before chmod: it clears the set-id bits.
-        guard fchown(file, old.owner, old.group) == 0 else { throw failure("give the old owner to", temporary) }
-        guard fchmod(file, old.mode) == 0 else { throw failure("give the old mode to", temporary) }
-        guard fsync(file) == 0 else { throw failure("flush", temporary) }
-        var status = stat()
-        guard lstat(old.path, &status) == 0 else { throw failure("examine", old.path) }
-        guard Identity(status) == old.identity else {
-            throw RouterError(
-                .changedMeanwhile, "\(old.path) was changed by somebody else at the same time; nothing was written")
-        }
-        guard rename(temporary, old.path) == 0 else { throw failure("rename over", old.path) }
-        renamed = true
-        try flushDirectory(directory)
     }
 
     static func flushDirectory(_ directory: String) throws(RouterError) {
@@ -108,7 +114,11 @@ enum AtomicFile {
         guard fsync(handle) == 0 else { throw failure("flush", directory) }
     }
 
-    private static func failure(_ what: String, _ path: String) -> RouterError {
+    static func changedMeanwhile(_ path: String) -> RouterError {
+        RouterError(.changedMeanwhile, "\(path) was changed by somebody else at the same time; nothing was written")
+    }
+
+    static func failure(_ what: String, _ path: String) -> RouterError {
         let code = errno
         let remedy = code == EACCES || code == EPERM ? "; the agent needs the right to do so" : ""
         return RouterError(.file(errno: code), "cannot \(what) \(path): \(systemText(code))\(remedy)")

@@ -40,17 +40,47 @@ package struct LocalRouter: Sendable {
         }
     }
 
-    /// Changes the file's destinations and nothing else in it; atomic, with the file's owner and mode.
+    /// Changes the file's destinations and nothing else in it; with the file's owner, mode and attributes.
     /// - Returns: false if they were so already.
     package func setDestinations(_ addresses: [ServerAddress]) async throws(RouterError) -> Bool {
+        try InPlaceFile(workingDirectory: configuration.workingDirectory).finishInterrupted()
         let snapshot = try AtomicFile.read(router.configFile)
         let old = RouterFile(bytes: snapshot.bytes)
         let new = try named { () throws(RouterError) in
             try old.settingDestinations(addresses, section: router.section)
         }
         if new == old { return false }
-        try AtomicFile.replace(snapshot, with: new.bytes)
+        try AtomicFile.replace(snapshot, with: new.bytes, workingDirectory: configuration.workingDirectory)
         return true
+    }
+
+    /// What the file is to say where the router leads to the target.
+    func destinations(of target: ServerAddress, other: ServerAddress) -> [ServerAddress] {
+        router.destinations == .primaryFirst ? [target, other] : [target]
+    }
+
+    /// What the file says where it does not lead to the target, and what it is to say.
+    func deviation(from target: ServerAddress, other: ServerAddress) async throws(RouterError) -> Deviation? {
+        try InPlaceFile(workingDirectory: configuration.workingDirectory).finishInterrupted()
+        let wanted = destinations(of: target, other: other)
+        guard try await currentDestinationsDiffer(from: wanted) else { return nil }
+        return Deviation(found: try await option(RouterFile.option) ?? "", wanted: wanted)
+    }
+
+    struct Deviation: Sendable {
+        var found: String
+        var wanted: [ServerAddress]
+    }
+
+    /// The file's other sections that lead to one of the two servers.
+    func otherSections() throws(RouterError) -> [RouterFile.OtherSection] {
+        RouterFile(bytes: try AtomicFile.read(router.configFile).bytes).otherSections(
+            than: router.section, leadingTo: [configuration.servers.a, configuration.servers.b])
+    }
+
+    /// How the file is replaced; found out without changing it.
+    func wayToWrite() throws(RouterError) -> AtomicFile.Way {
+        try AtomicFile.way(try AtomicFile.read(router.configFile))
     }
 
     /// Runs the configured restart command.
@@ -75,7 +105,8 @@ package struct LocalRouter: Sendable {
     package func turn(
         to target: ServerAddress, other: ServerAddress, expectedUUID: String, deadline: Deadline
     ) async throws(RouterError) -> TurnReport {
-        let wanted = router.destinations == .primaryFirst ? [target, other] : [target]
+        try InPlaceFile(workingDirectory: configuration.workingDirectory).finishInterrupted()
+        let wanted = destinations(of: target, other: other)
         let unfinished = access(marker, F_OK) == 0
         let different = try await currentDestinationsDiffer(from: wanted)
         if different { try setMarker() }

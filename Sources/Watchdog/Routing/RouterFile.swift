@@ -37,7 +37,10 @@ package struct RouterFile: Sendable, Equatable {
             guard let address = ServerAddress(word), case .tcp = address else {
                 throw RouterError(
                     .unsupportedAddress,
-                    "destination '\(word)' in section [\(section)] is no host:port; repair it by hand")
+                    "destination '\(word)' in section [\(section)] is no host:port"
+                        + (word.contains("{")
+                            ? ": write the address itself, not mysqlrouter's {name} of another option"
+                            : "; repair it by hand"))
             }
             addresses.append(address)
         }
@@ -152,7 +155,7 @@ package struct RouterFile: Sendable, Equatable {
     }
 
     /// Every line: its content without the line end (LF or CRLF), and where the next one starts.
-    private func lines() -> [(content: Range<Int>, end: Int)] {
+    func lines() -> [(content: Range<Int>, end: Int)] {
         var result: [(content: Range<Int>, end: Int)] = []
         var start = 0
         while start < bytes.count {
@@ -167,7 +170,7 @@ package struct RouterFile: Sendable, Equatable {
     }
 
     /// The range without the blanks at both its ends.
-    private func trimmed(_ range: Range<Int>) -> Range<Int> {
+    func trimmed(_ range: Range<Int>) -> Range<Int> {
         var low = range.lowerBound
         var high = range.upperBound
         while low < high, Self.isBlank(bytes[low]) { low += 1 }
@@ -188,7 +191,7 @@ package struct RouterFile: Sendable, Equatable {
     }
 
     /// A section's name with the part before the key in lower case, as mysqlrouter compares it.
-    private static func normalised(_ name: [UInt8]) -> [UInt8] {
+    static func normalised(_ name: [UInt8]) -> [UInt8] {
         let colon = name.lastIndex(of: UInt8(ascii: ":")) ?? name.endIndex
         return name[..<colon].map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
             + name[colon...]
@@ -203,7 +206,7 @@ package struct RouterFile: Sendable, Equatable {
         }
     }
 
-    private static func trim(_ text: String) -> String {
+    static func trim(_ text: String) -> String {
         let bytes = Array(text.utf8)
         guard let low = bytes.firstIndex(where: { !isBlank($0) }),
             let high = bytes.lastIndex(where: { !isBlank($0) })
