@@ -192,6 +192,15 @@ import Testing
         Fault(.critical, "lists more than one server", "the primary alone") {
             $0.host.destinations = [$0.configuration.servers.a, $0.configuration.servers.b]
         },
+        Fault(.critical, "[routing:rw2] leads to the servers too", "take the section away") {
+            $0.host.otherSections = [.init(name: "routing:rw2", isForReading: false)]
+        },
+        Fault(.critical, "no room in that file: this host's router stays", "ReadWritePaths") {
+            $0.host.writeProblem = "no room in that file"
+        },
+        Fault(.warning, "(a bind mount): a crash in that moment", "mount the directory") {
+            $0.host.inPlace = "a bind mount"
+        },
         Fault(.critical, "none of the two servers", "[router] address") { $0.host.behindRouter = .success("cccccccc") },
         Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
             $0.host.behindRouter = .success(Fixture.uuidB)
@@ -237,6 +246,13 @@ import Testing
         #expect(report.exitStatus >= (fault.level == .critical ? 2 : 1))
         let isPromised = report.text().contains("no failover loses an acknowledged commit")
         #expect(!isPromised || house.isLossless, "\(report.text())")
+    }
+
+    @Test func aSectionForReadingIsNamedAndNoFault() {
+        var house = House()
+        house.host.otherSections = [.init(name: "routing:ro", isForReading: true)]
+        #expect(house.report.exitStatus == 0)
+        #expect(house.report.text().contains("[routing:ro] leads to the servers too"), "\(house.report.text())")
     }
 
     @Test func aRouterThatGoesBackByItselfSplitsTheWrites() {

@@ -4,7 +4,7 @@ import MySQLWire
 
 extension Agent {
     /// Looks at the servers, this host's router and its own place, and says what is wrong and what mends it. Changes
-    /// nothing. Each server has 20 s to answer.
+    /// nothing; beside the router's file one is made and removed again. Each server has 20 s to answer.
     package func check() async -> CheckReport {
         let probe = ServerSettingsProbe(configuration: configuration)
         var findings: [Finding] = []
@@ -48,11 +48,14 @@ struct HostSettingsProbe {
         do throws(RouterError) {
             host.destinations = try await router.currentDestinations()
             host.strategy = try await router.option("routing_strategy")
-            if access(configuration.router.configFile, W_OK) != 0 {
-                host.fileProblem = "\(configuration.router.configFile) cannot be written by this user"
-            }
+            host.otherSections = try router.otherSections()
         } catch {
             host.fileProblem = "\(error)"
+        }
+        do throws(RouterError) {
+            if case .inPlace(let why) = try router.wayToWrite() { host.inPlace = why }
+        } catch {
+            host.writeProblem = "\(error)"
         }
         let commands = [
             configuration.router.restart, configuration.router.stop, configuration.safety.fenceCommand,

@@ -7,6 +7,12 @@ struct HostSettings: Sendable {
     var destinations: [ServerAddress]?
     var strategy: String?
     var fileProblem: String?
+    /// Why that file cannot be changed; nil: it can.
+    var writeProblem: String?
+    /// Why it is written in place; nil where it is replaced.
+    var inPlace: String?
+    /// Sections beside the agent's own that lead to one of the servers.
+    var otherSections: [RouterFile.OtherSection] = []
     /// The server_uuid behind the router's port, or why there is none.
     var behindRouter: Result<String, MySQLError>
     /// Programs of the configured commands that are not there.
@@ -27,42 +33,11 @@ struct CheckHost {
     private var agents: Bool { configuration.mode == .quorum }
 
     func findings() -> [Finding] {
-        routerFile() + routerPort() + programs() + directory() + (agents ? quorum() + fence() : [])
+        CheckRouterFile(configuration: configuration, host: host).findings() + routerPort() + programs() + directory()
+            + (agents ? quorum() + fence() : [])
     }
 
     // MARK: Router
-
-    private func routerFile() -> [Finding] {
-        let file = "\(configuration.router.configFile) [\(configuration.router.section)]"
-        if let problem = host.fileProblem { return [Finding(.critical, Self.router, problem)] }
-        var found: [Finding] = []
-        let strange = (host.destinations ?? []).filter {
-            $0 != configuration.servers.a && $0 != configuration.servers.b
-        }
-        if !strange.isEmpty {
-            found.append(
-                Finding(
-                    .warning, Self.router,
-                    "\(file) lists \(strange.map(\.description).joined(separator: ", ")), not among [servers]: the agent "
-                        + "replaces the list at its first turn",
-                    remedy: "name the servers alike in both files"))
-        }
-        if !agents, host.strategy?.lowercased() == "first-available", (host.destinations ?? []).count > 1 {
-            found.append(
-                Finding(
-                    .critical, Self.router,
-                    "\(file) goes back to the first server the moment that one answers again: writes are split",
-                    remedy: "routing_strategy = next-available"))
-        }
-        if agents, (host.destinations ?? []).count > 1 {
-            found.append(
-                Finding(
-                    .critical, Self.router,
-                    "\(file) lists more than one server: it can go to the replica by itself, whatever the agents decide",
-                    remedy: "destinations = the primary alone; the agents change it"))
-        }
-        return found.isEmpty ? [Finding(.ok, Self.router, "\(file) can be read and lists what it should")] : found
-    }
 
     private func routerPort() -> [Finding] {
         let address = configuration.router.address
