@@ -89,6 +89,11 @@ extension Event {
             .error, "super_read_only could not be persisted: the server may start open", "server", "error"),
         .routerTurned: Line(.notice, "router turned", "server", "file_changed", "restarted"),
         .routerNotTurned: Line(.error, "the router could not be turned", "error"),
+        .routerFileChanged: Line(
+            .warning, "somebody else has changed where the router's file leads: it is written again", "file", "found",
+            "wanted"),
+        .routerFileNotKept: Line(
+            .error, "the router leads where it should, and its file cannot be kept so", "error"),
         .routerClosed: Line(.warning, "router closed", "address"),
         .routerNotClosed: Line(.error, "the router is not closed", "error"),
         .endsForRouter: Line(

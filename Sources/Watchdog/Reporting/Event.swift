@@ -66,6 +66,8 @@ package enum Event: String, Sendable, CaseIterable {
     // Routers
     case routerTurned = "router-turned"
     case routerNotTurned = "router-not-turned"
+    case routerFileChanged = "router-file-changed"
+    case routerFileNotKept = "router-file-not-kept"
     case routerClosed = "router-closed"
     case routerNotClosed = "router-not-closed"
     case routerStillOpen = "router-still-open"

@@ -11,6 +11,9 @@ actor RouterController {
     private var machine: RouterMachine
     /// The command that is under way.
     private var work: Task<Void, Never>?
+    /// The last order; nil once the router is to be closed.
+    private var pointed: (id: ServerID, uuid: String)?
+    private var fileWatch = RouterFileWatch()
     /// Wakes the loop when what is known of the router has changed.
     private let wake: @Sendable () -> Void
 
@@ -46,8 +49,14 @@ actor RouterController {
     // MARK: Orders
 
     func start() { carryOut(machine.start()) }
-    func close() { carryOut(machine.close(at: now)) }
-    func point(to id: ServerID, uuid: String) { carryOut(machine.point(to: id, uuid: uuid, at: now)) }
+    func close() {
+        pointed = nil
+        carryOut(machine.close(at: now))
+    }
+    func point(to id: ServerID, uuid: String) {
+        pointed = (id, uuid)
+        carryOut(machine.point(to: id, uuid: uuid, at: now))
+    }
     func lease(until end: Int64?) { machine.lease(until: end) }
 
     /// - Returns: whether all is well: false where a close does not come to its end.
@@ -101,11 +110,14 @@ actor RouterController {
 
     private func outcome(of command: RouterMachine.Command) async -> RouterMachine.Outcome {
         switch command {
-        case .ask(let limit): await ask(.after(.milliseconds(limit)))
-        case .seeClosed(let limit): await seeClosed(.after(.milliseconds(limit)))
-        case .stop(let limit): await stop(.after(.milliseconds(limit)))
-        case .turn(let id, let uuid, let limit): await turn(id, uuid, .after(.milliseconds(limit)))
-        case .cancel, .report, .wake: .silent
+        case .ask(let limit):
+            let outcome = await ask(.after(.milliseconds(limit)))
+            if let pointed, outcome == .leads(to: pointed.uuid) { await keepFile(pointed.id) }
+            return outcome
+        case .seeClosed(let limit): return await seeClosed(.after(.milliseconds(limit)))
+        case .stop(let limit): return await stop(.after(.milliseconds(limit)))
+        case .turn(let id, let uuid, let limit): return await turn(id, uuid, .after(.milliseconds(limit)))
+        case .cancel, .report, .wake: return .silent
         }
     }
 
@@ -138,6 +150,7 @@ actor RouterController {
     private func turn(_ id: ServerID, _ uuid: String, _ deadline: Deadline) async -> RouterMachine.Outcome {
         let target = configuration.servers[id]
         do {
+            if let deviation = try? await deviation(id), fileWatch.look(id, isRight: false) { log(deviation) }
             let report = try await router.turn(
                 to: target, other: configuration.servers[id.other], expectedUUID: uuid, deadline: deadline)
             logger.log(
@@ -146,10 +159,40 @@ actor RouterController {
                     "server": "\(id) (\(target))", "file_changed": "\(report.changedFile)",
                     "restarted": "\(report.restarted)",
                 ])
+            _ = fileWatch.look(id, isRight: true)
             return .turned
         } catch {
             if !Task.isCancelled { logger.log(.routerNotTurned, ["error": "\(error)"]) }
             return .notTurned
         }
+    }
+
+    // MARK: The file of a router that leads where it should
+
+    private func deviation(_ id: ServerID) async throws(RouterError) -> LocalRouter.Deviation? {
+        try await router.deviation(from: configuration.servers[id], other: configuration.servers[id.other])
+    }
+
+    /// Writes the file again where somebody else has changed it. The router is left alone: what it was started with is
+    /// right, and a restart would cost everybody's sessions.
+    private func keepFile(_ id: ServerID) async {
+        do {
+            let deviation = try await deviation(id)
+            guard fileWatch.look(id, isRight: deviation == nil), let deviation, !Task.isCancelled else { return }
+            _ = try await router.setDestinations(deviation.wanted)
+            log(deviation)
+        } catch {
+            if fileWatch.isLineDue(at: now) { logger.log(.routerFileNotKept, ["error": "\(error)"]) }
+        }
+    }
+
+    private func log(_ deviation: LocalRouter.Deviation) {
+        guard fileWatch.isLineDue(at: now) else { return }
+        logger.log(
+            .routerFileChanged,
+            [
+                "file": "\(configuration.router.configFile)", "found": "\(deviation.found)",
+                "wanted": "\(deviation.wanted.map(\.description).joined(separator: ","))",
+            ])
     }
 }
