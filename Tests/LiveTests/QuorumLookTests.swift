@@ -1,3 +1,4 @@
+import Logging
 import MySQLWire
 import TestBed
 import Testing
@@ -300,6 +301,39 @@ import Testing
         }
     }
 
+    /// What an agent says of its router is read on every host.
+    @Test func aRouterThatIsStuckIsSaidByALock() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = ["web0", configuration.agent.name]
+            let sessions = LockSessions(configuration, Logger(label: "test")) {}
+            let reader = configuration
+            func stuck() async throws -> PerServer<AgentSet> {
+                var sets = PerServer<AgentSet>()
+                for id in ServerID.allCases {
+                    let view = await ServerProbe(reader, .quorum).look(
+                        reader.connectionOptions(reader.servers[id]), deadline: .after(.seconds(60)))
+                    sets[id] = try #require(view.facts?.quorum, "\(view.reason)").routersStuck
+                }
+                return sets
+            }
+            for id in ServerID.allCases { await sessions.open(id, as: .present) }
+            try await eventually("both sessions are open") {
+                let a = await sessions[.a]
+                let b = await sessions[.b]
+                return a != nil && b != nil
+            }
+            for isStuck in [false, true, false] {
+                await sessions.say(routerStuck: isStuck)
+                await sessions.giveBack(Orders.Locks())
+                await sessions.take(Orders.Locks())
+                let sets = try await stuck()
+                for id in ServerID.allCases { #expect(sets[id] == (isStuck ? AgentSet([1]) : AgentSet())) }
+            }
+            await sessions.close()
+        }
+    }
+
     /// GET_LOCK needs no privilege.
     @Test func aLockOfAnotherAccountSaysNothing() async throws {
         try await withBackends(1) { backends in
@@ -333,7 +367,7 @@ import Testing
             #expect(
                 !facts.operationLocked && quorum.votes.isEmpty && quorum.seesPrimary.isEmpty && quorum.async.isEmpty)
             #expect(!quorum.switchoverAsked && !quorum.failoverAsked && !quorum.lossAccepted && !quorum.resumeAsked)
-            #expect(quorum.here.isEmpty && quorum.strangers.isEmpty)
+            #expect(quorum.here.isEmpty && quorum.strangers.isEmpty && quorum.routersStuck.isEmpty)
             for majority in [locks.majority(.seesPrimary), locks.majority(.async)] {
                 #expect(try await server.sql("SELECT \(majority)", as: .agent) == [["0"]])
             }

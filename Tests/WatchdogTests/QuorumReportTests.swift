@@ -112,6 +112,21 @@ import Testing
         #expect(text.contains("web3 goes by another configuration (agents, servers, safety)"))
     }
 
+    @Test func aRouterThatCannotBeTurnedIsNamedOnEveryHost() {
+        var scene = Scene()
+        _ = scene.look()
+        func diagnosis(_ stuck: AgentSet) -> Diagnosis {
+            let b = ServerView.up(QuorumPolicyTests.replica { $0.quorum?.routersStuck = stuck })
+            return scene.policy.diagnosis(
+                TimedObservation(seen: Observation(a: scene.a, b: b, router: .noAnswer("")), askedAt: 1, now: 1))
+        }
+        let well = diagnosis(AgentSet())
+        #expect(well.exitStatus == 0 && well.stuckRouters.isEmpty && well.reason != .routerStuck)
+        let stuck = diagnosis(AgentSet([1, 2]))
+        #expect(stuck.state == .ok && stuck.exitStatus == 1 && stuck.reason == .routerStuck)
+        #expect(stuck.evidence.contains { $0.hasPrefix("web2, web3: the router there could not be turned to a") })
+    }
+
     @Test func aReplicaThatTakesWritesIsNamed() {
         var scene = Scene()
         _ = scene.look()

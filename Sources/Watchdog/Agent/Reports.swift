@@ -30,7 +30,7 @@ extension Diagnosis {
             {
                 2
             } else {
-                closed.isEmpty && unmet.isEmpty && abandoned == nil ? 0 : 1
+                closed.isEmpty && unmet.isEmpty && abandoned == nil && stuckRouters.isEmpty ? 0 : 1
             }
         case .unknown: 3
         default: 2

@@ -8,6 +8,8 @@ package struct QuorumFacts: Sendable, Hashable {
     package var dead = AgentSet()
     /// Agents that have put on disk that this server's replication is asynchronous.
     package var async = AgentSet()
+    /// Agents that say here that they cannot turn their router.
+    package var routersStuck = AgentSet()
     /// Agents that are connected here but go by another configuration, with how it differs.
     package var strangers: [String: String] = [:]
     /// Agents of this configuration that are connected here.

@@ -22,6 +22,8 @@ struct QuorumLocks: Sendable {
         case dead
         /// Has put on disk that the primary goes on without its replica.
         case async
+        /// This host's router could not be turned to the primary, several times over.
+        case routerStuck = "router"
         /// Is connected, and goes by this configuration.
         case here
     }

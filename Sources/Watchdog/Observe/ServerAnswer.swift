@@ -42,6 +42,7 @@ extension QuorumFacts {
         unreachable = set(.unreachable)
         dead = set(.dead)
         async = set(.async)
+        routersStuck = set(.routersStuck)
         here = set(.here)
         switchoverAsked = answer.number(.switchover) == 1
         let asked = answer.number(.request) ?? 0

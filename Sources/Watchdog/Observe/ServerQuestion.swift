@@ -14,7 +14,7 @@ struct ServerQuestion {
 
     /// The columns of the answer, by which they are read.
     enum Column: String, CaseIterable {
-        case seesPrimary, unreachable, dead, async, here, present, switchover, request, operation
+        case seesPrimary, unreachable, dead, async, routersStuck, here, present, switchover, request, operation
         case uuid, flags, executed, purged, variables, semiSync, acknowledgers, startsClosed, receiver, tables, history
         case control, channels, ledgerRows, filters, clock
 
@@ -52,6 +52,7 @@ struct ServerQuestion {
         case .unreachable: locks.column(.unreachable)
         case .dead: locks.column(.dead)
         case .async: locks.column(.async)
+        case .routersStuck: locks.column(.routerStuck)
         case .here: locks.column(.here)
         case .present: locks.presenceColumn
         case .switchover: AgentLock.held(QuorumLocks.switchover(cluster))

@@ -9,6 +9,8 @@ actor LockSessions {
     private var pingers: [ServerID: Task<Void, Never>] = [:]
     private var opening: [ServerID: Task<Void, Never>] = [:]
     private var isClosed = false
+    /// Said on every server: no decision rests on it, `status` on every host does.
+    private var routerStuck = false
     /// Wakes the loop when one was opened or lost.
     private let wake: @Sendable () -> Void
 
@@ -77,10 +79,14 @@ actor LockSessions {
 
     // MARK: Locks
 
+    /// What the next locks say of this host's router.
+    func say(routerStuck: Bool) { self.routerStuck = routerStuck }
+
     private func wanted(_ locks: Orders.Locks, _ id: ServerID) -> Set<QuorumLocks.Kind> {
         var set: Set<QuorumLocks.Kind> = []
         if locks.seesPrimary == id { set.insert(.seesPrimary) }
         if locks.async == id { set.insert(.async) }
+        if routerStuck { set.insert(.routerStuck) }
         if locks.voteOn == id, let vote = locks.vote { set.insert(vote == .unreachable ? .unreachable : .dead) }
         return set
     }
@@ -97,7 +103,7 @@ actor LockSessions {
     }
 
     func take(_ locks: Orders.Locks) async {
-        for (id, session) in sessions {
+        for (id, session) in sessions where session.part == .present {
             for kind in wanted(locks, id).subtracting(await session.held) {
                 do {
                     try await session.hold(kind, true)

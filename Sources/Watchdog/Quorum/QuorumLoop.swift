@@ -118,6 +118,7 @@ actor QuorumLoop {
         case .openLockSession(let id):
             await lockSessions.open(id, as: machine.orders.locks.isDouble ? .double : .present)
         case .giveBackLocks:
+            await lockSessions.say(routerStuck: controller.hasFailed)
             await lockSessions.giveBack(machine.orders.locks)
             return machine.handle(.gaveBackLocks, at: clock())
         case .write:

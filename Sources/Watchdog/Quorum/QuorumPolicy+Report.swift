@@ -50,6 +50,13 @@ extension QuorumPolicy {
             + irregularities(assessment)
         var diagnosis = verdict(assessment, primary, needed, evidence)
         diagnosis.doubles = doubles(assessment)
+        diagnosis.stuckRouters = stuckRouters(assessment)
+        if !diagnosis.stuckRouters.isEmpty {
+            diagnosis.evidence.append(
+                "\(diagnosis.stuckRouters.joined(separator: ", ")): the router there could not be turned to \(primary): its "
+                    + "clients are not served as they should be; the agent's log there says why, and check on that host"
+            )
+        }
         diagnosis.code = diagnosis.code ?? blockedBy?.code ?? assessment.evidence?.code
         if diagnosis.code == nil, diagnosis.state == .recover, let source = assessment.facts(primary),
             let replica = assessment.facts(primary.other)
@@ -87,6 +94,11 @@ extension QuorumPolicy {
         ServerID.allCases.reduce(into: isNameInDoubt ? [rules.name] : []) {
             $0.formUnion(assessment.quorum($1)?.doubles ?? [])
         }
+    }
+
+    private func stuckRouters(_ assessment: Assessment) -> [String] {
+        ServerID.allCases.compactMap { assessment.quorum($0)?.routersStuck }.reduce(AgentSet()) { $0.union($1) }
+            .names(rules.agents)
     }
 
     /// What is not as it should be, whatever the state.

@@ -38,6 +38,8 @@ package struct Diagnosis: Sendable {
     package var doubles: Set<String> = []
     /// In quorum mode: the replica takes clients' writes.
     package var exposed = false
+    /// In quorum mode: agents, on whatever host, that cannot turn their router to the primary.
+    package var stuckRouters: [String] = []
     /// What a failover rests on and does not hold.
     package private(set) var unmet: [UnmetPrecondition] = []
     /// On the open primary; looked for where somebody asks for a report.
@@ -75,6 +77,7 @@ package struct Diagnosis: Sendable {
         if !errant.isEmpty { return .errantTransactions }
         if let reason = unmet.lazy.compactMap(\.precondition.reason).first { return reason }
         if routerProblem != nil { return .routerSilent }
+        if !stuckRouters.isEmpty { return .routerStuck }
         if abandoned != nil, state == .ok { return .preparedTransactions }
         return switch state {
         case .ok: .nothingToDo
