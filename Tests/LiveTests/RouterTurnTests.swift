@@ -69,6 +69,31 @@ import Testing
         }
     }
 
+    /// As a container has it: the file alone is mounted, and nothing can be renamed over it.
+    @Test(.enabled(if: getuid() == 0, "only root can mount")) func aFileThatIsMountedByItselfIsTurned() async throws {
+        try await Self.withControl { control, cluster, router in
+            let b = try await cluster.b.serverUUID()
+            let outside = router.configFile + ".outside"
+            try FileManager.default.copyItem(atPath: router.configFile, toPath: outside)
+            _ = try await Shell.run("mount", "--bind", outside, router.configFile)
+            let result: Result<TurnReport, any Error>
+            do {
+                result = .success(
+                    try await control.turn(
+                        to: cluster.b.address, other: cluster.a.address, expectedUUID: b, deadline: .after(.seconds(30))
+                    ))
+            } catch {
+                result = .failure(error)
+            }
+            _ = try await Shell.run("umount", router.configFile)
+            #expect(try result.get() == TurnReport(changedFile: true, restarted: true, verifiedUUID: b))
+            #expect(try await router.sql("SELECT @@server_uuid") == [[b]])
+            #expect(
+                try String(contentsOfFile: outside, encoding: .utf8)
+                    .contains("destinations = \(cluster.b.hostAndPort),\(cluster.a.hostAndPort)\n"))
+        }
+    }
+
     /// The file is right and the router has moved on: only a restart brings it back.
     @Test func aRouterThatHasMovedIsRearmed() async throws {
         try await Self.withControl { control, cluster, router in

@@ -75,7 +75,7 @@ import Testing
     @Test("a full device: the old text is put back, and said", .enabled(if: Mount.isPossible))
     func noRoom() throws {
         let (folder, work) = (try RoutingControlTests.Folder(), try RoutingControlTests.Folder())
-        try Mount.run(["-t", "tmpfs", "-o", "size=8k", "tmpfs", folder.path])
+        try Mount.memory(folder.path, size: "8k")
         defer { Mount.end(folder.path) }
         let path = "\(folder.path)/router.conf"
         try Self.old.write(toFile: path, atomically: false, encoding: .utf8)

@@ -55,7 +55,7 @@ import Testing
         let place = try Self.written(folder)
         try Mount.bind(folder.path, folder.path)
         defer { Mount.end(folder.path) }
-        try Mount.run(["-o", "remount,ro,bind", folder.path])
+        try Mount.close(folder.path)
         let control = RoutingControlTests.control(work, file: place)
         let error = #expect(throws: RouterError.self) { try control.wayToWrite() }
         #expect(error?.cause == .file(errno: EROFS))
@@ -175,20 +175,37 @@ enum Mount {
         return true
     }()
 
-    static func bind(_ what: String, _ place: String) throws { try run(["--bind", what, place]) }
+    static func bind(_ what: String, _ place: String) throws { try call(what, place, nil, MS.bind) }
 
-    static func run(_ arguments: [String]) throws { try call("/bin/mount", arguments) }
+    /// What is mounted there may only be read from now on.
+    static func close(_ place: String) throws { try call(nil, place, nil, MS.bind | MS.remount | MS.readOnly) }
 
-    static func end(_ place: String) { try? call("/bin/umount", [place]) }
+    /// A file system of that size in memory.
+    static func memory(_ place: String, size: String) throws { try call("tmpfs", place, "tmpfs", 0, "size=\(size)") }
 
-    private static func call(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw POSIXError(.EPERM) }
+    static func end(_ place: String) {
+        typealias Call = @convention(c) (UnsafePointer<CChar>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "umount2") else { return }
+        // MNT_DETACH: whoever has it open still goes on.
+        _ = unsafeBitCast(symbol, to: Call.self)(place, 2)
+    }
+
+    /// Of sys/mount.h, which Swift's own import leaves out.
+    private enum MS {
+        static let readOnly: UInt = 1
+        static let remount: UInt = 32
+        static let bind: UInt = 4_096
+    }
+
+    private static func call(
+        _ what: String?, _ place: String, _ type: String?, _ flags: UInt, _ data: String? = nil
+    ) throws {
+        typealias Text = UnsafePointer<CChar>
+        typealias Call = @convention(c) (Text?, Text, Text?, UInt, Text?) -> Int32
+        let mount = unsafeBitCast(try #require(dlsym(nil, "mount")), to: Call.self)
+        guard mount(what, place, type, flags, data) == 0 else {
+            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EPERM)
+        }
     }
 }
 
