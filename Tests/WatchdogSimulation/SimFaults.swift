@@ -256,7 +256,7 @@ extension SimWorld {
     private static func lostData(_ reason: Reason) -> Bool {
         switch reason {
         case .held(.incompletePrimary), .held(.votesAgainst), .held(.openReplica), .held(.closedUnseen),
-            .held(.lostByPrimary), .switchoverBlocked(.noMajority, _):
+            .held(.lostByPrimary), .held(.refusedBySource), .switchoverBlocked(.noMajority, _):
             true
         case .switchoverBlocked(_, let also?): lostData(also)
         default: false

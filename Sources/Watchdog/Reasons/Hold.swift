@@ -75,8 +75,10 @@ extension Hold {
         case .sourceUnreachable(let id, let source, let error): "\(id) does not reach \(source): \(error)"
         case .refusedBySource(let id, let source, let error):
             "\(source) does not send to \(id) what it asks for (\(error)), and has purged nothing that \(id) lacks, so it is not "
-                + "rebuilt: look for a second replica with its server_uuid or server_id, for max_allowed_packet on both, for "
-                + "a damaged binary log; then START REPLICA on \(id)"
+                + "rebuilt. Where that says that the replica has more GTIDs than the source, \(source) has lost transactions and "
+                + "the data may differ: do not start it, see source-refuses in Reasons.md. Else look for a second replica with "
+                + "its server_uuid or server_id, for max_allowed_packet on both, for a damaged binary log; then START REPLICA "
+                + "on \(id)"
         case .applierStops(let id, let error):
             "replication on \(id) stops at what no rebuild is known to mend (\(error)): end the cause; it is started again, at "
                 + "pauses of up to a minute"
