@@ -19,7 +19,7 @@ extension Fault {
         Fault("S33", "the primary has purged the binary logs that its replica needs", .stays) { context in
             func rebuilds() -> Int {
                 context.cluster.backends.reduce(0) {
-                    $0 + $1.agentLog.components(separatedBy: " rebuild server=").count - 1
+                    $0 + $1.agentLog.components(separatedBy: " event=rebuild ").count - 1
                 }
             }
             let before = rebuilds()
