@@ -4,108 +4,6 @@ import MySQLWire
 /// What operators ask of the agents. Requests that concern one moment are locks which last as long as the operator
 /// waits; what must outlive a server is a row that replicates.
 extension Agent {
-    /// Two looks with this host's eyes: the state, the conditions of a failover, what would be done next. Changes
-    /// nothing.
-    package func explain() async -> (status: StatusReport, conditions: [FailoverCondition]) {
-        let rules = QuorumRules(configuration)
-        var durable = DurableState()
-        var forgotten: String?
-        do {
-            durable = try DurableStateFile(directory: configuration.workingDirectory, mode: .quorum).read()
-        } catch {
-            forgotten = error.message
-        }
-        let known = durable.under(ConfigurationDigest(configuration).own)
-        var policy = QuorumPolicy(rules: rules, configuration: configuration, durable: known)
-        let control = LocalRouter(configuration: configuration)
-        let probe = ServerProbe(configuration, .quorum)
-        let born = ContinuousClock.now
-        var observation = TimedObservation(
-            seen: Observation(a: .downSoft(""), b: .downSoft(""), router: .noAnswer("")), askedAt: 0, now: 0)
-        var orders = Orders()
-        for look in 0..<2 {
-            // A server that refuses is asked twice before it counts as dead; and once more where what it has on record
-            // could not be understood before both were known.
-            if look == 1 {
-                guard
-                    ServerID.allCases.contains(where: {
-                        observation.seen.facts($0)?.quorum.map { $0.foreignRecord != .none } ?? true
-                    })
-                else { break }
-                try? await Task.sleep(for: .milliseconds(150))
-            }
-            let asked = born.duration(to: .now).milliseconds
-            let deadline = Deadline.after(configuration.agent.probeTimeout)
-            let members = Set(ServerID.allCases.compactMap { policy.durable.uuids[$0] })
-            async let a = probe.look(
-                configuration.connectionOptions(configuration.servers.a),
-                .init(
-                    member: known.uuids[.a] ?? "", members: members, lists: true, foreign: known.foreign),
-                deadline: deadline)
-            async let b = probe.look(
-                configuration.connectionOptions(configuration.servers.b),
-                .init(
-                    member: known.uuids[.b] ?? "", members: members, lists: true, foreign: known.foreign),
-                deadline: deadline)
-            let router: RouterView
-            do {
-                router = .leadsTo(uuid: try await control.identity(deadline: deadline).lowercased())
-            } catch {
-                router = .noAnswer("\(error)")
-            }
-            let destinations = try? await control.currentDestinations()
-            observation = await TimedObservation(
-                seen: Observation(a: a, b: b, router: router, destinations: destinations), askedAt: asked,
-                now: born.duration(to: .now).milliseconds)
-            orders = policy.decide(observation, LocalStatus(agent: configuration.agent.name))
-        }
-        if let primary = policy.primary, observation.seen.facts(primary)?.readOnly == false {
-            let hung = await hungWrites(on: primary)
-            if hung > 0 { observation.stall = (primary, hung) }
-        }
-        var (diagnosis, conditions) = policy.explanation(observation)
-        note(routerOf: observation, in: &diagnosis)
-        await noteAbandoned(observation.seen, in: &diagnosis)
-        if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
-        let ledger = observation.seen.activeLedger
-        let status = StatusReport(
-            state: diagnosis.state, exitStatus: ledger?.kind != nil ? 1 : diagnosis.exitStatus,
-            cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis,
-            seen: observation.seen,
-            ledger: ledger, addresses: configuration.servers, router: configuration.router.address.description,
-            next: orders.step)
-        return (status, conditions)
-    }
-
-    /// For how many milliseconds the longest of the writes that hang there has hung.
-    private func hungWrites(on id: ServerID) async -> Int64 {
-        let deadline = Deadline.after(configuration.agent.probeTimeout)
-        do throws(MySQLError) {
-            let connection = try await MySQLConnection.connect(
-                configuration.connectionOptions(configuration.servers[id]), deadline: deadline)
-            defer { connection.abort() }
-            return try await StuckCommits.find(connection, deadline: deadline).longest
-        } catch {
-            // Whether it answers at all is the look's business.
-            return 0
-        }
-    }
-
-    /// An open primary that this host's applications do not reach.
-    private func note(routerOf observation: TimedObservation, in diagnosis: inout Diagnosis) {
-        guard let primary = diagnosis.primary, let facts = observation.seen.facts(primary), !facts.readOnly else {
-            return
-        }
-        switch observation.seen.router {
-        case .leadsTo(let uuid) where uuid == facts.uuid: return
-        case .leadsTo(let uuid):
-            let name = observation.seen.server(uuid: uuid).map { "\($0)" } ?? uuid
-            diagnosis.routerProblem = "this host's router leads to \(name), not to \(primary)"
-        case .noAnswer(let why): diagnosis.routerProblem = "this host's router does not answer: \(why)"
-        }
-        diagnosis.evidence += diagnosis.routerProblem.map { [$0] } ?? []
-    }
-
     /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline.
     package func switchover(deadline: Deadline) async throws(AgentError) -> String {
         let target = try await path(of: .switchover)
@@ -230,7 +128,6 @@ extension Agent {
             throw AgentError(.server(error), "ask the agents")
         }
         guard taken else { throw AgentError(.refused, "somebody else asks for the same at this moment") }
-        var last = ""
         while !deadline.hasPassed, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(250))
             do {
@@ -238,12 +135,12 @@ extension Agent {
             } catch {
                 throw AgentError(.server(error), "keep asking the agents")
             }
-            let (now, _) = await explain()
-            last = now.diagnosis.summary
+            let (now, _) = await explain(isPatient: false)
             if now.diagnosis.primary == new, let facts = now.seen.facts(new), !facts.readOnly {
                 return "\(new) (\(configuration.servers[new])) is the primary"
             }
         }
+        let last = await explain().status.diagnosis.summary
         throw AgentError(.timeout, "\(failure): \(last). The request is withdrawn")
     }
 

@@ -65,7 +65,7 @@ struct ServerSettingsProbe {
         defer { connection.abort() }
         let asking = Asking(connection: connection, deadline: deadline)
         let facts = try await ServerProbe(configuration, configuration.mode == .quorum ? .quorum : .plain)
-            .facts(connection, deadline: deadline)
+            .facts(connection, .init(lists: configuration.mode == .quorum), deadline: deadline)
         var settings = ServerSettings(facts: facts)
         for row in try await asking.rows("SHOW GLOBAL VARIABLES", "read the settings") {
             if let name = row.string("Variable_name"), let value = row.string("Value") {

@@ -115,7 +115,11 @@ extension QuorumPolicy {
         }
         if !durable.foreign.isEmpty {
             let lists = durable.foreign.map {
-                $0.names.isEmpty ? "one that cannot be told" : $0.names.joined(separator: ", ")
+                $0.names.isEmpty
+                    ? "one that cannot be told"
+                    : $0.names.joined(separator: ", ")
+                        + ($0.names == rules.agents
+                            ? ", with other servers, max_lost_transactions or router.bound" : "")
             }
             evidence.append(
                 "agents go by another list as well (\(lists.joined(separator: "; "))): until nobody does, nothing is promoted "

@@ -19,6 +19,10 @@ extension Fault {
                 }
                 let status = try await context.explained(["there are two agents named \(first.name)"], on: other)
                 if status != 2 { context.violation("explain ended with \(status), not with 2") }
+                let (checked, findings) = try await other.command(["check"])
+                if checked != 2 || !findings.contains("there are two agents named \(first.name)") {
+                    context.violation("check ended with \(checked): \(findings)")
+                }
                 context.begin()
                 try network.cut(
                     [context.primary.name, HostNetwork.spare, other.name],

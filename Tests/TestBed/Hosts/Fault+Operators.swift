@@ -123,8 +123,12 @@ extension Fault {
             await context.wait(.seconds(4))
             context.begin()
             let asked = ContinuousClock.now
-            let (status, said) = try await context.anyBackend().command(["switchover", "--timeout", "12s"])
+            let hosts = context.backendsAtRandom()
+            async let command = hosts[0].command(["switchover", "--timeout", "12s"])
+            try await context.explained(["(replica-behind)", "s behind: see its applier"], on: hosts[1])
+            let (status, said) = try await command
             if status == 0 { context.violation("the switchover was done: \(said)") }
+            if !said.contains("s behind") { context.violation("the command does not say why: \(said)") }
             let answers = context.trial.writers.log.acknowledged(since: asked).map(\.answered).sorted()
             let gap = zip([asked] + answers, answers + [.now]).map { $0.duration(to: $1) }.max() ?? .seconds(60)
             context.note("longest pause \(gap.rounded) s")
