@@ -114,12 +114,8 @@ extension Fault {
             try await context.dies()
         },
         Fault("S97", "a switchover while a client's row lock holds the replica's applier up", .stays) { context in
-            let session = try await MySQLConnection.connect(
-                context.replica.rootOptions, deadline: .after(.seconds(5)))
+            let session = try await context.rowsLocked(on: context.replica)
             defer { session.abort() }
-            for statement in ["BEGIN", "SELECT COUNT(*) FROM shop.written FOR SHARE"] {
-                _ = try await session.query(statement, deadline: .after(.seconds(30)))
-            }
             await context.wait(.seconds(4))
             context.begin()
             let asked = ContinuousClock.now
@@ -136,12 +132,8 @@ extension Fault {
         },
         Fault("S97b", "a client's row lock holds the replica's applier up, and the primary dies", .failover) {
             context in
-            let session = try await MySQLConnection.connect(
-                context.replica.rootOptions, deadline: .after(.seconds(5)))
+            let session = try await context.rowsLocked(on: context.replica)
             defer { session.abort() }
-            for statement in ["BEGIN", "SELECT COUNT(*) FROM shop.written FOR SHARE"] {
-                _ = try await session.query(statement, deadline: .after(.seconds(30)))
-            }
             await context.wait(.seconds(2))
             try await context.dies()
         },
@@ -248,6 +240,25 @@ extension Fault.Context {
         note("\(rows) rows in the last 2 s before it was undone")
         try await primary.sql("STOP REPLICA; RESET REPLICA ALL;")
         if try await uptimes() != uptime { violation("a server was restarted") }
+    }
+
+    /// A client's transaction that has read all rows FOR SHARE: none can be inserted. Where the applier commits in order, a
+    /// reader that waits for one of its workers may be waited for by another, until one of the waits times out.
+    fileprivate func rowsLocked(on server: MySQLServer) async throws -> MySQLConnection {
+        let session = try await MySQLConnection.connect(server.rootOptions, deadline: .after(.seconds(5)))
+        _ = try await session.query("SET SESSION innodb_lock_wait_timeout = 1", deadline: .after(.seconds(5)))
+        try await eventually("the rows of \(server.name) are locked", within: .seconds(40)) {
+            do {
+                _ = try await session.query("BEGIN", deadline: .after(.seconds(5)))
+                _ = try await session.query(
+                    "SELECT COUNT(*) FROM shop.written FOR SHARE", deadline: .after(.seconds(20)))
+                return true
+            } catch {
+                _ = try await session.query("ROLLBACK", deadline: .after(.seconds(5)))
+                return false
+            }
+        }
+        return session
     }
 
     /// Somebody's statement stands in the way of closing the primary: the change is done or called off, in bounded time.
