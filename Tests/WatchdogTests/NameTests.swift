@@ -57,6 +57,18 @@ import Testing
         #expect(Self.look(&scene, silent: [.b], after: 5_000).locks.isDouble)
     }
 
+    /// Each of the two had the name on one server, and the partition has put each on the side of the other's.
+    @Test func aServerAloneDoesNotEndTheDoubt() {
+        for id in ServerID.allCases {
+            var scene = Scene()
+            _ = Self.look(&scene)
+            _ = Self.look(&scene, elsewhere: [id])
+            #expect(Self.isHeldBack(Self.look(&scene, silent: [id.other])))
+            #expect(Self.isHeldBack(Self.look(&scene, silent: [id.other], after: 3_000)))
+            #expect(Self.look(&scene, silent: [id.other], after: 2_000).locks.isDouble)
+        }
+    }
+
     @Test func itsRouterIsClosedAndNotOpened() {
         var scene = Scene()
         var closed = false
