@@ -15,7 +15,7 @@ extension Fault {
         },
         Fault(
             "S79b", "an agent comes back without its memory, on the side of the primary that was replaced", .failover,
-            network: true
+            network: true, replication: .semiSynchronous
         ) {
             context in
             let network = try context.network()

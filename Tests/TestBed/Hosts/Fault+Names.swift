@@ -6,7 +6,7 @@ extension Fault {
         Fault(
             "S57b", "a copy of a host, agent and all, comes up; then each of the two is on a side of its own",
             .failover,
-            network: true
+            network: true, replication: .semiSynchronous
         ) { context in
             let network = try context.network()
             let hosts = context.backendsAtRandom()
