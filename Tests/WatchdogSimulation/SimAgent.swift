@@ -3,7 +3,7 @@ import Watchdog
 /// A modelled host: the agent's process, its disk, its router. A class for the reason of `SimServer`.
 final class SimAgent {
     let index: Int
-    /// Its place in the list of agents. Another host's agent may go by the same.
+    /// Its place among all names. Another host's agent may go by the same.
     let place: Int
     let name: String
     var alive = true
@@ -13,6 +13,15 @@ final class SimAgent {
     /// Counts the lives of the process: what an earlier life had begun is not continued.
     var life = 0
     var born: Int64 = 0
+
+    /// The list in its file, by places; whether its host is there, and listed.
+    var list: [Int]
+    var isMember = true
+    /// The list by which the process goes, and, of the step that it has begun, that and the others that it knew.
+    let runningList: [Int]
+    var stepLists: (own: [Int], foreign: [AgentList])
+    /// When each server was last asked for the lists that agents go by.
+    var listsAsked: [Int64?] = [nil, nil]
 
     // On disk.
     var disk = DurableState()
@@ -83,9 +92,12 @@ final class SimAgent {
         var isStubborn = false
     }
 
-    init(index: Int, loop: QuorumMachine) {
+    init(index: Int, place: Int, list: [Int], loop: QuorumMachine) {
         self.index = index
-        place = loop.policy.rules.own
+        self.place = place
+        self.list = list
+        runningList = list
+        stepLists = (list, [])
         name = loop.policy.rules.name
         self.loop = loop
     }

@@ -200,13 +200,13 @@ extension SimWorld {
         case .requireNotPromoted(let known):
             return server.promotion.map { $0.primary != server.uuid || $0.epoch <= known } ?? true
         case .enableSemiSync: server.semiSync = plan.semiSync
-        case .requireMajority: return rules.isMajority(quorum(home).seesPrimary)
+        case .requireMajority: return isMajority(home, agents[agent].stepLists) { $0.seesPrimary }
         case .liftSuperReadOnly: server.superReadOnly = false
         case .liftReadOnly: return open(home)
         case .clearLedger: server.ledger = nil
         case .closeServer: return close(server)
         case .disableSemiSyncWhenAgreed:
-            disableSemiSync(home)
+            disableSemiSync(home, agents[agent].stepLists)
             return !server.semiSync
         default: return unknown(command)
         }
@@ -317,13 +317,13 @@ extension SimWorld {
     }
 
     /// Whether a majority of the agents knows of transactions that this server lacks.
-    func isMissed(_ server: Int) -> Bool {
+    func isMissed(_ server: Int, _ list: [Int]) -> Bool {
         let know = agents.filter {
-            $0.loop.policy.durable.primary == servers[server].uuid
+            list.contains($0.place) && $0.loop.policy.durable.primary == servers[server].uuid
                 && !$0.loop.policy.durable.executed.union($0.loop.policy.copied.set).isSubset(
                     of: servers[server].executed)
         }
-        return know.count >= rules.majority
+        return know.count >= list.count / 2 + 1
     }
 
     // MARK: On the other server
@@ -351,7 +351,8 @@ extension SimWorld {
         case .resetChannel: return reset(server)
         case .disableSemiSync: letGo(away)
         case .requireNoFailover(_, let since):
-            return server.readOnly && quorum(away).votes.isEmpty && Ledger.failoverAttempt(server.ledger, on: id) == nil
+            return server.readOnly && quorum(away, agent).votes.isEmpty
+                && Ledger.failoverAttempt(server.ledger, on: id) == nil
                 && (server.promotion?.primary != server.uuid || server.promotion?.epoch ?? 0 <= since)
         case .requireNothingErrant:
             return server.superReadOnly && server.readOnly && servers[home].running
@@ -459,10 +460,8 @@ extension SimWorld {
     // MARK: Over a lock session
 
     /// Without its replica, if a majority has that on disk.
-    private func disableSemiSync(_ server: Int) {
-        guard servers[server].semiSync, rules.isMajority(quorum(server).async) else {
-            return
-        }
+    private func disableSemiSync(_ server: Int, _ lists: (own: [Int], foreign: [AgentList])) {
+        guard servers[server].semiSync, isMajority(server, lists, { $0.async }) else { return }
         tell("\(servers[server].id) goes on alone")
         letGo(server)
     }
@@ -473,7 +472,8 @@ extension SimWorld {
             hasSeat(agent, server)
         else { return false }
         switch command {
-        case .disableSemiSyncIfAgreed: disableSemiSync(server)
+        case .disableSemiSyncIfAgreed:
+            disableSemiSync(server, (agents[agent].runningList, agents[agent].loop.policy.durable.foreign))
         case .enableSemiSyncIfOpen: if !servers[server].readOnly { servers[server].semiSync = true }
         case .disableSemiSyncIfClosed: if servers[server].superReadOnly { servers[server].semiSync = false }
         default: return unknown(command)

@@ -47,6 +47,7 @@ extension SimWorld {
             agents[agent].router.isStubborn = plan.semiSync || plan.bound
         case .fullDisk(let agent): agents[agent].diskIsFull = true
         case .reload(let agent): reload(agent)
+        case .edit(let agent): edit(agent, plan.newList ?? plan.list)
         case .relayLost(let id):
             guard servers[index(id)].up else { return }
             servers[index(id)].crash()
@@ -106,7 +107,7 @@ extension SimWorld {
         case .lossy: lossPercent = 0
         case .stubbornRouter(let agent): agents[agent].router.isStubborn = false
         case .fullDisk(let agent): agents[agent].diskIsFull = false
-        case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord, .reload: break
+        case .slowApplier, .clockJump, .brokenApplier, .errant, .foreignRecord, .reload, .edit: break
         case .failover:
             for server in servers.indices {
                 servers[server].failoverAsked = false
@@ -196,7 +197,7 @@ extension SimWorld {
     }
 
     /// Between two steps: the sessions end, a close that is under way is waited for, and the new loop is given the lease.
-    private func reload(_ agent: Int) {
+    func reload(_ agent: Int) {
         let old = agents[agent]
         guard old.alive, !old.frozen, !old.loop.isBusy else { return }
         let handed = old.loop.handover
@@ -212,9 +213,13 @@ extension SimWorld {
 
     /// A new process with what the old one had on disk.
     func revive(_ agent: Int, handed: PerServer<QuorumPolicy.Handover> = .init()) {
-        guard !agents[agent].alive else { return }
         let old = agents[agent]
-        let new = SimAgent(index: agent, loop: Self.loop(old.loop.policy.rules, old.disk, handed: handed))
+        guard !old.alive, old.isMember || agent >= plan.agents else { return }
+        let new = SimAgent(
+            index: agent, place: old.place, list: old.list,
+            loop: Self.loop(ownRules(old.place, old.list), old.disk, handed: handed))
+        new.isMember = old.isMember
+        new.stepLists = old.stepLists
         new.life = old.life
         new.disk = old.disk
         new.diskIsFull = old.diskIsFull
@@ -243,7 +248,7 @@ extension SimWorld {
     /// What keeps every agent from acting until an operator decides, in their own words.
     func hold() -> String? {
         var found: String?
-        for agent in agents.prefix(plan.agents) {
+        for agent in agents where agent.isMember {
             guard agent.alive, case .none(let why) = agent.lastStep,
                 Self.needsOperator(why) || servers.contains(where: { $0.forgetful }) && Self.lostData(why)
             else { return nil }
@@ -276,7 +281,7 @@ extension SimWorld {
                 + "ledger \(server.ledger?.count ?? -1), channel \(server.channel.map { "\($0)".prefix(120) } ?? "none")"
         }
             + agents.map { agent in
-                "\(agent.name): alive \(agent.alive), busy \(agent.loop.isBusy), resting \(agent.isResting), "
+                "\(agent.name) (\(agent.runningList)): alive \(agent.alive), busy \(agent.loop.isBusy), resting \(agent.isResting), "
                     + "part \(agent.ledgerSession?.session ?? 0), posts \(agent.pong.map { $0 != nil }), "
                     + "router \(agent.router.leads.map { "\($0)" } ?? "closed") (\(agent.machine.view)), kept \(agent.loop.policy.durable), last \(agent.lastStep)"
             }
@@ -291,7 +296,7 @@ extension SimWorld {
             replica.rebuilding == nil
         else { return "the replica does not run" }
         if servers.contains(where: { $0.ledger?.isEmpty == false }) { return "an operation is under way" }
-        for agent in agents.prefix(plan.agents) where agent.router.leads != primary.id {
+        for agent in agents where agent.isMember && agent.router.leads != primary.id {
             return "\(agent.name)'s router leads elsewhere"
         }
         if oracle.errant { return "" }

@@ -169,7 +169,7 @@ extension SimWorld {
         }
         if stage == 0 {
             // First the locks and variables, at one instant; the rest a moment later.
-            firsts[agent * 2 + server] = first(server)
+            firsts[agent * 2 + server] = first(server, agent)
             agenda.add(now + dice.within(0...4), .probe(agent, life: life, server, 1, asked))
             return
         }
@@ -198,32 +198,15 @@ extension SimWorld {
         agenda.add(max(now, min(now + way, asked + rules.probeTimeout)), .answered(agent, life: life, server))
     }
 
-    private func first(_ server: Int) -> ServerFacts {
+    private func first(_ server: Int, _ agent: Int) -> ServerFacts {
         ServerFacts(
             uuid: servers[server].uuid, serverID: UInt64(server + 1), version: Self.version,
             readOnly: servers[server].readOnly,
             superReadOnly: servers[server].superReadOnly || servers[server].closing, executed: servers[server].executed,
-            operationLocked: servers[server].lock != nil, quorum: quorum(server))
+            operationLocked: servers[server].lock != nil, quorum: quorum(server, agent))
     }
 
     private static let version = ServerVersion("9.7.0")
-
-    func quorum(_ server: Int) -> QuorumFacts {
-        var quorum = QuorumFacts()
-        for index in servers[server].seats.indices where servers[server].seats[index].open {
-            if servers[server].seats[index].seesPrimary { quorum.seesPrimary.insert(index) }
-            if servers[server].seats[index].unreachable { quorum.unreachable.insert(index) }
-            if servers[server].seats[index].dead { quorum.dead.insert(index) }
-            if servers[server].seats[index].async { quorum.async.insert(index) }
-        }
-        quorum.switchoverAsked = servers[server].switchoverAsked
-        quorum.failoverAsked = servers[server].failoverAsked
-        quorum.lossAccepted = servers[server].lossAccepted
-        quorum.control.paused = servers[server].paused
-        quorum.started = servers[server].started
-        quorum.receiverMark = servers[server].channel?.mark ?? 0
-        return quorum
-    }
 
     private func semiSync(_ server: Int) -> SemiSync {
         var semi = SemiSync()
@@ -270,7 +253,8 @@ extension SimWorld {
         guard agents[agent].pong[server] == nil, servers[server].running, reaches(agent, id),
             !servers[server].seats[agents[agent].place].open, !agents[agent].loop.orders.locks.isDouble
         else { return }
-        servers[server].seats[agents[agent].place] = SimServer.Seat(agent: agent, open: true, heard: now)
+        servers[server].seats[agents[agent].place] = SimServer.Seat(
+            agent: agent, list: agents[agent].runningList, open: true, heard: now)
         agents[agent].pong[server] = now
     }
 

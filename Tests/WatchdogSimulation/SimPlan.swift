@@ -41,6 +41,8 @@ struct Fault {
         case lostDisk(Int)
         /// Another host comes, a copy of this one: its disk, its router's file, its name.
         case copiedHost(Int)
+        /// The agent of a host is given the new list.
+        case edit(Int)
     }
     var kind: Kind
     var at: Int64
@@ -49,7 +51,11 @@ struct Fault {
 
 /// What a history is made of.
 struct Plan {
+    /// Hosts that are there at one time or another, but for a copy.
     var agents = 3
+    /// Those whose agents are listed at first, and from when somebody has edited their files.
+    var list: [Int] = []
+    var newList: [Int]?
     var semiSync = true
     var maxLost: UInt64 = 0
     var bound = false
@@ -80,6 +86,8 @@ struct Plan {
         plan.intruder = dice.chance(15)
         favourite?.settings(&plan)
         let style = favourite ?? Style(&dice)
+        if style == .lists { plan.chooseLists(&dice) }
+        if plan.list.isEmpty { plan.list = Array(0..<plan.agents) }
         if style == .twoOfOneName { plan.copied = dice.pick(plan.agents) }
         plan.faults = faults(&dice, plan, style)
         plan.healed = plan.faults.map { $0.at + $0.lasts }.max() ?? 0
@@ -107,6 +115,8 @@ struct Plan {
         case twoCrashes
         /// Two sides, and on each of them a host of the same name.
         case twoOfOneName
+        /// The list of agents is changed, host by host, and two sides meanwhile.
+        case lists
 
         init(_ dice: inout Dice) {
             switch dice.pick(100) {
@@ -119,7 +129,7 @@ struct Plan {
             case 90..<92: self = .wakes
             case 92..<94: self = .standsStill
             case 94..<96: self = .alone
-            case 96: self = .forgets
+            case 96: self = dice.chance(50) ? .forgets : .lists
             case 97: self = dice.chance(50) ? .lateOpen : .twoOfOneName
             case 98: self = dice.chance(50) ? .stubborn : .movesOver
             default: self = dice.chance(50) ? .late : .twoCrashes
@@ -248,6 +258,30 @@ struct Plan {
             for other in 0..<agents where other != host && dice.chance(60) { side.append(2 + other) }
             add(.partition(side), begins, lasts)
             if dice.chance(30) { add(kind(&dice, agents), begins + dice.within(-800...6_000), end()) }
+        case .lists:
+            // Those that are added come first; somebody does most within seconds, and leaves some for later.
+            let added = (plan.newList ?? []).filter { !plan.list.contains($0) }
+            let others = plan.list.shuffled(using: &dice)
+            let early = added + others.prefix(dice.pick(others.count))
+            let late = others.filter { !early.contains($0) }
+            var next = at - dice.within(0...2_500)
+            for host in early {
+                add(.edit(host), max(1_000, next), 0)
+                next += dice.within(50...800)
+            }
+            let begins = max(at, next) + dice.within(-300...7_000)
+            let lasts = dice.within(6_000...17_000)
+            var side = [dice.pick(2)]
+            if dice.chance(60) {
+                side += late.map { 2 + $0 }
+            } else {
+                for host in 0..<agents where dice.chance(50) { side.append(2 + host) }
+            }
+            add(.partition(side), begins, lasts)
+            for host in late {
+                add(.edit(host), begins + dice.within(0...lasts + 5_000), 0)
+            }
+            if dice.chance(30) { add(kind(&dice, agents), begins + dice.within(-800...9_000), end()) }
         case .late:
             // Agents that go on late with what they had begun.
             add(gone(&dice), at, dice.within(1_000...9_000))
@@ -255,6 +289,18 @@ struct Plan {
             if dice.chance(50) { add(kind(&dice, agents), at + dice.within(1_000...8_000), end()) }
         }
         return faults
+    }
+
+    private mutating func chooseLists(_ dice: inout Dice) {
+        let pairs: [([Int], [Int])] = [
+            ([0, 1, 2], [0, 1, 2, 3, 4]), ([0, 1, 2, 3, 4], [0, 1, 2]), ([0, 1, 2], [0, 1, 3]),
+            ([0, 1, 2], [0, 3, 4]),
+            ([0, 1, 2], [0, 1, 2, 3]), ([0, 1, 2, 3], [0, 1, 2]), ([0, 1, 2, 3, 4], [2, 3, 4]),
+        ]
+        let pair = pairs[dice.pick(pairs.count)]
+        (list, newList) = pair
+        agents = Set(pair.0).union(pair.1).count
+        coldStart = false
     }
 
     private static func gone(_ dice: inout Dice) -> Fault.Kind {

@@ -71,6 +71,8 @@ final class SimServer {
     /// A session as the server sees it.
     struct Seat {
         var agent = 0
+        /// The list by which its agent goes.
+        var list: [Int] = []
         var open = false
         /// When the server last heard from it, and when its end will have reached the server.
         var heard: Int64 = 0

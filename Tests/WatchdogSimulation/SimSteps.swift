@@ -13,8 +13,9 @@ extension SimWorld {
         agents[agent].commands = alteration?.applied(to: plan.commands) ?? plan.commands
         agents[agent].onFailure = alteration?.applied(to: plan.onFailure) ?? plan.onFailure
         agents[agent].isUndoing = false
+        agents[agent].stepLists = (agents[agent].runningList, context.foreign)
         agents[agent].found = SimAgent.Found()
-        if case .open(let id) = step { agents[agent].found.isMissed = isMissed(index(id)) }
+        if case .open(let id) = step { agents[agent].found.isMissed = isMissed(index(id), agents[agent].runningList) }
         send(agent)
     }
 
@@ -109,7 +110,8 @@ extension SimWorld {
             return discard(index(id), flight.ledgerSession)
         case .disableSemiSyncWhenAgreed:
             guard let home = flight.ledgerSession.map({ index($0.server) }), servers[home].running else { return false }
-            taken = servers[home].semiSync && !rules.isMajority(quorum(home).async)
+            taken =
+                servers[home].semiSync && !isMajority(home, agents[flight.agent].stepLists) { $0.async }
             limit = 30_000
         default: return false
         }

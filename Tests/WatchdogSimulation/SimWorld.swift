@@ -25,6 +25,7 @@ final class SimWorld {
         case write(Int)
         case intrude(Int)
         case fault(Int)
+        case edit(Int)
         case mend(Int)
     }
 
@@ -59,7 +60,7 @@ final class SimWorld {
         story = tell ? [] : nil
         let hosts = plan.agents + (plan.copied == nil ? 0 : 1)
         firsts = Array(repeating: nil, count: hosts * 2)
-        let names = (1...plan.agents).map { "web\($0)" }
+        let names = plan.list.map { "web\($0 + 1)" }
         let rules = QuorumRules(
             agents: names, own: 0, maxLost: plan.semiSync ? 0 : plan.maxLost, bound: plan.bound,
             fenceCommand: plan.fenceCommand, drainTimeout: 20_000)
@@ -69,12 +70,21 @@ final class SimWorld {
         servers.initializeElement(at: 1, to: SimServer(.b, agents: plan.agents))
         agents = .allocate(capacity: hosts)
         for index in 0..<hosts {
-            var own = rules
-            own.own = index < plan.agents ? index : plan.copied ?? 0
-            agents.initializeElement(at: index, to: SimAgent(index: index, loop: Self.loop(own, DurableState())))
+            let place = index < plan.agents ? index : plan.copied ?? 0
+            let isMember = plan.list.contains(place)
+            let list = isMember ? plan.list : plan.newList ?? plan.list
+            agents.initializeElement(
+                at: index,
+                to: SimAgent(
+                    index: index, place: place, list: list, loop: Self.loop(ownRules(place, list), DurableState())))
+            guard !isMember else { continue }
+            agents[index].isMember = false
+            agents[index].alive = false
+            agents[index].router.leads = nil
         }
         // The copy of a host is there later.
         if hosts > plan.agents {
+            agents[plan.agents].isMember = false
             agents[plan.agents].alive = false
             agents[plan.agents].router.leads = nil
         }
@@ -107,8 +117,10 @@ final class SimWorld {
     static func loop(
         _ rules: QuorumRules, _ disk: DurableState, handed: PerServer<QuorumPolicy.Handover> = .init()
     ) -> QuorumMachine {
-        QuorumMachine(
-            policy: QuorumPolicy(rules: rules, configuration: configuration, durable: disk, handed: handed),
+        let list = AgentList(digest: rules.agents.joined(), names: rules.agents)
+        return QuorumMachine(
+            policy: QuorumPolicy(
+                rules: rules, configuration: configuration, durable: disk.under(list), handed: handed),
             written: disk)
     }
 
@@ -190,6 +202,7 @@ final class SimWorld {
         case .restart(let agent, let life): if agents[agent].life == life { revive(agent) }
         case .intrude(let server): intrude(server)
         case .write(let agent): write(agent)
+        case .edit(let agent): edit(agent, plan.newList ?? plan.list)
         case .fault(let number): strike(plan.faults[number])
         case .mend(let number): mend(plan.faults[number])
         }

@@ -89,6 +89,30 @@ import Testing
         #expect(scene.policy.durable.foreign.isEmpty)
     }
 
+    /// Who goes by a list that does not name this host does not wait for its router, unless it was seen: every agent asks
+    /// for lists every five seconds.
+    @Test(arguments: [false, true]) func anAddedHostOpensItsRouterWhenTheOthersCanKnowOfIt(isBound: Bool) {
+        func opens(_ other: AgentList, after time: Int64, hasOwnLock: Bool = true) -> Bool {
+            var scene = QuorumPolicyTests.Scene({ $0.bound = isBound })
+            func say(_ facts: inout ServerFacts) {
+                facts.quorum?.lists = [other]
+                facts.quorum?.here = AgentSet(hasOwnLock ? [0] : [])
+            }
+            scene.a = .up(QuorumPolicyTests.primary { say(&$0) })
+            scene.b = .up(QuorumPolicyTests.replica { say(&$0) })
+            _ = scene.look(0)
+            for _ in 0..<time / 1_000 { _ = scene.look(1_000) }
+            return scene.look(0).router == .point(to: .a)
+        }
+        let unknown = AgentList(digest: "33333333", names: ["web2", "web3", "web4"])
+        #expect(!opens(unknown, after: 0))
+        #expect(!opens(unknown, after: 9_000))
+        #expect(opens(unknown, after: 10_000))
+        #expect(!opens(unknown, after: 20_000, hasOwnLock: false))
+        #expect(!opens(AgentList(digest: "44444444", names: []), after: 9_000))
+        #expect(opens(Self.old, after: 0))
+    }
+
     /// The primary's side of a partition is given a shorter list, in which it is a majority; the other side has promoted
     /// by the former one.
     @Test func aMajorityOfTheOwnListAloneOpensNoRouter() {

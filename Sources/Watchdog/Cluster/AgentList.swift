@@ -54,14 +54,41 @@ struct ListWatch: Sendable {
     /// When an agent of a list was last seen; for one that is known from disk, when this agent began to look.
     private var seen: [String: Int64] = [:]
     private var asked = PerServer<Int64>()
+    /// Since when this agent has been connected to each server.
+    private var connected = PerServer<Int64>()
+    /// Those who go by another list can know of this agent: they list it too, or it has been connected for long enough
+    /// that they have seen it. Who does not know of a host may promote while its router is open.
+    private(set) var isIntroduced = true
 
     /// How long nobody of a list must be seen on either server before it is forgotten, and where all own agents are known
     /// to go by the own list.
     private static let absence: Int64 = 30_000
     private static let fullHouse: Int64 = 10_000
+    /// Within which every agent that reaches a server has asked it for lists (`QuorumLooks`), late looks included.
+    private static let introduction: Int64 = 10_000
 
     /// The lists that still count after a look.
-    mutating func after(_ observation: TimedObservation, _ foreign: [AgentList], own: [String]) -> [AgentList] {
+    mutating func after(
+        _ observation: TimedObservation, _ foreign: [AgentList], _ rules: QuorumRules
+    ) -> [AgentList] {
+        let lists = counted(observation, foreign, own: rules.agents)
+        introduce(observation, lists, rules)
+        return lists
+    }
+
+    private mutating func introduce(_ observation: TimedObservation, _ lists: [AgentList], _ rules: QuorumRules) {
+        var isNew = false
+        for id in ServerID.allCases {
+            guard let quorum = observation.seen.facts(id)?.quorum else { continue }
+            connected[id] = quorum.here.contains(rules.own) ? connected[id] ?? observation.now : nil
+            isNew = isNew || connected[id].map { observation.now - $0 < Self.introduction } ?? true
+        }
+        isIntroduced = !isNew || lists.allSatisfy { $0.names.contains(rules.name) }
+    }
+
+    private mutating func counted(
+        _ observation: TimedObservation, _ foreign: [AgentList], own: [String]
+    ) -> [AgentList] {
         let everybody = AgentSet(own.indices)
         var lists = foreign
         var present: Set<String> = []
@@ -101,7 +128,7 @@ extension ConfigurationDigest {
 extension DurableState {
     /// What is kept, under the list that the agent goes by from now on. The one before counts until nobody is seen to go
     /// by it any more.
-    func under(_ list: AgentList) -> DurableState {
+    package func under(_ list: AgentList) -> DurableState {
         var durable = self
         durable.foreign.removeAll { $0.digest == list.digest }
         if !self.list.digest.isEmpty, self.list.digest != list.digest,

@@ -15,7 +15,7 @@ extension QuorumPolicy {
         }
         noteMajority(assessment, primary)
         // What the other one of this name has promised is taken for this one's word.
-        guard !durable.isDouble, names.isSettled || !names.isTaken else { return }
+        guard !durable.isDouble, names.isSettled || !names.isTaken, lists.isIntroduced else { return }
 
         if let target = early(assessment) {
             grant(target, asked)
@@ -113,7 +113,8 @@ extension QuorumPolicy {
         }
         // A lease that nothing was seen for yet keeps a router as it is, it opens none; but not one that leads to the
         // server which was replaced while this agent was away.
-        guard let facts = assessment.facts(primary), facts.uuid == durable.primary, locks.vote == nil, !lease.hasLapsed
+        guard let facts = assessment.facts(primary), facts.uuid == durable.primary, locks.vote == nil, !lease.hasLapsed,
+            lists.isIntroduced
         else {
             if case .leadsTo(let uuid) = assessment.observation.seen.router, uuid != durable.primary { return .close }
             return .keep

@@ -24,7 +24,7 @@ package struct QuorumPolicy: Sendable {
     var applyLag = ApplyLag()
     var timers = OperationTimers()
     var applierStops = PerServer<ApplierStops>()
-    private var lists = ListWatch()
+    var lists = ListWatch()
     var names = NameWatch()
     /// A process of the replica that has been seen, and what the primary had executed after that.
     var catchingUp: (started: Int64, wanted: GTIDSet?)?
@@ -99,7 +99,7 @@ package struct QuorumPolicy: Sendable {
     package mutating func decide(_ observation: TimedObservation, _ local: LocalStatus) -> Orders {
         learn(observation)
         copied.note(observation.seen, primary: durable.primary, uuids: durable.uuids)
-        durable.foreign = lists.after(observation, durable.foreign, own: rules.agents)
+        durable.foreign = lists.after(observation, durable.foreign, rules)
         durable.isDouble = names.after(observation, isDouble: durable.isDouble)
         track(observation)
         noteStops(observation)
