@@ -2,7 +2,7 @@ import Testing
 
 @testable import Watchdog
 
-/// The arithmetic that Documentation/Guarantees.md rests on.
+/// The arithmetic of Documentation/Failover.md, on which the guarantees rest.
 @Suite struct QuorumRulesTests {
     private func rules(bound: Bool) -> QuorumRules {
         QuorumRules(agents: ["web1", "web2", "web3"], own: 0, bound: bound)

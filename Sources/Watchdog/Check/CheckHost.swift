@@ -148,7 +148,7 @@ struct CheckHost {
         return found.isEmpty ? [Finding(.ok, "agents", "all \(count) are at work")] : found
     }
 
-    /// What the nine seconds count on where an agent does not follow (Documentation/Guarantees.md).
+    /// What the nine seconds count on where an agent does not follow (Documentation/Failover.md).
     private func fence() -> [Finding] {
         let semiSync = servers.values.contains { $0.facts.quorum?.semiSync.guarantees == true }
         guard !configuration.router.bound, !semiSync, configuration.safety.fenceCommand.isEmpty else { return [] }

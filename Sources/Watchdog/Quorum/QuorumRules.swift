@@ -1,6 +1,6 @@
 /// What quorum mode goes by: who counts, and how long things take. All times in milliseconds.
 ///
-/// The arithmetic (documentation: Guarantees): an agent keeps its router open to the primary for at most `lease` after
+/// The arithmetic (Documentation/Failover.md): an agent keeps its router open to the primary for at most `lease` after
 /// it last *asked* a question whose answer allowed it, and closes it within `closeLimit`. A server forgets the `seesPrimary` locks
 /// of those who are gone after `sessionTimeout`. A host whose agent dies or hangs has its router closed by the host's
 /// own supervisor (`router.bound`) within `supervisor` and `closeLimit`. So when a majority has turned away from the primary
