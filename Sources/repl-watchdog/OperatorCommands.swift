@@ -25,28 +25,33 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 }
 
-/// Runs something that an operator asks for and prints how it went.
-private func ask(_ common: CommonOptions, _ body: (Agent) async throws(AgentError) -> String) async throws {
+/// Runs something that an operator asks for, prints how it went and ends with its status.
+private func ask(_ common: CommonOptions, _ body: (Agent) async throws(AgentError) -> OperatorAnswer) async throws {
     signal(SIGPIPE, SIG_IGN)
     let agent = Agent(configuration: try common.quorumConfiguration(), logger: try common.logger())
-    let answer: String
+    let answer: OperatorAnswer
     do throws(AgentError) {
         answer = try await body(agent)
     } catch {
         Output.complain("\(error)")
         throw ExitCode(error.exitStatus)
     }
-    try Output.line(answer)
+    try Output.line(answer.text)
+    if answer.exitStatus != ExitStatus.ok { throw ExitCode(answer.exitStatus) }
 }
 
 struct SwitchoverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "switchover",
-        abstract: "Make the replica the primary, without loss; the agents do it while this command waits.")
+        abstract: "Make the replica the primary, without loss; the agents do it while this command waits.",
+        discussion: """
+            Then the routers have up to 20 s. The exit status is 1 where the change is done and another host's router has \
+            not turned, or has no agent at work, and 2 where this host's has not: the hosts are named.
+            """)
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: "How long to wait; an interrupted or expired request is withdrawn.")
+    @Option(help: "How long to wait for the new primary; an interrupted or expired request is withdrawn.")
     var timeout = Duration.seconds(60)
 
     func run() async throws {
@@ -76,7 +81,7 @@ struct FailoverCommand: AsyncParsableCommand {
         let timeout = timeout
         let acceptLoss = acceptLoss
         try await ask(common) { agent throws(AgentError) in
-            try await agent.failover(acceptLoss: acceptLoss, deadline: .after(timeout))
+            OperatorAnswer(try await agent.failover(acceptLoss: acceptLoss, deadline: .after(timeout)))
         }
     }
 }
@@ -114,7 +119,7 @@ struct PauseCommand: AsyncParsableCommand {
 
     func run() async throws {
         let duration = duration
-        try await ask(common) { agent throws(AgentError) in try await agent.pause(for: duration) }
+        try await ask(common) { agent throws(AgentError) in OperatorAnswer(try await agent.pause(for: duration)) }
     }
 }
 
@@ -124,7 +129,7 @@ struct ResumeCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await ask(common) { agent throws(AgentError) in try await agent.resume() }
+        try await ask(common) { agent throws(AgentError) in OperatorAnswer(try await agent.resume()) }
     }
 }
 
@@ -135,6 +140,6 @@ struct AckCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await ask(common) { agent throws(AgentError) in try await agent.acknowledge() }
+        try await ask(common) { agent throws(AgentError) in OperatorAnswer(try await agent.acknowledge()) }
     }
 }

@@ -19,28 +19,71 @@ extension Agent {
     /// Writes it down again, by an operator's word. A closed server stays closed to clients. Past the binary log: a commit that
     /// is to replicate would wait for an acknowledgement, and the leave to go on without one takes agents that count this
     /// server as the primary.
-    func restore(_ promotion: Promotion, on id: ServerID, _ facts: ServerFacts) async throws(AgentError) {
+    /// - Returns: what of it was not undone, if anything.
+    func restore(
+        _ promotion: Promotion, on id: ServerID, _ facts: ServerFacts
+    ) async throws(AgentError) -> String? {
         let purpose = "put the record of epoch \(promotion.epoch) back on \(id)"
-        let session = try await open(id, .after(.seconds(8)))
-        defer { session.abort() }
-        func run(_ sql: String) async throws(MySQLError) {
-            _ = try await session.query(sql, purpose: purpose, deadline: .after(.seconds(8)))
-        }
-        do throws(MySQLError) {
-            if facts.superReadOnly { try await run("SET GLOBAL super_read_only = OFF") }
-            let failure = await write(promotion, facts, run)
-            if facts.superReadOnly { try await run("SET GLOBAL super_read_only = ON") }
-            if let failure { throw failure }
+        do throws(AgentError) {
+            try await write(promotion, on: id, facts, purpose)
         } catch {
-            throw AgentError(.server(error), purpose)
+            guard facts.superReadOnly, let open = await close(id) else { throw error }
+            throw AgentError(error.cause, "\(open). \(error.message)")
         }
+        return facts.superReadOnly ? await close(id) : nil
     }
 
-    /// - Returns: why it failed, if it did.
+    /// Over a session of its own: the one that wrote may be lost.
+    /// - Returns: why it is open still, if it is.
+    private func close(_ id: ServerID) async -> String? {
+        let purpose = "set super_read_only on \(id) again"
+        var failure = ""
+        do throws(AgentError) {
+            let session = try await open(id, .after(.seconds(8)))
+            defer { session.abort() }
+            do throws(MySQLError) {
+                // The agents may have found the record, and opened the primary.
+                guard try await flags(session, purpose).isLeftOpen else { return nil }
+                _ = try await session.query(
+                    "SET GLOBAL super_read_only = ON", purpose: purpose, deadline: .after(.seconds(8)))
+                guard try await flags(session, purpose).isLeftOpen else { return nil }
+            } catch {
+                throw AgentError(.server(error), purpose)
+            }
+        } catch {
+            failure = " (\(error))"
+        }
+        return "super_read_only of \(id) is not known to be ON again\(failure): SET GLOBAL super_read_only = ON; there"
+    }
+
+    /// What a server says of itself after the row was written.
+    struct ReadOnlyFlags {
+        var readOnly: Bool
+        var superReadOnly: Bool
+
+        /// As `write` leaves it. Whoever opens a primary for clients takes read_only away too.
+        var isLeftOpen: Bool { readOnly && !superReadOnly }
+    }
+
+    private func flags(_ session: MySQLConnection, _ purpose: String) async throws(MySQLError) -> ReadOnlyFlags {
+        let answer = try await session.query(
+            "SELECT @@GLOBAL.read_only AS plain, @@GLOBAL.super_read_only AS super", purpose: purpose,
+            deadline: .after(.seconds(8)))
+        return ReadOnlyFlags(
+            readOnly: answer.rows.first?.int("plain") == 1, superReadOnly: answer.rows.first?.int("super") == 1)
+    }
+
     private func write(
-        _ promotion: Promotion, _ facts: ServerFacts, _ run: (String) async throws(MySQLError) -> Void
-    ) async -> MySQLError? {
+        _ promotion: Promotion, on id: ServerID, _ facts: ServerFacts, _ purpose: String
+    ) async throws(AgentError) {
+        let session = try await open(id, .after(.seconds(8)))
+        defer { session.abort() }
+        @discardableResult func run(_ sql: String) async throws(MySQLError) -> ResultSet {
+            try await session.query(sql, purpose: purpose, deadline: .after(.seconds(8)))
+        }
+        let found: String?
         do throws(MySQLError) {
+            if facts.superReadOnly { try await run("SET GLOBAL super_read_only = OFF") }
             try await run("SET SESSION sql_log_bin = 0")
             for statement in LedgerSchema.createHistory { try await run(statement) }
             try await run(
@@ -50,9 +93,18 @@ extension Agent {
                     \(SQLText.literal(configuration.agent.name)), \(SQLText.literal(PromotionReason.onRecord.recorded)),
                     \(SQLText.literal(facts.executed.description)))
                 """)
-            return nil
+            found = try await run(
+                "SELECT primary_uuid AS uuid FROM repl_watchdog.history WHERE epoch = \(promotion.epoch)"
+            ).rows.first?.string("uuid")
         } catch {
-            return error
+            throw AgentError(.server(error), purpose)
+        }
+        guard found == promotion.primary else {
+            throw AgentError(
+                .refused,
+                "\(purpose): repl_watchdog.history there names \(PrintableText.line(found ?? "nobody")) as the primary of that "
+                    + "epoch, and this host's agent knows \(promotion.primary). Where the row is wrong: DELETE FROM "
+                    + "repl_watchdog.history WHERE epoch = \(promotion.epoch); with sql_log_bin = 0, then trust again")
         }
     }
 }

@@ -4,14 +4,32 @@ import MySQLWire
 /// What operators ask of the agents. Requests that concern one moment are locks which last as long as the operator
 /// waits; what must outlive a server is a row that replicates.
 extension Agent {
-    /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline.
-    package func switchover(deadline: Deadline) async throws(AgentError) -> String {
+    /// How long the routers are given to turn once the new primary is open: a restart of mysqlrouter takes some seconds.
+    private static let routerTime = Duration.seconds(20)
+
+    /// Asks the agents to make the replica the primary, and waits until they have, or until the deadline; then for the
+    /// routers.
+    package func switchover(deadline: Deadline) async throws(AgentError) -> OperatorAnswer {
         let target = try await path(of: .switchover)
         guard case .ask(let server) = target else { throw AgentError(.refused, "switchover: \(target)") }
         try await refuseBackup(on: server)
         return try await ask(
             [QuorumLocks.switchover(configuration.cluster)], on: server, until: server, deadline: deadline,
             "the agents have not made \(server) the primary")
+        return await turnedRouters(to: server).answer(done)
+    }
+
+    /// Waits until the routers have turned to a server that has been made the primary, or are known not to.
+    private func turnedRouters(to new: ServerID) async -> TurnedRouters {
+        var routers = TurnedRouters(agents: configuration.agents, own: configuration.agent.name, new: new)
+        let (born, deadline) = (ContinuousClock.now, Deadline.after(Self.routerTime))
+        var opened: Int64 { born.duration(to: .now).milliseconds }
+        repeat {
+            routers.look(await explain(isPatient: false).status.seen, opened: opened)
+            if routers.isSettled(opened: opened) { break }
+            try? await Task.sleep(for: .milliseconds(150))
+        } while !deadline.hasPassed && !Task.isCancelled
+        return routers
     }
 
     /// Lets the agents promote the replica of a lost primary in spite of a pause or a block period, and on demand with
@@ -22,69 +40,11 @@ extension Agent {
         var locks = [QuorumLocks.failover(configuration.cluster)]
         if acceptLoss { locks.append(QuorumLocks.loss(configuration.cluster)) }
         return try await ask(
-            locks, on: server, until: server, deadline: deadline, "the agents have not promoted \(server)")
-    }
-
-    /// How long agents are given to see that an operator trusts a server.
-    private static let trustTime = Duration.seconds(10)
-
-    /// Lets agents whose memory was lost go by this server although the other one does not answer: what the other one may
-    /// know is given up. On the primary whose own promotion is not on record any more it is put back.
-    package func trust(_ id: ServerID) async throws(AgentError) -> String {
-        let (before, _) = await explain()
-        guard let facts = before.seen.facts(id) else {
-            throw AgentError(.refused, "trust: \(id) \(before.seen[id].reason)")
+            locks, on: server, until: server, deadline: deadline, "the agents have not promoted \(server)"
+        ) { status, conditions in
+            let missing = conditions.filter { !$0.holds }.map { "\($0.code.rawValue): \($0.text)" }
+            return missing.isEmpty ? status.diagnosis.summary : missing.joined(separator: "; ")
         }
-        let missing = missingRecord(on: id, before.seen)
-        if let missing {
-            try await restore(missing, on: id, facts)
-            if let replica = before.seen.facts(id.other), replica.channels.first?.sourceUUID == facts.uuid {
-                try await restore(missing, on: id.other, replica)
-            }
-        }
-        if missing == nil, let other = before.seen.facts(id.other), before.diagnosis.code != .stranger {
-            throw AgentError(
-                .refused, "trust: \(id.other) answers as well (\(other.uuid)): agents need nothing but to reach both")
-        }
-        let session = try await open(id, .after(.seconds(8)))
-        defer { session.abort() }
-        do {
-            let taken = try await AgentLock.take(QuorumLocks.trust(configuration.cluster)) {
-                sql, what async throws(MySQLError) in
-                try await session.query(sql, purpose: what, deadline: .after(.seconds(5)))
-            }
-            guard taken else { throw AgentError(.refused, "somebody else asks for the same at this moment") }
-            let names = try await atWork(on: id, session, .after(Self.trustTime))
-            guard !names.isEmpty else {
-                throw AgentError(
-                    .timeout,
-                    "trust: no agent has come to go by \(id) within \(DurationText.format(Self.trustTime)), see 'explain'"
-                )
-            }
-            return "agents go by \(id) (\(facts.uuid)); at work there: " + names.joined(separator: ", ")
-                + (missing.map { "; the record of epoch \($0.epoch) was put back" } ?? "")
-        } catch let error as MySQLError {
-            throw AgentError(.server(error), "tell the agents to trust \(id)")
-        } catch let error as AgentError {
-            throw error
-        } catch {
-            throw AgentError(.refused, "trust: \(error)")
-        }
-    }
-
-    /// Waits until every agent that is connected there counts it as the primary, or until the deadline.
-    private func atWork(
-        on id: ServerID, _ session: MySQLConnection, _ deadline: Deadline
-    ) async throws(MySQLError) -> [String] {
-        var names: [String] = []
-        while !deadline.hasPassed, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(500))
-            try await session.ping(deadline: .after(.seconds(5)))
-            guard let quorum = await explain().status.seen.facts(id)?.quorum else { continue }
-            names = quorum.seesPrimary.names(configuration.agents)
-            if !names.isEmpty, quorum.here.subtracting(quorum.seesPrimary).isEmpty { break }
-        }
-        return names
     }
 
     /// How a request is carried out as things are.
