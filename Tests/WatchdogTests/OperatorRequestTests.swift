@@ -151,6 +151,24 @@ import Testing
         #expect(why.hasPrefix("b is in offline_mode"))
     }
 
+    /// What else is to be known of the two servers says `status`.
+    @Test func aFailoverThatIsRefusedSaysWhyAndNothingElse() {
+        var scene = Scene()
+        scene.a = .up(QuorumPolicyTests.primary { $0.quorum?.semiSync.active = false })
+        for _ in 0..<2 { _ = scene.look() }
+        let observation = TimedObservation(
+            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now)
+        let (diagnosis, conditions) = scene.policy.explanation(observation)
+        #expect(!diagnosis.unmet.isEmpty)
+        let path = OperatorRequest.failover.path(
+            .init(diagnosis: diagnosis, seen: observation.seen, conditions: conditions))
+        #expect(
+            path
+                == .refused(
+                    "a is not lost: it answers, and no majority of the agents has lost it. For a planned change: switchover"
+                ))
+    }
+
     @Test func tablesAreMadeInQuietTimesOnly() {
         var scene = Scene()
         _ = scene.look()

@@ -13,7 +13,7 @@ extension Agent {
         let target = try await path(of: .switchover)
         guard case .ask(let server) = target else { throw AgentError(.refused, "switchover: \(target)") }
         try await refuseBackup(on: server)
-        return try await ask(
+        let done = try await ask(
             [QuorumLocks.switchover(configuration.cluster)], on: server, until: server, deadline: deadline,
             "the agents have not made \(server) the primary")
         return await turnedRouters(to: server).answer(done)
@@ -73,7 +73,8 @@ extension Agent {
 
     /// - Parameter new: the server that is the open primary when the request is met.
     private func ask(
-        _ locks: [String], on server: ServerID, until new: ServerID, deadline: Deadline, _ failure: String
+        _ locks: [String], on server: ServerID, until new: ServerID, deadline: Deadline, _ failure: String,
+        why: (StatusReport, [FailoverCondition]) -> String = { status, _ in status.diagnosis.summary }
     ) async throws(AgentError) -> String {
         let session = try await open(server, deadline)
         defer { session.abort() }
@@ -100,8 +101,8 @@ extension Agent {
                 return "\(new) (\(configuration.servers[new])) is the primary"
             }
         }
-        let last = await explain().status.diagnosis.summary
-        throw AgentError(.timeout, "\(failure): \(last). The request is withdrawn")
+        let (status, conditions) = await explain()
+        throw AgentError(.timeout, "\(failure): \(why(status, conditions)). The request is withdrawn")
     }
 
     func open(_ id: ServerID, _ deadline: Deadline) async throws(AgentError) -> MySQLConnection {

@@ -39,11 +39,13 @@ enum OperatorRequest: Sendable, Hashable, CaseIterable {
             guard now.seen.facts(primary.other) != nil else {
                 return .refused("\(primary.other) \(now.seen[primary.other].reason): it cannot become the primary")
             }
-            guard now.diagnosis.state != .ambiguous else { return .refused(now.diagnosis.summary) }
+            guard now.diagnosis.state != .ambiguous else {
+                return .refused("\(now.diagnosis.evidence.first ?? now.diagnosis.state.rawValue): see status")
+            }
             guard now.mayBeLost else {
                 let closed = now.facts != nil && !now.isOpen && now.isPaused
                 return .refused(
-                    "\(primary) is not lost: \(now.diagnosis.summary). "
+                    "\(primary) is not lost: it answers, and no majority of the agents has lost it. "
                         + (closed ? "It is opened by: resume" : "For a planned change: switchover"))
             }
             return .ask(on: primary.other)
