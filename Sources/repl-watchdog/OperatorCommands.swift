@@ -15,6 +15,7 @@ struct ExplainCommand: AsyncParsableCommand {
         let agent = Agent(configuration: try common.quorumConfiguration(), logger: try common.logger())
         let (status, conditions) = await agent.explain()
         try Output.line(status.text())
+        for detail in status.details { try Output.line(PrintableText.line(detail)) }
         try Output.line("a failover, condition by condition:")
         for condition in conditions {
             try Output.line(

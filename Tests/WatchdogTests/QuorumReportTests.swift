@@ -127,6 +127,63 @@ import Testing
         #expect(stuck.evidence.contains { $0.hasPrefix("web2, web3: the router there could not be turned to a") })
     }
 
+    @Test func aPauseIsSaidOnce() {
+        for health in [true, false] {
+            var scene = Scene()
+            _ = scene.look()
+            let paused = { (facts: inout ServerFacts) -> Void in facts.quorum?.control.paused = true }
+            scene.a = .up(QuorumPolicyTests.primary(paused))
+            scene.b = .up(
+                QuorumPolicyTests.replica {
+                    paused(&$0)
+                    // A rebuild is due, which the pause holds up.
+                    if !health { $0.channels[0].applierErrno = 1062 }
+                })
+            _ = scene.look()
+            let diagnosis = scene.policy.diagnosis(
+                TimedObservation(
+                    seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: scene.now, now: scene.now
+                ))
+            #expect(diagnosis.evidence.count { $0.contains("paused by an operator") } == 1, "\(diagnosis.summary)")
+        }
+    }
+
+    /// Clients that are not served are a fault, whatever is under way; and nobody reads on after OK.
+    @Test func aRouterProblemOutweighsAnOperation() {
+        var diagnosis = Diagnosis(.failover, primary: .a, [])
+        #expect(diagnosis.exitStatus(underWay: true) == 1 && diagnosis.exitStatus(underWay: false) == 2)
+        diagnosis.routerProblem = "this host's router does not answer"
+        #expect(diagnosis.exitStatus(underWay: true) == 2)
+        diagnosis = Diagnosis(.ok, primary: .a, [], code: .noMajority)
+        func text() -> String {
+            StatusReport(
+                state: diagnosis.state, exitStatus: diagnosis.exitStatus, cluster: "shop", agent: "web1",
+                diagnosis: diagnosis, seen: Fixture.healthy(), ledger: nil,
+                addresses: Fixture.configuration().servers, router: "127.0.0.1:7001", next: .none(.nothingToDo)
+            ).text()
+        }
+        #expect(text().hasPrefix("OK (no-majority)"))
+        diagnosis.closed = [.a]
+        #expect(text().hasPrefix("CRITICAL (no-majority)"), "\(text())")
+    }
+
+    /// `status` is read at a glance; `explain` has the room.
+    @Test func whatHoldsUpLoginsIsToldByExplain() {
+        let frozen = ServerProbe.classify(
+            MySQLError(.timeout, phase: .greeting, server: "10.0.0.1:3306", message: "no answer"))
+        var scene = Scene()
+        _ = scene.look()
+        scene.a = frozen
+        let observation = TimedObservation(
+            seen: Observation(a: scene.a, b: scene.b, router: .noAnswer("")), askedAt: 1, now: 1)
+        let report = StatusReport(
+            state: .down, exitStatus: 2, cluster: "shop", agent: "web1", diagnosis: scene.policy.diagnosis(observation),
+            seen: observation.seen, ledger: nil, addresses: Fixture.configuration().servers, router: "127.0.0.1:7001",
+            next: .none(.nothingToDo))
+        #expect(!report.text().contains("CREATE USER") && report.text().contains("(see check)"), "\(report.text())")
+        #expect(report.details.count == 1 && report.details[0].contains("CREATE USER"), "\(report.details)")
+    }
+
     @Test func aReplicaThatTakesWritesIsNamed() {
         var scene = Scene()
         _ = scene.look()

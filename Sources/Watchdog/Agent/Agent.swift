@@ -64,8 +64,9 @@ package struct Agent: Sendable {
         let step = policy.nextStep(seen, diagnosis, LocalStatus(agent: configuration.agent.name, epoch: epoch))
         let underWay = ledger?.kind != nil
         return StatusReport(
-            state: diagnosis.state, exitStatus: underWay ? 1 : diagnosis.exitStatus, cluster: configuration.cluster,
-            agent: configuration.agent.name, diagnosis: diagnosis, seen: seen, ledger: ledger,
+            state: diagnosis.state, exitStatus: diagnosis.exitStatus(underWay: underWay),
+            cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis, seen: seen,
+            ledger: ledger,
             addresses: configuration.servers, router: configuration.router.address.description, next: step)
     }
 }

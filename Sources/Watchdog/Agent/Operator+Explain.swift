@@ -64,7 +64,7 @@ extension Agent {
         if let forgotten { diagnosis.evidence.append("what this agent remembers is not known: \(forgotten)") }
         let ledger = observation.seen.activeLedger
         let status = StatusReport(
-            state: diagnosis.state, exitStatus: ledger?.kind != nil ? 1 : diagnosis.exitStatus,
+            state: diagnosis.state, exitStatus: diagnosis.exitStatus(underWay: ledger?.kind != nil),
             cluster: configuration.cluster, agent: configuration.agent.name, diagnosis: diagnosis,
             seen: observation.seen,
             ledger: ledger, addresses: configuration.servers, router: configuration.router.address.description,

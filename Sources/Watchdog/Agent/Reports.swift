@@ -17,11 +17,18 @@ package struct PassReport: Sendable {
     init(_ diagnosis: Diagnosis, underWay: Bool) {
         state = diagnosis.state
         summary = diagnosis.summary
-        exitStatus = underWay ? 1 : diagnosis.exitStatus
+        exitStatus = diagnosis.exitStatus(underWay: underWay)
     }
 }
 
 extension Diagnosis {
+    /// While an operation is under way the states that it passes through say no more than that; clients who are not served
+    /// are a fault all the same.
+    func exitStatus(underWay: Bool) -> Int32 {
+        guard underWay else { return exitStatus }
+        return routerProblem == nil ? ExitStatus.warning : ExitStatus.critical
+    }
+
     var exitStatus: Int32 {
         switch state {
         case .ok:
@@ -54,7 +61,9 @@ package struct StatusReport: Sendable {
 
     package func text() -> String {
         let reason = diagnosis.reason.map { $0 == .nothingToDo ? "" : " (\($0.rawValue))" } ?? ""
-        var lines = ["\(state.rawValue.uppercased())\(reason)  cluster \(cluster), seen by \(agent)"]
+        // Both servers may be as they should, and nobody be served.
+        let word = state == .ok && exitStatus >= ExitStatus.critical ? "critical" : state.rawValue
+        var lines = ["\(word.uppercased())\(reason)  cluster \(cluster), seen by \(agent)"]
         lines += diagnosis.evidence.map { "  - \($0)" }
         for id in ServerID.allCases { lines += describe(id) }
         switch seen.router {
@@ -75,6 +84,15 @@ package struct StatusReport: Sendable {
         lines.append("next: \(next)" + (next.reason.map { " [\($0.code.rawValue)]" } ?? ""))
         // Much of it is a server's word, an error before any login included: a line stays one.
         return lines.map(PrintableText.line).joined(separator: "\n")
+    }
+
+    /// What `explain` says beyond that: of servers that take connections and answer nothing.
+    package var details: [String] {
+        ServerID.allCases.compactMap { id in
+            if case .stalled = seen[id] { return "\(id) takes connections, but does not answer: \(Remedy.noGreeting)" }
+            guard case .notGreeted = seen.facts(id)?.quorum?.login else { return nil }
+            return "new connections to \(id) are not greeted: \(Remedy.noGreeting)"
+        }
     }
 
     private func describe(_ id: ServerID) -> [String] {

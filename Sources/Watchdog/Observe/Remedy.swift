@@ -8,6 +8,12 @@ enum Remedy {
         "the relay logs are damaged: while the source lives, STOP REPLICA; RESET REPLICA; START REPLICA; there fetches "
         + "again what they held; without the source keep them"
 
+    /// Of a server that takes connections and does not greet.
+    static let noGreeting =
+        "mysqld or its host stands still; or an account statement (CREATE USER, ALTER USER, GRANT) that waits for its replica "
+        + "holds up every login: agents that are connected let it go after some seconds, and a session that is still open can: "
+        + "SET GLOBAL rpl_semi_sync_source_enabled = OFF"
+
     static func of(_ error: MySQLError) -> String? {
         if let number = error.number {
             switch number {
@@ -31,10 +37,7 @@ enum Remedy {
         case .refused: return "see whether mysqld runs there and listens on this port"
         case .unreachable: return "see whether the network to this server is up"
         case .timeout where error.phase == .greeting:
-            return
-                "an account statement (CREATE USER, ALTER USER, GRANT) that waits for its replica holds up every login: "
-                + "agents that are connected let it go after some seconds, and a session that is still open can: SET GLOBAL "
-                + "rpl_semi_sync_source_enabled = OFF"
+            return noGreeting
         case .timeout, .closed: return "see whether the host is up, and what listens on this port"
         case .tls: return "correct [credentials] tls and ca_file, or the server's certificate"
         case .authentication: return "use tls = \"required\", or an account with caching_sha2_password"
@@ -43,8 +46,11 @@ enum Remedy {
         }
     }
 
-    /// The error in words, with what can be done about it.
+    /// The error in words, with what can be done about it, in short: it stands in the middle of other things.
     static func explain(_ error: MySQLError) -> String {
-        of(error).map { "\(error): \($0)" } ?? "\(error)"
+        if error.code == .timeout, error.phase == .greeting {
+            return "\(error): it stands still, or something holds up every login (see check)"
+        }
+        return of(error).map { "\(error): \($0)" } ?? "\(error)"
     }
 }

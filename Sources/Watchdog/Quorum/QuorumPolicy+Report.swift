@@ -47,7 +47,7 @@ extension QuorumPolicy {
         let evidence =
             ["\(primary) is the primary" + (durable.epoch > 0 ? " of epoch \(durable.epoch)" : "")]
             + (blockedBy.map { ["\($0)"] } ?? []) + (awaited(assessment, primary).map { [$0] } ?? [])
-            + irregularities(assessment)
+            + pause(assessment.quorum(primary), blockedBy) + irregularities(assessment)
         var diagnosis = verdict(assessment, primary, needed, evidence)
         diagnosis.doubles = doubles(assessment)
         diagnosis.stuckRouters = stuckRouters(assessment)
@@ -64,6 +64,12 @@ extension QuorumPolicy {
             diagnosis.code = RebuildReason(replica, from: source, primary: primary)?.code
         }
         return diagnosis
+    }
+
+    /// A pause holds up what is not needed yet as well; what it holds up at this moment says so itself.
+    private func pause(_ quorum: QuorumFacts?, _ blockedBy: Reason?) -> [String] {
+        guard quorum?.control.paused == true, ![.paused, .closedAndPaused].contains(blockedBy?.code) else { return [] }
+        return [Hold.paused.text]
     }
 
     /// Whose routers the master of a failover waits for, as the servers have it: what `fenced` makes it wait for.
@@ -222,7 +228,6 @@ extension QuorumPolicy {
     private func advice(_ assessment: Assessment, _ primary: ServerID) -> [String] {
         guard let quorum = assessment.quorum(primary) else { return [] }
         var out: [String] = []
-        if quorum.control.paused { out.append("paused by an operator") }
         if assessment.observation.stall(primary) > 0 {
             out.append(
                 "writes on \(primary) hang for \(assessment.observation.stall(primary) / 1000) s: see its disks, the binary log's as "
