@@ -206,6 +206,11 @@ import Testing
             $0.host.behindRouter = .success(Fixture.uuidB)
         },
         Fault(.warning, "leads to b, which is the replica of a", "run this host's agent") {
+        Fault(.critical, "this host's agent has closed it: another host's agent goes by the name web1", "agent.name") {
+            $0.host.isDouble = true
+            $0.host.behindRouter = .failure(
+                MySQLError(.refused, phase: .connect, server: "127.0.0.1:7001", message: "Connection refused"))
+        },
             $0.configuration.mode = .routerLed
             $0.configuration.agents = []
             $0.host.behindRouter = .success(Fixture.uuidB)

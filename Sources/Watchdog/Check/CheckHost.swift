@@ -20,6 +20,8 @@ struct HostSettings: Sendable {
     /// What is wrong with the working directory; nil: nothing.
     var directoryProblem: String?
     var saved = SavedFiles()
+    /// This host's agent has given up its name, which another host's has as well (`DurableState.isDouble`).
+    var isDouble = false
 }
 
 /// This host's router, working directory and part among the agents: pure.
@@ -70,6 +72,17 @@ struct CheckHost {
                             + "by hand")
             ]
         case .failure(let error):
+            guard !host.isDouble else {
+                return [
+                    Finding(
+                        .critical, Self.router,
+                        "this host's agent has closed it: another host's agent goes by the name "
+                            + "\(configuration.agent.name) as well",
+                        remedy:
+                            "stop the other one, or give one of the two another agent.name, which every file lists: the "
+                            + "router opens when the name was this agent's alone for 30 s")
+                ]
+            }
             return [
                 Finding(
                     .critical, Self.router, "\(error)",
