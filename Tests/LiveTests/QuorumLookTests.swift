@@ -334,6 +334,46 @@ import Testing
         }
     }
 
+    /// While two wait for one name each tries it at every round; the log says so once.
+    @Test func aNameThatIsTakenIsLoggedOnce() async throws {
+        try await withBackends(1) { backends in
+            var configuration = backends.configuration(0)
+            configuration.agents = [configuration.agent.name]
+            let deadline = Deadline.after(.seconds(60))
+            let sessions = LockSessions(configuration, backends.journal.logger("web1")) {}
+            func lines() -> Int { backends.journal.all.count { $0.metadata["event"] == "name-taken" } }
+            /// Each try is a connection.
+            func tries() async throws -> Int {
+                let rows = try await backends.cluster.a.sql(
+                    """
+                    SELECT SUM(total_connections) FROM performance_schema.accounts
+                    WHERE user = '\(TestAccount.agent.user)'
+                    """)
+                return Int(rows.first?.first ?? "") ?? 0
+            }
+            for expected in 1...2 {
+                var other: LockSession?
+                try await eventually("somebody else has the name") {
+                    other = try await LockSession.open(configuration, .a, deadline: deadline)
+                    return other != nil
+                }
+                let before = try await tries()
+                try await eventually("it is tried again and again", within: .seconds(30)) {
+                    await sessions.open(.a, as: .present)
+                    return try await tries() > before + 4
+                }
+                #expect(lines() == expected)
+                other?.close()
+                try await eventually("it is open", within: .seconds(30)) {
+                    await sessions.open(.a, as: .present)
+                    return await sessions[.a] != nil
+                }
+                await sessions[.a]?.close()
+            }
+            await sessions.close()
+        }
+    }
+
     /// GET_LOCK needs no privilege.
     @Test func aLockOfAnotherAccountSaysNothing() async throws {
         try await withBackends(1) { backends in

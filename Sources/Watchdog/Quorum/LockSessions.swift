@@ -11,6 +11,9 @@ actor LockSessions {
     private var isClosed = false
     /// Said on every server: no decision rests on it, `status` on every host does.
     private var routerStuck = false
+    /// Two that wait for one name try it at every round.
+    private var nameTaken: [ServerID: LineRhythm] = [:]
+    private let born = ContinuousClock.now
     /// Wakes the loop when one was opened or lost.
     private let wake: @Sendable () -> Void
 
@@ -60,9 +63,13 @@ actor LockSessions {
                 let session = try await LockSession.open(
                     configuration, id, as: part, logger: logger, deadline: .after(configuration.agent.probeTimeout))
             else {
-                logger.log(.nameTaken, ["server": "\(server)"])
+                if nameTaken[id, default: LineRhythm()].isDue(at: born.duration(to: .now).milliseconds) {
+                    logger.log(.nameTaken, ["server": "\(server)"])
+                }
                 return
             }
+            // One that says that there are two has not got the name.
+            if part == .present { nameTaken[id]?.end() }
             // One that nobody knows of would keep this agent's name for as long as it lives.
             guard !isClosed, sessions[id] == nil else { return session.close() }
             sessions[id] = session

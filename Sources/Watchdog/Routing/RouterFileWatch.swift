@@ -3,10 +3,8 @@
 struct RouterFileWatch {
     /// The server that the file was seen to name.
     private var right: ServerID?
-    private var loggedAt: Int64?
-
-    /// Between two lines: what puts the old text back does so again and again.
-    private static let silence: Int64 = 600_000
+    /// What puts the old text back does so again and again.
+    private var rhythm = LineRhythm()
 
     /// - Parameters:
     ///   - id: the server to which the router leads, and is to lead.
@@ -18,10 +16,5 @@ struct RouterFileWatch {
         return !isRight && right == id
     }
 
-    /// A line is due: the first one, and one every ten minutes while it goes on.
-    mutating func isLineDue(at now: Int64) -> Bool {
-        if let before = loggedAt, now - before < Self.silence { return false }
-        loggedAt = now
-        return true
-    }
+    mutating func isLineDue(at now: Int64) -> Bool { rhythm.isDue(at: now) }
 }
