@@ -129,6 +129,23 @@ import Testing
     /// A client that is at work on its own is nobody's business, and without XA_RECOVER_ADMIN there are numbers still.
     @Test func onlyWhatNoSessionOwnsIsAbandoned() async throws {
         try await withServer(name: "xa") { server in
+    /// Who waits for such locks later is to know that nobody has looked.
+    @Test func whatCannotBeListedAtAnOpeningIsSaid() async throws {
+        try await withBackends(1) { backends in
+            let a = backends.cluster.a
+            try await a.sql("REVOKE XA_RECOVER_ADMIN ON *.* FROM \(TestAccount.agent.user)@'%'")
+            let master = try await backends.operationMaster(on: a)
+            backends.runner(.quorum, over: master).namePrepared(.a)
+            try await eventually("the log says so") {
+                backends.journal.all.contains {
+                    $0.metadata["event"] == "prepared-not-listed"
+                        && $0.metadata["error"]?.contains("list prepared XA transactions") == true
+                }
+            }
+            await master.close()
+        }
+    }
+
             try await server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")
             let owner = try await MySQLConnection.connect(server.rootOptions, deadline: .after(Self.limit))
             func owns(_ sql: String) async throws {

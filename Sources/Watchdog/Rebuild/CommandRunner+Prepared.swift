@@ -94,14 +94,18 @@ extension CommandRunner {
         let (executor, name) = (executor, executor.name(id))
         Task {
             let what = "list prepared XA transactions of \(name)"
-            let found = try? await executor.withSession(id, what) { session async throws(AgentError) in
-                try await executor.onServer(what) { () async throws(MySQLError) in
-                    try await PreparedTransaction.list(session.connection, deadline: .after(.seconds(8)))
+            do throws(AgentError) {
+                let found = try await executor.withSession(id, what) { session async throws(AgentError) in
+                    try await executor.onServer(what) { () async throws(MySQLError) in
+                        try await PreparedTransaction.list(session.connection, deadline: .after(.seconds(8)))
+                    }
                 }
+                guard !found.isEmpty else { return }
+                executor.logger.log(
+                    .preparedTransactions, ["server": "\(name)", "xids": "\(PreparedTransaction.names(found))"])
+            } catch {
+                executor.logger.log(.preparedNotListed, ["server": "\(name)", "error": "\(error)"])
             }
-            guard let found, !found.isEmpty else { return }
-            executor.logger.log(
-                .preparedTransactions, ["server": "\(name)", "xids": "\(PreparedTransaction.names(found))"])
         }
     }
 }

@@ -73,6 +73,8 @@ extension Event {
         .preparedTransactions: Line(
             .warning, "XA transactions are prepared on the new primary: they hold locks until they are ended there",
             "server", "xids"),
+        .preparedNotListed: Line(
+            .warning, "it is not known which XA transactions are prepared on the new primary", "server", "error"),
         .linkNotRecorded: Line(.warning, "the settings of the former channel are not on record", "error"),
         .eventsStayOff: Line(
             .error, "events stay off: it is not on record whether they were on", "server", "events", "remedy"),

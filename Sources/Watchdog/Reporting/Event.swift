@@ -51,6 +51,7 @@ package enum Event: String, Sendable, CaseIterable {
     case offlineModeStays = "offline-mode-stays"
     case linkNotRecorded = "link-not-recorded"
     case preparedTransactions = "prepared-transactions"
+    case preparedNotListed = "prepared-not-listed"
     case eventsStayOff = "events-stay-off"
     case eventsStayDisabled = "events-stay-disabled"
     case notPutBack = "not-put-back"
