@@ -118,6 +118,9 @@ import Testing
                 (quorum.mode, quorum.agents) = (.quorum, ["web1"])
                 let explained = await Agent(configuration: quorum, logger: backends.journal.logger("web1")).explain()
                 #expect(explained.status.text().contains("'order-4711','b',9"), "\(explained.status.text())")
+                let checked = await Agent(configuration: quorum, logger: backends.journal.logger("web1")).check()
+                let named = checked.findings.filter { $0.text.contains("'order-4711','b',9") }
+                #expect(named.contains { $0.level == .warning && $0.subject.contains("server b") }, "\(checked.text())")
                 try await b.sql("XA COMMIT 'order-4711','b',9")
                 #expect(try await b.sql("SELECT id FROM shop.t") == [["1"]])
                 status = await backends.agent(0).status()
@@ -126,9 +129,6 @@ import Testing
         }
     }
 
-    /// A client that is at work on its own is nobody's business, and without XA_RECOVER_ADMIN there are numbers still.
-    @Test func onlyWhatNoSessionOwnsIsAbandoned() async throws {
-        try await withServer(name: "xa") { server in
     /// Who waits for such locks later is to know that nobody has looked.
     @Test func whatCannotBeListedAtAnOpeningIsSaid() async throws {
         try await withBackends(1) { backends in
@@ -146,6 +146,9 @@ import Testing
         }
     }
 
+    /// A client that is at work on its own is nobody's business, and without XA_RECOVER_ADMIN there are numbers still.
+    @Test func onlyWhatNoSessionOwnsIsAbandoned() async throws {
+        try await withServer(name: "xa") { server in
             try await server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")
             let owner = try await MySQLConnection.connect(server.rootOptions, deadline: .after(Self.limit))
             func owns(_ sql: String) async throws {

@@ -162,6 +162,9 @@ import Testing
             $0.b.keyless = .init(count: 1, some: ["shop.log"])
         },
         Fault(.critical, "by file and position", "SOURCE_AUTO_POSITION = 1") { $0.b.channels[0].autoPosition = false },
+        Fault(.warning, "1 prepared XA transaction on b that no session owns", "on the primary, from where") {
+            $0.b.abandoned = AbandonedTransactions(prepared: nil, count: 1, age: 100)
+        },
         Fault(.warning, "every 30.0 s", "SOURCE_HEARTBEAT_PERIOD = 1") { $0.b.channels[0].heartbeat = 30 },
         Fault(.critical, "a replica and not closed", "super_read_only = ON") { $0.b.facts.superReadOnly = false },
         Fault(.warning, "b applies 600 s late", "SOURCE_DELAY = 0") { $0.b.facts.channels[0].delay = 600 },

@@ -11,7 +11,7 @@ struct CheckServer {
 
     /// One finding for each thing that is not as it should be, and one for what is.
     func findings() -> [Finding] {
-        [wrongSettings(), access(), account(), tables(), replication()].flatMap { $0 }
+        [wrongSettings(), access(), account(), tables(), prepared(), replication()].flatMap { $0 }
             + (agents ? group(semiSync(), "semi-synchronous without a fallback") : [])
     }
 
@@ -175,6 +175,17 @@ struct CheckServer {
                     "ALTER TABLE ... ADD PRIMARY KEY (...);"))
         }
         return group(found, "every table is InnoDB and has a primary key")
+    }
+
+    /// On a replica XA COMMIT and XA ROLLBACK would be transactions that its primary lacks.
+    private func prepared() -> [Finding] {
+        guard let abandoned = settings.abandoned else { return [] }
+        return [
+            finding(
+                .warning, abandoned.text(on: id),
+                "XA COMMIT or XA ROLLBACK each, as its transaction manager says"
+                    + (settings.channels.isEmpty ? ";" : "; on the primary, from where it replicates"))
+        ]
     }
 
     private func replication() -> [Finding] {

@@ -18,6 +18,8 @@ struct ServerSettings: Sendable {
     var keyless = Names()
     /// Schemas that the binary log takes alone, or leaves out (binlog_do_db, binlog_ignore_db); empty where it takes all.
     var logFilter = ""
+    /// Prepared XA transactions that nobody ends.
+    var abandoned: AbandonedTransactions?
     /// Of each channel, by the server's own record.
     var channels: [Channel] = []
 
@@ -75,6 +77,12 @@ struct ServerSettingsProbe {
         try await readAccounts(&settings, asking)
         try await readTables(&settings, asking)
         try await readReplication(&settings, asking)
+        do throws(MySQLError) {
+            settings.abandoned = try await AbandonedTransactions.find(connection, deadline: deadline)
+        } catch {
+            // Which privilege is missing is a finding of its own.
+            guard error.serverError != nil else { throw error }
+        }
         await connection.close()
         return settings
     }
