@@ -1,3 +1,4 @@
+import Foundation
 import MySQLWire
 import Testing
 
@@ -161,10 +162,10 @@ import Testing
         Fault(.warning, "1 tables have no primary key: shop.log", "ADD PRIMARY KEY") {
             $0.b.keyless = .init(count: 1, some: ["shop.log"])
         },
-        Fault(.critical, "by file and position", "SOURCE_AUTO_POSITION = 1") { $0.b.channels[0].autoPosition = false },
         Fault(.warning, "1 prepared XA transaction on b that no session owns", "on the primary, from where") {
             $0.b.abandoned = AbandonedTransactions(prepared: nil, count: 1, age: 100)
         },
+        Fault(.critical, "by file and position", "SOURCE_AUTO_POSITION = 1") { $0.b.channels[0].autoPosition = false },
         Fault(.warning, "every 30.0 s", "SOURCE_HEARTBEAT_PERIOD = 1") { $0.b.channels[0].heartbeat = 30 },
         Fault(.critical, "a replica and not closed", "super_read_only = ON") { $0.b.facts.superReadOnly = false },
         Fault(.warning, "b applies 600 s late", "SOURCE_DELAY = 0") { $0.b.facts.channels[0].delay = 600 },
@@ -205,15 +206,15 @@ import Testing
             $0.host.inPlace = "a bind mount"
         },
         Fault(.critical, "none of the two servers", "[router] address") { $0.host.behindRouter = .success("cccccccc") },
-        Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
-            $0.host.behindRouter = .success(Fixture.uuidB)
-        },
-        Fault(.warning, "leads to b, which is the replica of a", "run this host's agent") {
         Fault(.critical, "this host's agent has closed it: another host's agent goes by the name web1", "agent.name") {
             $0.host.isDouble = true
             $0.host.behindRouter = .failure(
                 MySQLError(.refused, phase: .connect, server: "127.0.0.1:7001", message: "Connection refused"))
         },
+        Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
+            $0.host.behindRouter = .success(Fixture.uuidB)
+        },
+        Fault(.warning, "leads to b, which is the replica of a", "run this host's agent") {
             $0.configuration.mode = .routerLed
             $0.configuration.agents = []
             $0.host.behindRouter = .success(Fixture.uuidB)
@@ -292,6 +293,22 @@ import Testing
             json.hasPrefix(
                 "{\"exit_status\":2,\"findings\":[{\"level\":\"critical\",\"subject\":\"server a (10.0.0.1:3306)\""))
         #expect(json.contains("\"remedy\":\"my.cnf, [mysqld]: gtid_mode = ON\""))
+    }
+
+    /// A house that was set up by the README has nothing to mend.
+    @Test func theReadmeSetsUpWhatIsAskedFor() throws {
+        let readme = try String(
+            contentsOf: Documentation.page("").deletingLastPathComponent().appending(path: "README.md"),
+            encoding: .utf8)
+        let steps = [
+            "CREATE USER 'repl-watchdog'", "CREATE USER 'repl'", "CHANGE REPLICATION SOURCE TO SOURCE_HOST",
+            "SOURCE_AUTO_POSITION = 1, SOURCE_HEARTBEAT_PERIOD = 1;", "`super_read_only = ON`",
+        ]
+        var rest = readme[...]
+        for step in steps {
+            let place = try #require(rest.range(of: step), "\(step) is not there, or not in its place")
+            rest = rest[place.upperBound...]
+        }
     }
 
     @Test func programsAreFoundAsAShellFindsThem() {
