@@ -1,4 +1,3 @@
-import Foundation
 import MySQLWire
 import Testing
 
@@ -329,33 +328,6 @@ import Testing
         for length in [0, 1, text.count / 2, text.count - 5] {
             #expect(DurableStateFile.parse(String(text.prefix(length))) == nil)
         }
-    }
-
-    @Test func bothModesTellADamagedMemoryFromNone() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "memory-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        func write(_ text: String, _ name: String) throws {
-            try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"))
-        }
-        #expect(try FollowedEpoch(directory: folder).epoch == 0)
-        var followed = try FollowedEpoch(directory: folder)
-        try followed.note(epoch: 7)
-        try followed.note(epoch: 6)
-        #expect(try FollowedEpoch(directory: folder).epoch == 7)
-        try write("epoch=9\n", "repl-watchdog.state")
-        #expect(try FollowedEpoch(directory: folder).epoch == 9, "as it was written before")
-        for damaged in ["epoch=9", "epoch=9\nprimary=\n", "epoch=x\n", "\0\0\0\0", ""] {
-            try write(damaged, "repl-watchdog.state")
-            #expect(throws: AgentError.self, "\(damaged)") { _ = try FollowedEpoch(directory: folder) }
-            try write(damaged, "repl-watchdog.quorum")
-            #expect(throws: AgentError.self, "\(damaged)") {
-                _ = try DurableStateFile(directory: folder, mode: .quorum).read()
-            }
-        }
-        // A promise that was cut off behind its first line is not what router-led mode wrote.
-        try write("epoch=9\n", "repl-watchdog.quorum")
-        #expect(throws: AgentError.self) { _ = try DurableStateFile(directory: folder, mode: .quorum).read() }
     }
 
     /// A replica that acknowledges and cannot apply is about to be rebuilt: leave is given before it is taken away, and is

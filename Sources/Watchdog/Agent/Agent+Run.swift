@@ -23,11 +23,13 @@ extension Agent {
         static func begin(_ configuration: Configuration, before: Watch?) throws(AgentError) -> Watch {
             let directory = configuration.workingDirectory
             try WorkingDirectory(path: directory).checkExists()
+            let state = DurableStateFile(configuration)
             if let before, before.configuration.workingDirectory == directory {
+                _ = try state.read()
                 return Watch(configuration: configuration, lock: before.lock)
             }
             let lock = try HostLock.take(directory: directory, cluster: configuration.cluster)
-            _ = try DurableStateFile(directory: directory, mode: configuration.mode).read()
+            _ = try state.read()
             return Watch(configuration: configuration, lock: lock)
         }
     }

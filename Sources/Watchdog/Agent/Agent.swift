@@ -56,7 +56,7 @@ package struct Agent: Sendable {
         let policy = RouterLedPolicy(configuration)
         var epoch: UInt64 = 0
         do throws(AgentError) {
-            epoch = try FollowedEpoch(directory: configuration.workingDirectory).epoch
+            epoch = try FollowedEpoch(configuration).epoch
         } catch {
             diagnosis.evidence.append("what this agent remembers is not known: \(error.message)")
         }

@@ -10,6 +10,8 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
         /// Another agent runs on this host, or another agent has this one's name.
         case alreadyRunning
         case workingDirectory
+        /// The state file in the working directory is the memory of another agent, or of another cluster.
+        case stateOfAnother
         case configuration
         /// The world changed between the look and the act, or a step did not have its effect.
         case refused
@@ -27,7 +29,7 @@ package struct AgentError: Error, Sendable, CustomStringConvertible {
     /// As design and monitoring plugins count: 2 critical, 3 an own fault, 78 configuration.
     package var exitStatus: Int32 {
         switch cause {
-        case .alreadyRunning, .workingDirectory: 3
+        case .alreadyRunning, .workingDirectory, .stateOfAnother: 3
         case .configuration: 78
         default: 2
         }

@@ -12,7 +12,7 @@ extension Agent {
         var durable = DurableState()
         var forgotten: String?
         do {
-            durable = try DurableStateFile(directory: configuration.workingDirectory, mode: .quorum).read()
+            durable = try DurableStateFile(configuration).read()
         } catch {
             forgotten = error.message
         }

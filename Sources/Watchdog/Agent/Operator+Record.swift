@@ -8,7 +8,7 @@ extension Agent {
     /// host cannot know.
     func missingRecord(on id: ServerID, _ seen: Observation) -> Promotion? {
         guard let facts = seen.facts(id), facts.rebuilding == nil, facts.channels.isEmpty,
-            let durable = try? DurableStateFile(directory: configuration.workingDirectory, mode: .quorum).read(),
+            let durable = try? DurableStateFile(configuration).read(),
             durable.isInformed, durable.primary == facts.uuid, durable.executed.isSubset(of: facts.executed),
             (facts.promotion?.epoch ?? 0) < durable.epoch,
             (seen.facts(id.other)?.promotion?.epoch ?? 0) <= durable.epoch

@@ -17,19 +17,45 @@ actor DurableStateWriter {
 struct DurableStateFile: Sendable {
     let path: String
     private let mode: Configuration.Mode
+    private let owner: StateOwner
 
     /// Each mode has a file of its own: what they keep by `epoch` is not the same.
-    init(directory: String, mode: Configuration.Mode) {
-        self.mode = mode
-        path = "\(directory)/" + (mode == .quorum ? "repl-watchdog.quorum" : "repl-watchdog.state")
+    init(_ configuration: Configuration) {
+        mode = configuration.mode
+        owner = StateOwner(configuration)
+        path = "\(configuration.workingDirectory)/" + (mode == .quorum ? "repl-watchdog.quorum" : "repl-watchdog.state")
     }
 
     /// - Returns: an empty memory if there is no file.
-    /// - Throws: if there is one that cannot be read as a whole: an agent that has forgotten its promises must not vote.
+    /// - Throws: if there is one that cannot be read as a whole, or is another's: an agent that has forgotten its promises
+    ///   must not vote.
     func read() throws(AgentError) -> DurableState {
+        guard let text = try bytes().map({ String(decoding: $0, as: UTF8.self) }) else { return DurableState() }
+        guard let (whose, content) = StateEnvelope.open(text),
+            let durable = Self.parse(content) ?? (mode == .routerLed && whose == nil ? Self.former(content) : nil)
+        else { throw AgentError(.workingDirectory, "\(path) is damaged: \(remedy)") }
+        // Router-led mode keeps nothing that an agent has promised: its host may be given another name.
+        if let whose, !whose.hasClusterOf(owner) || mode == .quorum && whose.agent != owner.agent {
+            throw AgentError(
+                .stateOfAnother,
+                "\(path) is the memory of \(whose), not of \(owner): give each agent a working_directory of its own. Where "
+                    + "the directory was copied, or the agent was given another name or other servers, \(remedy)")
+        }
+        return durable
+    }
+
+    private var remedy: String {
+        mode == .quorum
+            ? "what this agent has promised is not known. Stop the agent for a minute, see with 'status' on another host "
+                + "that no operation is under way, and remove the file: without one it gives no vote before both servers have "
+                + "answered it"
+            : "which promotion this host's router has followed is not known. See where the router leads, and remove the file"
+    }
+
+    private func bytes() throws(AgentError) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            if errno == ENOENT { return DurableState() }
+            if errno == ENOENT { return nil }
             throw AgentError(.workingDirectory, "\(path) cannot be opened: \(systemText(errno))")
         }
         defer { close(descriptor) }
@@ -40,22 +66,13 @@ struct DurableStateFile: Sendable {
             guard count >= 0, bytes.count < 16 << 20 else {
                 throw AgentError(.workingDirectory, "\(path) cannot be read: \(systemText(errno))")
             }
-            if count == 0 { break }
+            if count == 0 { return bytes }
             bytes += buffer[..<count]
         }
-        let text = String(decoding: bytes, as: UTF8.self)
-        if let durable = Self.parse(text) ?? (mode == .routerLed ? Self.former(text) : nil) { return durable }
-        let remedy =
-            mode == .quorum
-            ? "what this agent has promised is not known. Stop the agent for a minute, see with 'status' on another host "
-                + "that no operation is under way, and remove the file: without one it gives no vote before both servers have "
-                + "answered it"
-            : "which promotion this host's router has followed is not known. See where the router leads, and remove the file"
-        throw AgentError(.workingDirectory, "\(path) is damaged: \(remedy)")
     }
 
     func write(_ durable: DurableState) throws(AgentError) {
-        try WorkingDirectory.write(Self.text(durable), to: path)
+        try WorkingDirectory.write(StateEnvelope.close(Self.text(durable), owner), to: path)
         do {
             try AtomicFile.flushDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
         } catch {

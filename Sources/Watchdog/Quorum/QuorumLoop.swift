@@ -47,7 +47,7 @@ actor QuorumLoop {
         lockSessions = LockSessions(configuration, logger) { wake.raise() }
         writes = WriteProbe(configuration)
         report = QuorumLog(executor, logger)
-        let file = DurableStateFile(directory: configuration.workingDirectory, mode: .quorum)
+        let file = DurableStateFile(configuration)
         durableFile = DurableStateWriter(file)
         let written = try file.read()
         let policy = QuorumPolicy(

@@ -7,8 +7,8 @@ struct FollowedEpoch: Sendable {
 
     /// - Throws: if there is a file that cannot be read as a whole: with epoch 0 the router would be turned for a promotion
     ///   that it has long followed.
-    init(directory: String) throws(AgentError) {
-        file = DurableStateFile(directory: directory, mode: .routerLed)
+    init(_ configuration: Configuration) throws(AgentError) {
+        file = DurableStateFile(configuration)
         state = try file.read()
     }
 

@@ -24,7 +24,7 @@ actor RouterLedLoop {
         executor = Executor(configuration: configuration, router: router, logger: logger)
         participation = Participation(configuration: configuration, executor: executor, logger: logger)
         machine = RouterLedMachine(configuration)
-        memory = try FollowedEpoch(directory: configuration.workingDirectory)
+        memory = try FollowedEpoch(configuration)
     }
 
     func untilAtRest(deadline: Deadline) async throws(AgentError) -> PassReport {
