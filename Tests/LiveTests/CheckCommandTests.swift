@@ -95,4 +95,32 @@ import Testing
             #expect(json.output.hasPrefix("{\"exit_status\":2,"))
         }
     }
+
+    /// The router speaks clear text to the host's own programs, and the agents' account wants TLS to the servers.
+    @Test(.timeLimit(.minutes(6))) func aRouterThatOffersNoTLSIsNamedAndTurnedAllTheSame() async throws {
+        try await withHostCluster { cluster in
+            let host = cluster.backends[0]
+            func rewrite(_ path: String, _ line: String, _ with: String) throws {
+                let text = try String(contentsOfFile: path, encoding: .utf8)
+                try #require(text.contains(line))
+                try Data(text.replacing(line, with: with).utf8).write(to: URL(filePath: path))
+            }
+            let section = "[\(MySQLRouter.section)]\n"
+            try rewrite(host.router.configFile, section, section + "client_ssl_mode = DISABLED\n")
+            try await host.router.control("restart")
+            try rewrite(host.configurationFile, "[credentials]\n", "[credentials]\ntls = \"required\"\n")
+            let before = try await host.command(["check"])
+            #expect(before.status == 2 && before.output.contains("answers without TLS, and tls = \"required\""))
+            #expect(before.output.contains("-> set router.tls = \"disabled\""), "\(before.output)")
+
+            try rewrite(host.configurationFile, "[router]\n", "[router]\ntls = \"disabled\"\n")
+            try cluster.startAgents()
+            let primary = try await cluster.settled(hold: .zero, within: .seconds(60))
+            let after = try await host.command(["check"])
+            #expect(!after.output.contains("answers without TLS"), "\(after.output)")
+            let (status, said) = try await host.command(["switchover"])
+            #expect(status == 0, "\(said)")
+            #expect(try await cluster.settled(within: .seconds(60)).name == cluster.other(than: primary).name)
+        }
+    }
 }

@@ -211,6 +211,14 @@ import Testing
             $0.host.behindRouter = .failure(
                 MySQLError(.refused, phase: .connect, server: "127.0.0.1:7001", message: "Connection refused"))
         },
+        Fault(.critical, "answers without TLS, and tls = \"required\"", "router.tls = \"disabled\"") {
+            $0.configuration.credentials.tls = .required
+            $0.host.behindRouter = .failure(MySQLError(.tls, phase: .greeting, server: "", message: "no TLS"))
+        },
+        Fault(.critical, "the certificate is not trusted", "see that mysqlrouter runs") {
+            $0.host.behindRouter = .failure(
+                MySQLError(.tls, phase: .tls, server: "", message: "the certificate is not trusted"))
+        },
         Fault(.critical, "leads to b, which is the replica of a", "start this host's agent") {
             $0.host.behindRouter = .success(Fixture.uuidB)
         },

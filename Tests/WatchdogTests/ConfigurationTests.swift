@@ -72,6 +72,25 @@ struct ConfigurationTests {
         #expect(c.router.destinations == .primaryOnly && !c.router.bound && c.safety.blockPeriod == .seconds(3600))
     }
 
+    /// Through the router's port alone, and no other connection.
+    @Test func theRoutersPortMayHaveAModeOfItsOwn() throws {
+        func parsed(_ own: String, _ router: String?) throws -> Configuration {
+            let text = Self.text(after: ("[credentials]", "tls = \"\(own)\""))
+            guard let router else { return try Self.parse(text) }
+            return try Self.parse(text.replacing("[router]\n", with: "[router]\ntls = \"\(router)\"\n"))
+        }
+        let same = try parsed("required", nil)
+        #expect(same.routerOptions().tls == .required && same.router.tls == nil)
+        let other = try parsed("required", "disabled")
+        #expect(other.routerOptions().tls == .disabled)
+        #expect(other.connectionOptions(other.servers.a).tls == .required)
+        #expect(other.differences(from: same) == ["router"] && other.text.contains("\ntls = \"disabled\"\n"))
+        // Each host has its own router: agents need not agree on it.
+        #expect(ConfigurationDigest(other) == ConfigurationDigest(same))
+        #expect(try parsed("verify-identity", nil).routerOptions().tls == .verifyCA)
+        #expect(throws: ConfigurationError.self) { try parsed("required", "off") }
+    }
+
     /// What is wrong, the line it must be reported on, and what the report must say.
     static let mistakes: [(text: String, line: Int?, says: [String])] = [
         (text("cluster", with: "clutser = \"shop\""), 1, ["unknown key 'clutser'", "did you mean 'cluster'?"]),

@@ -71,6 +71,15 @@ struct CheckHost {
                             "run this host's agent: it makes \(id) the primary, or turns the router back; do not do it "
                             + "by hand")
             ]
+        case .failure(let error) where LocalRouter.offersNoTLS(error):
+            let mode = configuration.routerOptions().tls.rawValue
+            return [
+                Finding(
+                    .critical, Self.router,
+                    "\(address) answers without TLS, and tls = \"\(mode)\": no agent can see where this router leads, "
+                        + "so none turns it",
+                    remedy: LocalRouter.withoutTLS)
+            ]
         case .failure(let error):
             guard !host.isDouble else {
                 return [

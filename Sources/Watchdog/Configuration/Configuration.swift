@@ -81,6 +81,8 @@ package struct Configuration: Sendable {
         package var destinations: Destinations
         /// The operator's word that the router stops when its agent dies or hangs (systemd: BindsTo=, WatchdogSec=).
         package var bound = false
+        /// Of connections through the router's port alone; nil: as those to the servers.
+        package var tls: TLSMode?
     }
 
     package struct Safety: Sendable, Equatable {
@@ -120,7 +122,16 @@ package struct Configuration: Sendable {
         package var restartTimeout: Duration = .seconds(120)
     }
 
-    /// How to reach one of the servers, or the router, with the agent's account.
+    /// How to reach whoever the local router leads to, with the agent's account.
+    func routerOptions() -> ConnectionOptions {
+        var options = connectionOptions(router.address)
+        if let tls = router.tls { options.tls = tls }
+        // The certificate names the server, never the router's loopback address that leads to it.
+        if options.tls == .verifyIdentity { options.tls = .verifyCA }
+        return options
+    }
+
+    /// How to reach one of the servers with the agent's account.
     package func connectionOptions(_ address: ServerAddress) -> ConnectionOptions {
         let source = credentials.source
         var options = ConnectionOptions(

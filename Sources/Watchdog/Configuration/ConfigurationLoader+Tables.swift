@@ -159,10 +159,11 @@ extension Configuration {
                 "mode = \"quorum\" needs 'router.stop': an agent that has lost touch closes its router with it")
         }
         let bound = defaulted(&reader, "router.bound", false) { $0.bool($1) }
+        let tls = reader.exists("router.tls") ? reader.choice("router.tls", TLSMode.self) : nil
         guard let address, let file, let section, let restart, let stop, let destinations, let bound else { return nil }
         return Router(
             address: address, configFile: file, section: section, restart: restart, stop: stop,
-            destinations: destinations, bound: bound)
+            destinations: destinations, bound: bound, tls: tls)
     }
 
     static func readSafety(_ reader: inout TOMLReader) -> Safety? {

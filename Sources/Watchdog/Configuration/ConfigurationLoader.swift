@@ -97,7 +97,7 @@ extension Configuration {
         "servers.b": ["address"],
         "credentials": ["user", "password", "password_file", "tls", "ca_file"],
         "replication": ["user", "password", "password_file", "peer"],
-        "router": ["address", "config_file", "section", "restart", "stop", "destinations", "bound"],
+        "router": ["address", "config_file", "section", "restart", "stop", "destinations", "bound", "tls"],
         "safety": [
             "max_lost_transactions", "drain_timeout", "operation_timeout", "block_period", "max_failovers_per_day",
             "max_rebuilds_per_day", "max_rebuilds_per_cause", "fence_command", "stalled_after",

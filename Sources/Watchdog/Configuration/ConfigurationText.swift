@@ -51,6 +51,7 @@ extension Configuration {
         stop = ["systemctl", "stop", "mysqlrouter"]
         destinations = "primary-first"   # with mode = "router-led": both servers; with "quorum": "primary-only"
         bound = false                    # true: the router stops when its agent dies or hangs (Packaging/systemd)
+        # tls = "disabled"               # where the router's section has client_ssl_mode = DISABLED; default: [credentials] tls
 
         [safety]
         operation_timeout = "6h"         # longest time for a whole operation, dump and import included
@@ -124,6 +125,7 @@ extension Configuration {
         if !router.stop.isEmpty { add("stop", quoted(router.stop)) }
         add("destinations", quoted(router.destinations.rawValue))
         add("bound", String(router.bound))
+        if let tls = router.tls { add("tls", quoted(tls.rawValue)) }
         lines += ["", "[safety]"]
         add("max_lost_transactions", String(safety.maxLostTransactions))
         add("drain_timeout", quoted(safety.drainTimeout))

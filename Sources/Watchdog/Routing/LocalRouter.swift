@@ -132,10 +132,7 @@ package struct LocalRouter: Sendable {
     /// Asks the server behind the router's port who it is.
     package func identity(deadline: Deadline) async throws(MySQLError) -> String {
         let purpose = "ask through the router which server answers"
-        var options = configuration.connectionOptions(router.address)
-        // The certificate names the server, never the router's loopback address that leads to it.
-        if options.tls == .verifyIdentity { options.tls = .verifyCA }
-        let connection = try await MySQLConnection.connect(options, deadline: deadline)
+        let connection = try await MySQLConnection.connect(configuration.routerOptions(), deadline: deadline)
         let answer: ResultSet
         do {
             answer = try await connection.query("SELECT @@server_uuid AS uuid", purpose: purpose, deadline: deadline)
@@ -151,6 +148,14 @@ package struct LocalRouter: Sendable {
         }
         return uuid
     }
+
+    /// The port greets, offers no TLS, and the mode does not do without: `client_ssl_mode = DISABLED`, or a server without
+    /// a certificate behind it.
+    static func offersNoTLS(_ error: MySQLError) -> Bool { error.code == .tls && error.phase == .greeting }
+
+    static let withoutTLS =
+        "set router.tls = \"disabled\": this host's agent asks its own router without TLS then, and the servers as before; "
+        + "or client_ssl_mode = PASSTHROUGH in the router's section"
 
     /// Polls the port until it leads to the target or the deadline passes.
     private func awaitIdentity(
@@ -171,7 +176,8 @@ package struct LocalRouter: Sendable {
                     last = RouterError(
                         .unanswered,
                         "the router at \(router.address) does not lead to \(target) (\(expected)): \(error); "
-                            + "see whether mysqlrouter runs and what its log says")
+                            + (Self.offersNoTLS(error)
+                                ? Self.withoutTLS : "see whether mysqlrouter runs and what its log says"))
                 }
             }
             // Short: a router that has just been started listens within some tens of milliseconds.
