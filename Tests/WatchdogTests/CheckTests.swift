@@ -232,6 +232,7 @@ import Testing
         },
         Fault(.critical, "/bin/gone is not there", "correct the command") { $0.host.missingPrograms = ["/bin/gone"] },
         Fault(.critical, "no room", "") { $0.host.directoryProblem = "no room" },
+        Fault(.critical, "the file is damaged", "") { $0.host.stateProblem = "the file is damaged" },
         Fault(
             .warning, "holds 11 dumps of rebuilds, 3 MiB, the oldest my-shop-b-20250102T030405Z-epoch1.sql.gz", "delete"
         ) {

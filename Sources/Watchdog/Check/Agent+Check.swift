@@ -65,9 +65,11 @@ struct HostSettingsProbe {
         host.directoryProblem = await directoryProblem(servers)
         host.saved = SavedFiles.find(in: configuration.workingDirectory)
         if configuration.mode == .quorum {
-            // A file that is damaged is the agent's own business: it does not start with it.
-            let durable = try? DurableStateFile(directory: configuration.workingDirectory, mode: .quorum).read()
-            host.isDouble = durable?.isDouble == true
+            do {
+                host.isDouble = try DurableStateFile(configuration).read().isDouble
+            } catch {
+                host.stateProblem = "\(error)"
+            }
         }
         return host
     }

@@ -17,6 +17,8 @@ struct HostSettings: Sendable {
     var behindRouter: Result<String, MySQLError>
     /// Programs of the configured commands that are not there.
     var missingPrograms: [String] = []
+    /// Why the agent does not start with what it has on disk; nil: it does.
+    var stateProblem: String?
     /// What is wrong with the working directory; nil: nothing.
     var directoryProblem: String?
     var saved = SavedFiles()
@@ -109,6 +111,7 @@ struct CheckHost {
     }
 
     private func directory() -> [Finding] {
+        if let problem = host.stateProblem { return [Finding(.critical, "this host", problem)] }
         let path = configuration.workingDirectory
         guard let problem = host.directoryProblem else {
             let room = servers.isEmpty ? "" : " and has room for two dumps"
