@@ -132,17 +132,7 @@ struct Target: Sendable {
         if scheduler.uppercased() == "ON" {
             try await session.run("SET GLOBAL event_scheduler = OFF", "keep events from running during the import")
         }
-        if let known = options.wipesOnly {
-            let since = try await session.value(
-                "SELECT GTID_SUBTRACT(@@global.gtid_executed, \(SQLText.literal(known)))",
-                "see that nothing was executed since the target's data was saved")
-            guard since == "" else {
-                throw mismatch("\(since ?? "an unknown set") was executed since its data was saved: it is not wiped")
-            }
-        }
-        try await session.run(
-            session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER",
-            "forget the target's GTID history")
+        try await forgetHistory()
         for statement in options.duringWipe { try await session.run(statement, "while the target is wiped") }
         let readOnly = Set(try await Catalog.readOnlySchemas(session))
         for schema in try await Catalog.schemas(session, excluded: options.excludedSchemas) {

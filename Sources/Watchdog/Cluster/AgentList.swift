@@ -54,8 +54,9 @@ struct ListWatch: Sendable {
     /// When an agent of a list was last seen; for one that is known from disk, when this agent began to look.
     private var seen: [String: Int64] = [:]
     private var asked = PerServer<Int64>()
-    /// Since when this agent has been connected to each server.
+    /// Since when this agent has been connected to each server, and when it last was.
     private var connected = PerServer<Int64>()
+    private var lastSeen = PerServer<Int64>()
     /// Those who go by another list can know of this agent: they list it too, or it has been connected for long enough
     /// that they have seen it. Who does not know of a host may promote while its router is open.
     private(set) var isIntroduced = true
@@ -66,6 +67,8 @@ struct ListWatch: Sendable {
     private static let fullHouse: Int64 = 10_000
     /// Within which every agent that reaches a server has asked it for lists (`QuorumLooks`), late looks included.
     private static let introduction: Int64 = 10_000
+    /// Nobody forgets an agent so soon that was there (`fullHouse`): a session that is opened again makes no stranger.
+    private static let forgotten: Int64 = 8_000
 
     /// The lists that still count after a look.
     mutating func after(
@@ -80,7 +83,13 @@ struct ListWatch: Sendable {
         var isNew = false
         for id in ServerID.allCases {
             guard let quorum = observation.seen.facts(id)?.quorum else { continue }
-            connected[id] = quorum.here.contains(rules.own) ? connected[id] ?? observation.now : nil
+            let isLate = lastSeen[id].map { observation.now - $0 >= Self.forgotten } ?? true
+            if quorum.here.contains(rules.own) {
+                if isLate { connected[id] = observation.now }
+                lastSeen[id] = observation.now
+            } else if isLate {
+                connected[id] = nil
+            }
             isNew = isNew || connected[id].map { observation.now - $0 < Self.introduction } ?? true
         }
         isIntroduced = !isNew || lists.allSatisfy { $0.names.contains(rules.name) }
