@@ -143,5 +143,30 @@ extension RealServerTests {
                 try await source.sql("CREATE TABLE shop.after (a int); INSERT INTO shop.after VALUES (1);")
             }
         }
+
+        /// RESET BINARY LOGS AND GTIDS waits for every statement that has a table open, and holds up whoever opens one
+        /// meanwhile: each wait is short, and there is another.
+        @Test(.timeLimit(.minutes(6))) func aStatementOnTheTargetIsWaitedForInShortTries() async throws {
+            try await withServers([(.mysql, "source"), (.mysql, "target")]) { servers in
+                let (source, target, limit) = (servers[0], servers[1], limit)
+                try await source.sql(
+                    "CREATE DATABASE shop; CREATE TABLE shop.t (a int); INSERT INTO shop.t VALUES (1);")
+                async let reader = target.sql("SELECT SLEEP(12) FROM mysql.user LIMIT 1")
+                try await eventually("the reader reads") {
+                    try await target.sql("SHOW PROCESSLIST").contains { $0.contains("User sleep") }
+                }
+                _ = try await MySQLDump.copy(
+                    from: source.connectionOptions(.agent), to: target.connectionOptions(.agent),
+                    options: DumpOptions(), deadline: limit)
+                _ = try await reader
+                let failed = try await target.sql(
+                    """
+                    SELECT SUM_ERRORS > 0 FROM performance_schema.events_statements_summary_global_by_event_name
+                    WHERE EVENT_NAME = 'statement/sql/reset'
+                    """)
+                #expect(failed == [["1"]])
+                #expect(try await target.sql("SELECT a FROM shop.t") == [["1"]])
+            }
+        }
     }
 }

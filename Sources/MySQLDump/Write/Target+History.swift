@@ -1,12 +1,12 @@
 import MySQLWire
 
 extension Target {
-    /// Seconds: while this statement waits for a lock, every login waits for it, and whoever asks for the GTID set.
+    /// Seconds.
     private static let patience = 5
     private static let tries = 6
 
-    /// RESET BINARY LOGS AND GTIDS. It was seen to wait for a lock for a minute, during which the server let nobody in; so
-    /// it waits for a few seconds, and again, after another look at what is about to go.
+    /// RESET BINARY LOGS AND GTIDS flushes tables: it waits for every statement that has one open, and whoever opens one
+    /// meanwhile waits for it. So it waits for a few seconds, and again, after another look at what is about to go.
     func forgetHistory() async throws(DumpError) {
         let purpose = "forget the target's GTID history"
         let statement = session.version.isMySQL(atLeast: 8, 2) ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER"
