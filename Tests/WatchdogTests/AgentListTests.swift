@@ -113,6 +113,29 @@ import Testing
         #expect(opens(Self.old, after: 0))
     }
 
+    /// Who looks at one server alone must know of the host as well; a session that is opened again makes no stranger.
+    @Test(arguments: ServerID.allCases) func anAddedHostIsKnownWhereItHasBeenConnected(late: ServerID) {
+        var scene = QuorumPolicyTests.Scene({ $0.bound = true })
+        let other = AgentList(digest: "33333333", names: ["web2", "web3", "web4"])
+        func look(_ here: Set<ServerID>) -> Bool {
+            func say(_ facts: inout ServerFacts, _ id: ServerID) {
+                facts.quorum?.lists = [other]
+                facts.quorum?.here = AgentSet(here.contains(id) ? [0] : [])
+            }
+            scene.a = .up(QuorumPolicyTests.primary { say(&$0, .a) })
+            scene.b = .up(QuorumPolicyTests.replica { say(&$0, .b) })
+            return scene.look(1_000).router == .point(to: .a)
+        }
+        for _ in 0..<15 { #expect(!look([late.other])) }
+        for _ in 0..<10 { #expect(!look([.a, .b])) }
+        #expect(look([.a, .b]))
+        for _ in 0..<6 { #expect(look([late.other])) }
+        #expect(look([.a, .b]))
+        for _ in 0..<8 { _ = look([late.other]) }
+        for _ in 0..<10 { #expect(!look([.a, .b])) }
+        #expect(look([.a, .b]))
+    }
+
     /// The primary's side of a partition is given a shorter list, in which it is a majority; the other side has promoted
     /// by the former one.
     @Test func aMajorityOfTheOwnListAloneOpensNoRouter() {
